@@ -1,0 +1,204 @@
+/**
+ * Every error that Aries answers, prints or throws on purpose. A row is the whole truth of its
+ * code: `docs/reference/errors.md` is generated from this table and a test holds the two together.
+ */
+
+/** One row: the HTTP status where the error ends a request, what it means, and what to do. */
+export interface ErrorRow {
+  readonly status: number
+  readonly means: string
+  readonly todo: string
+}
+
+const rows = {
+  // Configuration and start-up (exit code 78).
+  ARIES_E_CONFIG: {
+    status: 500,
+    means: 'The configuration or the map is not valid; nothing of it was applied.',
+    todo: 'Correct the file at the line and path that the message names; try `aries check`.',
+  },
+  ARIES_E_PORT_IN_USE: {
+    status: 500,
+    means: 'Another process listens on an address that the configuration gives to Aries.',
+    todo: 'Stop the other process, or change the port in the file that the message names.',
+  },
+  // Requests.
+  ARIES_E_NO_ROUTE: {
+    status: 404,
+    means: 'No route of the configuration matches the request.',
+    todo: 'Check the path, or add a route to config/aries.yaml.',
+  },
+  ARIES_E_BAD_REQUEST: {
+    status: 400,
+    means: 'The request is not valid HTTP, or is ambiguous and therefore not forwarded.',
+    todo: 'Correct the client; the message says what was wrong.',
+  },
+  ARIES_E_HEAD_TOO_LARGE: {
+    status: 431,
+    means: 'The request head is larger than the limit.',
+    todo: 'Send fewer or smaller headers, or raise `front.headBytesMax`.',
+  },
+  ARIES_E_BODY_TOO_LARGE: {
+    status: 413,
+    means: 'The request body is larger than the limit of its route.',
+    todo: 'Send less, or raise the limit that the message names.',
+  },
+  ARIES_E_TIMEOUT: {
+    status: 504,
+    means: 'A time limit passed before the answer came.',
+    todo: 'The message says which limit; see the timeouts in docs/reference/config.md.',
+  },
+  ARIES_E_NO_TARGET: {
+    status: 503,
+    means: 'No target of the route can take the request now.',
+    todo: 'Try again after `Retry-After`; see `aries status` for the targets.',
+  },
+  ARIES_E_BAD_GATEWAY: {
+    status: 502,
+    means:
+      'The target closed the connection or answered what is not HTTP; nothing was applied twice.',
+    todo: 'Try again; see the log of the target.',
+  },
+  ARIES_E_OUTCOME_UNKNOWN: {
+    status: 502,
+    means:
+      'The node failed after a request that is not safe to repeat was sent to it: it may or may not have been applied.',
+    todo: 'Read the state before you send it again.',
+  },
+  ARIES_E_OVERLOADED: {
+    status: 503,
+    means: 'A queue is full; the request was not started.',
+    todo: 'Try again after `Retry-After`.',
+  },
+  // Tasks.
+  ARIES_E_TASK_FAILED: {
+    status: 500,
+    means: 'The task threw an error or did not return a Response.',
+    todo: 'See the log of the node that the header `aries-node` names.',
+  },
+  ARIES_E_TASK_TIMEOUT: {
+    status: 504,
+    means: 'The task ran longer than its time limit and was stopped.',
+    todo: 'Make it shorter, or raise `pool.taskTimeoutMs`.',
+  },
+  ARIES_E_TASK_MEMORY: {
+    status: 503,
+    means: 'The task used more memory than its limit and was stopped.',
+    todo: 'Make it smaller, or raise `pool.taskMemoryMb`.',
+  },
+  // Workers.
+  ARIES_E_WORKER_FAILED: {
+    status: 500,
+    means: 'The worker threw an error; the changes of that turn were dropped.',
+    todo: 'See the log of the node that the header `aries-node` names.',
+  },
+  ARIES_E_WORKER_UNKNOWN: {
+    status: 404,
+    means: 'No worker of that class and key exists.',
+    todo: 'See `aries ps` for those that do.',
+  },
+  ARIES_E_CLASS_UNKNOWN: {
+    status: 404,
+    means: 'No route declares a worker class of that name.',
+    todo: 'Add a route with that worker, or correct the name.',
+  },
+  ARIES_E_NOT_OWNER: {
+    status: 421,
+    means: 'The node does not own the worker (any more); nothing was applied.',
+    todo: 'Ask again for the owner; a front does so by itself.',
+  },
+  ARIES_E_FENCED: {
+    status: 503,
+    means: 'The write was refused: the worker or its node belongs to a newer epoch.',
+    todo: 'Nothing was applied; send the request again.',
+  },
+  ARIES_E_STORE: {
+    status: 503,
+    means: 'The store cannot be reached or refused the operation; nothing was acknowledged.',
+    todo: 'Check the store; the message has its own words.',
+  },
+  // Cluster operations.
+  ARIES_E_NODE_UNKNOWN: {
+    status: 404,
+    means: 'The map has no node of that id.',
+    todo: 'See `aries nodes`.',
+  },
+  ARIES_E_NODE_UNREACHABLE: {
+    status: 503,
+    means: 'The node does not answer.',
+    todo: 'See `aries nodes`; start it with `aries node --id ID`.',
+  },
+  ARIES_E_MOVE_REFUSED: {
+    status: 409,
+    means: 'The move was not begun: the target refused it, or there is nothing to move.',
+    todo: 'The message says why; the worker stays where it is.',
+  },
+  ARIES_E_MOVE_ABORTED: {
+    status: 503,
+    means: 'The move was begun and given up; the worker stays at its source, whole.',
+    todo: 'The message says why; try again.',
+  },
+  ARIES_E_UNAUTHORIZED: {
+    status: 401,
+    means: 'The caller did not show the cluster key.',
+    todo: 'Use the same `key` on every front and node.',
+  },
+  ARIES_E_ADMIN_UNREACHABLE: {
+    status: 503,
+    means: 'No front or node answers at the admin address.',
+    todo: 'Start the cluster with `aries dev`, or name another address with `--admin`.',
+  },
+  ARIES_E_INTERNAL: {
+    status: 500,
+    means: 'A fault in Aries itself.',
+    todo: 'Report it with the log around it.',
+  },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof rows
+export const ERRORS: Readonly<Record<ErrorCode, ErrorRow>> = rows
+
+/** What goes over the wire and into `--json`: never a stack, never a secret. */
+export interface ErrorBody {
+  readonly error: { readonly code: ErrorCode; readonly message: string; readonly todo: string }
+}
+
+/** The one error type of Aries: a code of the table, a message that says where and what. */
+export class AriesError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'AriesError'
+    this.code = code
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status
+  }
+
+  toBody(): ErrorBody {
+    return errorBody(this.code, this.message)
+  }
+}
+
+export function errorBody(code: ErrorCode, message: string): ErrorBody {
+  return { error: { code, message, todo: ERRORS[code].todo } }
+}
+
+/** Any thrown thing as an `AriesError`; what is not one already becomes `fallback`. */
+export function toAriesError(
+  thrown: unknown,
+  fallback: ErrorCode = 'ARIES_E_INTERNAL',
+): AriesError {
+  if (thrown instanceof AriesError) return thrown
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new AriesError(fallback, message, { cause: thrown })
+}
+
+/** The `AriesError` that a peer sent as an `ErrorBody`, or undefined when `body` is none. */
+export function fromBody(body: unknown): AriesError | undefined {
+  const error = (body as Partial<ErrorBody> | null | undefined)?.error
+  if (typeof error?.code !== 'string' || !Object.hasOwn(ERRORS, error.code)) return undefined
+  return new AriesError(error.code, String(error.message))
+}

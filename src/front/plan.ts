@@ -1,0 +1,88 @@
+/**
+ * The seam between the engine, which knows bytes, and the routes, which know targets.
+ *
+ * The engine parses a head and asks a `Planner`; the `Plan` says what to do with it. A plan to
+ * forward carries a `Picker`, which names a target for each attempt and hears how it went: all
+ * balancing, owner lookup and waiting lies behind it, none in the engine.
+ */
+
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { AriesError } from '../errors.ts'
+
+/** A parsed and validated request head. Header names are as sent; look-ups ignore case. */
+export interface RequestHead {
+  readonly method: string
+  /** Origin-form: path and query as sent (absolute-form is already reduced). */
+  readonly target: string
+  /** `target` up to the first `?`. */
+  readonly path: string
+  readonly minorVersion: 0 | 1
+  /** First value of a header, undefined when absent. `name` in small letters. */
+  header(name: string): string | undefined
+  /** Name and value pairs in order, as sent. */
+  readonly headers: readonly (readonly [string, string])[]
+  /** Value of `Upgrade` when the client asks for one (and `Connection` names it). */
+  readonly upgrade: string | undefined
+  readonly remoteAddress: string
+}
+
+/** Where an attempt goes. Targets of one `poolKey` share keep-alive connections. */
+export interface Target {
+  /** For logs, metrics and explanations: `n1`, `http://127.0.0.1:9001`. */
+  readonly id: string
+  /** Key of the connection pool, e.g. `127.0.0.1:9001`. */
+  readonly poolKey: string
+  readonly host: string
+  readonly port: number
+  /** Header lines to add to the request for this target, e.g. `aries-worker`. */
+  readonly headers?: readonly (readonly [string, string])[]
+  /** Another way to connect than TCP to host and port: the `http-proxy` forwarder. */
+  readonly connect?: () => Duplex
+}
+
+/** How an attempt failed. `notApplied`: the target said so (421) or nothing was sent. */
+export interface AttemptFailure {
+  readonly target: Target
+  readonly phase: 'connect' | 'sending' | 'waiting' | 'not-owner'
+  readonly error: AriesError
+  /** Value of the `aries-owner` header of a 421. */
+  readonly owner?: string
+}
+
+export interface AttemptOutcome {
+  readonly target: Target
+  readonly status: number
+  /** From the request sent to the response head. */
+  readonly waitedMs: number
+  /** Value of the `aries-owner` header, which the engine removes. */
+  readonly owner?: string
+}
+
+export interface Picker {
+  /**
+   * The target of the next attempt; `failure` tells why the last one did not do. May wait (for a
+   * failover). Throws the `AriesError` to answer the client with when there is none.
+   */
+  pick(failure?: AttemptFailure): Target | Promise<Target>
+  /** A response head came. Called once per answered request, before its body is sent on. */
+  answered(outcome: AttemptOutcome): void
+  /** The exchange is over, for better or worse: nothing is in flight for this request any more. */
+  done(): void
+}
+
+export type Plan =
+  | {
+      readonly kind: 'reply'
+      readonly status: number
+      readonly headers: readonly (readonly [string, string])[]
+      readonly body: string | Uint8Array
+    }
+  /** Also for an upgrade to an upstream: a 101 turns the exchange into a tunnel. */
+  | { readonly kind: 'forward'; readonly picker: Picker }
+  /** The front ends the upgrade itself: the engine hands over the socket and what it read past the head. */
+  | { readonly kind: 'take'; readonly take: (socket: Socket, head: Buffer) => void }
+
+export interface Planner {
+  plan(head: RequestHead): Plan
+}

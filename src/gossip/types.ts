@@ -1,0 +1,84 @@
+/** What the rest of Aries sees of gossip: members, their states, their loads. */
+
+/** What one member can do and does, as it tells it itself. All figures are of the whole machine share. */
+export interface LoadVector {
+  /** Cores in use, times `speed`. */
+  readonly cpu: number
+  /** Cores there are (cgroup-aware), times `speed`. */
+  readonly cpuCapacity: number
+  /** Memory in use by this node's processes, and the most they may use. */
+  readonly memoryBytes: number
+  readonly memoryBytesMax: number
+  /** Requests in flight or queued (tasks and turns), and how many the node takes at most. */
+  readonly requests: number
+  readonly requestsMax: number
+  /** Open client sessions and connections, and the most. */
+  readonly connections: number
+  readonly connectionsMax: number
+  /** Bytes read and written per second (network and disk). */
+  readonly ioBytesPerSecond: number
+  /** Workers that live here. */
+  readonly workers: number
+  /** 99th percentile of the control loop's lag in the last second. */
+  readonly lagMs: number
+}
+
+export type MemberState = 'alive' | 'suspect' | 'unreachable' | 'left'
+export type MemberRole = 'node' | 'front'
+
+/** What a member tells of itself besides its load; changes seldom, at most 512 bytes packed. */
+export interface MemberMeta {
+  /** Incarnation that the store gave it; 0 for a front and before it is registered. */
+  readonly incarnation: number
+  /** TCP port of the pool process; 0 while it has none. */
+  readonly poolPort: number
+  /** TCP ports of the host processes. */
+  readonly hostPorts: readonly number[]
+  /** New placements are not wanted. */
+  readonly cordoned: boolean
+  /** Everything is being moved off. */
+  readonly draining: boolean
+}
+
+export interface Member {
+  readonly id: string
+  readonly role: MemberRole
+  readonly host: string
+  readonly gossipPort: number
+  /** 0 for a front. */
+  readonly dataPort: number
+  readonly adminPort: number
+  readonly state: MemberState
+  /** Wall clock of the member's start: a restarted member is a new one. 0: never heard of. */
+  readonly boot: number
+  /** Refutation counter within the boot. */
+  readonly version: number
+  readonly meta: MemberMeta
+  /** Newest load heard of, and how old it was when asked. Undefined before the first. */
+  readonly load: LoadVector | undefined
+  readonly loadAgeMs: number
+}
+
+export interface MemberChange {
+  readonly member: Member
+  readonly before: MemberState | undefined
+}
+
+/** The driver of gossip in a node or a front; `src/gossip/gossip.ts` implements it. */
+export interface Membership {
+  readonly selfId: string
+  start(): Promise<void>
+  /** Tells everyone that this member leaves, waits until it is probably heard, stops. */
+  leave(): Promise<void>
+  /** Stops at once, silently. */
+  stop(): Promise<void>
+  /** Every member of the map and every known one, itself included. */
+  members(): readonly Member[]
+  member(id: string): Member | undefined
+  /** Calls back on every change of state, meta or boot (not of load). Returns the unsubscribe. */
+  onChange(listener: (change: MemberChange) => void): () => void
+  setLoad(load: LoadVector): void
+  setMeta(meta: Partial<MemberMeta>): void
+  /** Proof from a caller: nobody listens at the member's data port. Counts as a failed direct and indirect probe. */
+  reportRefused(id: string): void
+}

@@ -1,0 +1,80 @@
+/**
+ * What the node's control loop and its host processes say to each other over the IPC channel of
+ * `child_process.fork` (`serialization: 'advanced'`). The channel closing ends the host: a host
+ * never outlives its node.
+ */
+import type { ConfigFile } from '../config/schema.ts'
+import type { ErrorBody } from '../errors.ts'
+import type { WorkerId } from '../identity.ts'
+import type { MoveReport, WorkerInfo } from '../rpc.ts'
+import type { OwnerAddress } from '../wire.ts'
+
+export interface HostSetup {
+  readonly node: string
+  /** Address to listen on; the port is the system's choice. */
+  readonly bind: string
+  readonly incarnation: number
+  /** Absolute: `sqlite:/…/aries.db` or `postgres://…`. */
+  readonly store: string
+  /** Token that callers must show in `aries-auth`; empty: none. */
+  readonly token: string
+  readonly classes: readonly (readonly [name: string, file: string])[]
+  readonly limits: ConfigFile['host']
+  readonly move: ConfigFile['move']
+  readonly logLevel: string
+}
+
+export type ToHost =
+  | { readonly type: 'setup'; readonly setup: HostSetup }
+  /** The node owns the worker under `epoch`: load and open it. Answered with `null`. */
+  | { readonly type: 'open'; readonly call: number; readonly id: WorkerId; readonly epoch: number }
+  /** Finish the turn, stop it, forget it. Answered with `null`. */
+  | { readonly type: 'close'; readonly call: number; readonly id: WorkerId }
+  /** Be the source of a move. Answered with a `MoveReport`. */
+  | {
+      readonly type: 'move'
+      readonly call: number
+      readonly id: WorkerId
+      readonly to: { readonly node: string; readonly host: string; readonly port: number }
+    }
+  /** Answer to `reserve`. */
+  | { readonly type: 'reserved'; readonly call: number; readonly refusal: string | undefined }
+  /** The incarnation is void: nothing may be acknowledged any more. */
+  | { readonly type: 'fenced' }
+  /** Take no new connection, finish what runs, exit with 0. */
+  | { readonly type: 'shutdown' }
+
+export interface HostStats {
+  readonly workers: readonly Omit<WorkerInfo, 'node'>[]
+  /** Cores used since the last report. */
+  readonly cpu: number
+  readonly memoryBytes: number
+  /** Requests running or waiting. */
+  readonly requests: number
+  /** Sessions and links. */
+  readonly connections: number
+  readonly ioBytesPerSecond: number
+}
+
+export type FromHost =
+  | { readonly type: 'ready'; readonly port: number }
+  | { readonly type: 'answer'; readonly call: number; readonly result: null | MoveReport }
+  | { readonly type: 'failed'; readonly call: number; readonly error: ErrorBody }
+  /** Target of a move: may this worker come? The control loop checks room, cordon, drain. */
+  | {
+      readonly type: 'reserve'
+      readonly call: number
+      readonly id: WorkerId
+      readonly from: string
+      readonly stateBytes: number
+    }
+  /** A move has committed here: this node owns the worker under `epoch`. */
+  | { readonly type: 'arrived'; readonly id: WorkerId; readonly epoch: number }
+  /** The worker is no longer here: moved (`owner`), fenced, or lost with an unknown commit. */
+  | {
+      readonly type: 'gone'
+      readonly id: WorkerId
+      readonly owner: OwnerAddress | undefined
+      readonly why: 'moved' | 'fenced' | 'store' | 'closed'
+    }
+  | { readonly type: 'stats'; readonly stats: HostStats }

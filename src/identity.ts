@@ -1,0 +1,35 @@
+import { AriesError } from './errors.ts'
+
+/** A worker's name: class and key. At any time at most one node owns it. */
+export interface WorkerId {
+  readonly class: string
+  readonly key: string
+}
+
+const CLASS_NAME = /^[a-z][a-z0-9_-]{0,62}$/i
+/** Longest key in UTF-8 bytes: it travels in a header and is part of a primary key. */
+export const KEY_BYTES_MAX = 512
+
+/** `class/key` with the key percent-encoded: for headers, map keys and logs. */
+export function formatWorkerId(id: WorkerId): string {
+  return `${id.class}/${encodeURIComponent(id.key)}`
+}
+
+/** The inverse of `formatWorkerId`. Throws `ARIES_E_BAD_REQUEST` on anything else. */
+export function parseWorkerId(text: string): WorkerId {
+  const slash = text.indexOf('/')
+  const className = slash < 0 ? '' : text.slice(0, slash)
+  let key: string | undefined
+  try {
+    key = decodeURIComponent(text.slice(slash + 1))
+  } catch {
+    key = undefined
+  }
+  if (!CLASS_NAME.test(className) || !key || Buffer.byteLength(key) > KEY_BYTES_MAX) {
+    throw new AriesError(
+      'ARIES_E_BAD_REQUEST',
+      `"${text.slice(0, 80)}" is not <class>/<key> (class: a letter, then letters, digits, - or _; key: 1 to ${KEY_BYTES_MAX} bytes)`,
+    )
+  }
+  return { class: className, key }
+}

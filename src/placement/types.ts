@@ -1,0 +1,41 @@
+/** Words of placement: what is compared, what came out, and why. */
+import type { LoadVector } from '../gossip/types.ts'
+
+/** A node as placement sees it. */
+export interface Candidate {
+  readonly id: string
+  readonly load: LoadVector
+  readonly loadAgeMs: number
+  /** Work that the chooser sent since that load was told: counted on top of it. */
+  readonly sentSince: number
+  /** Multiplies the marginal cost: slow start, penalty of recent failures. 1: none. */
+  readonly repel: number
+}
+
+/** What the work to place is expected to use. */
+export interface Demand {
+  readonly cpu: number
+  readonly memoryBytes: number
+  readonly requests: number
+  readonly connections: number
+}
+
+export interface CandidateCost {
+  readonly id: string
+  /** Cost of the machine now, and what the demand would add. */
+  readonly cost: number
+  readonly marginal: number
+  readonly loadAgeMs: number
+  /** Why it was not taken into account, when it was not: `cordoned`, `draining`, `refused`, `no room`. */
+  readonly excluded?: string
+}
+
+/** One decision, kept to be explained: `aries explain`. */
+export interface Decision {
+  readonly atMs: number
+  readonly subject: string
+  readonly why: 'create' | 'failover' | 'drain' | 'rebalance' | 'usher' | 'operator' | 'request'
+  readonly by: string
+  readonly candidates: readonly CandidateCost[]
+  readonly chosen: string | undefined
+}

@@ -1,0 +1,34 @@
+/** What the node's control loop and its pool process say to each other over the IPC channel. */
+import type { ConfigFile } from '../config/schema.ts'
+
+export interface PoolSetup {
+  readonly node: string
+  /** Address to listen on; the port is the system's choice. */
+  readonly bind: string
+  /** Token that callers must show in `aries-auth`; empty: none. */
+  readonly token: string
+  readonly tasks: readonly (readonly [name: string, file: string])[]
+  readonly limits: ConfigFile['pool']
+  readonly logLevel: string
+}
+
+export type ToPool =
+  | { readonly type: 'setup'; readonly setup: PoolSetup }
+  /** Take no new connection, finish what runs, exit with 0. */
+  | { readonly type: 'shutdown' }
+
+export interface PoolStats {
+  /** Cores used since the last report. */
+  readonly cpu: number
+  readonly memoryBytes: number
+  /** Tasks running or waiting. */
+  readonly requests: number
+  readonly connections: number
+  /** Since the start. */
+  readonly completed: number
+  readonly failed: number
+}
+
+export type FromPool =
+  | { readonly type: 'ready'; readonly port: number }
+  | { readonly type: 'stats'; readonly stats: PoolStats }

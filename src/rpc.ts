@@ -1,0 +1,104 @@
+/**
+ * Calls on the data port: node to node, and front to node. `POST /rpc/<name>`, JSON both ways, an
+ * `ErrorBody` with its status when it fails. The front's and the nodes' admin APIs are made of them.
+ */
+import type { WorkerId } from './identity.ts'
+import type { Decision } from './placement/types.ts'
+import type { OwnerAddress } from './wire.ts'
+
+export interface WorkerInfo {
+  readonly class: string
+  readonly key: string
+  readonly node: string
+  readonly epoch: number
+  readonly seq: number
+  /** Encoded size of the state. */
+  readonly stateBytes: number
+  readonly sections: number
+  readonly requestsPerSecond: number
+  /** Part of one core. */
+  readonly cpuShare: number
+  /** Since it was opened on this node. */
+  readonly ageMs: number
+  readonly sessions: number
+  readonly queued: number
+  /** Why it cannot move now; undefined when it can. */
+  readonly cannotMove?: string
+}
+
+export interface MovePhase {
+  readonly name: 'prepare' | 'copy' | 'fence' | 'commit' | 'switch'
+  readonly ms: number
+}
+
+export interface MoveReport {
+  readonly class: string
+  readonly key: string
+  readonly from: string
+  readonly to: string
+  readonly fromEpoch: number
+  readonly toEpoch: number
+  readonly bytes: number
+  readonly sessions: number
+  /** Requests that waited at the source and were answered by the target. */
+  readonly carried: number
+  readonly phases: readonly MovePhase[]
+  /** From the closed mailbox at the source to the open one at the target, as the source saw it. */
+  readonly stallMs: number
+  /** Part of the stall that the store took for the COMMIT. */
+  readonly commitMs: number
+}
+
+export interface DrainReport {
+  readonly node: string
+  readonly moved: number
+  readonly left: readonly { readonly worker: string; readonly why: string }[]
+  readonly ms: number
+}
+
+/** Name → parameters and result. */
+export interface Rpc {
+  /** Any node: who owns the worker? Places, claims and opens it when nobody does. */
+  resolve: {
+    params: WorkerId & {
+      /** An owner that the caller could not reach: do not answer it again unchecked. */
+      readonly suspect?: { readonly node: string; readonly epoch: number }
+    }
+    result: OwnerAddress
+  }
+  /** The chosen node: claim the worker from that epoch and open it (or say where it is open). */
+  activate: { params: WorkerId & { readonly decision?: Decision }; result: OwnerAddress }
+  workers: { params: Record<string, never>; result: readonly WorkerInfo[] }
+  worker: {
+    params: WorkerId
+    result: WorkerInfo & { readonly decision?: Decision; readonly lastMove?: MoveReport }
+  }
+  /** The owner: move it. */
+  move: { params: WorkerId & { readonly to: string }; result: MoveReport }
+  /** The node itself. `wait`: answer when it is done, else when it has begun. */
+  drain: { params: { readonly wait: boolean }; result: DrainReport }
+  undrain: { params: Record<string, never>; result: Record<string, never> }
+  cordon: { params: Record<string, never>; result: Record<string, never> }
+  /** The node's own view, for `aries status`. */
+  status: { params: Record<string, never>; result: NodeStatusInfo }
+}
+
+export type RpcName = keyof Rpc
+
+export interface NodeStatusInfo {
+  readonly id: string
+  readonly role: 'front' | 'node'
+  readonly version: string
+  readonly pid: number
+  readonly uptimeMs: number
+  readonly ready: boolean
+  /** Why it is not ready, and what is wrong though it is: a refused configuration, a lost store. */
+  readonly notes: readonly string[]
+  readonly mapEpoch: number
+  readonly processes: readonly {
+    readonly role: string
+    readonly pid: number
+    readonly port: number
+    readonly restarts: number
+  }[]
+}

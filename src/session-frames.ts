@@ -1,0 +1,112 @@
+/**
+ * Sessions: a client's WebSocket ends at the front and stays there; its messages travel to the
+ * worker and back as frames over one connection per front shard and host (`Upgrade: aries-session`
+ * on the host's port). Both directions are numbered per session, so that a session can change
+ * hosts, when its worker moves, without a gap or a repetition.
+ *
+ * Wire: u32 big-endian length, then a msgpack array `[type, ...fields]`.
+ *
+ * A move: the source has sent every frame that it numbered, then sends MOVED; the front attaches
+ * the session at the new owner and sends again what was not acknowledged; the target drops what it
+ * has (it was carried in the FENCE) and sends what the front has not seen.
+ */
+import { Packr } from 'msgpackr'
+import type { OwnerAddress } from './wire.ts'
+
+/** Longest frame that is read; a longer one ends the link. */
+export const FRAME_BYTES_MAX = 4 * 1024 * 1024
+
+/** Unique in the cluster: front, shard, boot and a counter. */
+export type SessionId = string
+
+export type Frame =
+  /** Front → host, first on a link. */
+  | {
+      readonly type: 'hello'
+      readonly front: string
+      readonly shard: number
+      readonly boot: number
+    }
+  /** Front → host: a client wants a WebSocket with the worker. Answer: `accept` or `refuse`. */
+  | {
+      readonly type: 'open'
+      readonly sid: SessionId
+      readonly worker: string
+      readonly url: string
+      readonly headers: readonly (readonly [string, string])[]
+    }
+  /** Front → host: the session goes on here. `seen`: number of the last outgoing message the front has. */
+  | {
+      readonly type: 'attach'
+      readonly sid: SessionId
+      readonly worker: string
+      readonly seen: number
+    }
+  | { readonly type: 'accept'; readonly sid: SessionId; readonly protocol: string }
+  /** Host → front: no such session here. With `owner`: try there. Without, for `attach`: it is lost. */
+  | {
+      readonly type: 'refuse'
+      readonly sid: SessionId
+      readonly status: number
+      readonly reason: string
+      readonly owner?: OwnerAddress
+    }
+  /** Both ways: message `n` (from 1) of that direction of the session. */
+  | {
+      readonly type: 'message'
+      readonly sid: SessionId
+      readonly n: number
+      readonly data: string | Uint8Array
+    }
+  /** Both ways: every message up to `n` is applied (host: committed) or handed on (front). */
+  | { readonly type: 'ack'; readonly sid: SessionId; readonly n: number }
+  /** Both ways. The front's comes when the client has gone; the host's after the turn that closed it. */
+  | {
+      readonly type: 'close'
+      readonly sid: SessionId
+      readonly code: number
+      readonly reason: string
+    }
+  /** Host → front, after the last message from here: attach these sessions there. */
+  | {
+      readonly type: 'moved'
+      readonly sids: readonly SessionId[]
+      readonly worker: string
+      readonly owner: OwnerAddress
+    }
+
+const packr = new Packr({ useRecords: false })
+
+export function encodeFrame(frame: Frame): Buffer {
+  const body = packr.pack(frame)
+  const out = Buffer.allocUnsafe(4 + body.length)
+  out.writeUInt32BE(body.length, 0)
+  out.set(body, 4)
+  return out
+}
+
+/** Splits a byte stream into frames. Throws on a frame that is too long or not one. */
+export class FrameDecoder {
+  #pending: Buffer = Buffer.alloc(0)
+  readonly #bytesMax: number
+
+  constructor(bytesMax = FRAME_BYTES_MAX) {
+    this.#bytesMax = bytesMax
+  }
+
+  push(chunk: Buffer): Frame[] {
+    let buffer = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
+    const frames: Frame[] = []
+    while (buffer.length >= 4) {
+      const length = buffer.readUInt32BE(0)
+      if (length > this.#bytesMax) throw new Error(`session frame of ${length} bytes`)
+      if (buffer.length < 4 + length) break
+      const frame = packr.unpack(buffer.subarray(4, 4 + length)) as Frame
+      if (typeof frame?.type !== 'string') throw new Error('session frame without a type')
+      frames.push(frame)
+      buffer = buffer.subarray(4 + length)
+    }
+    this.#pending = buffer
+    return frames
+  }
+}

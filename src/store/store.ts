@@ -1,0 +1,110 @@
+/**
+ * The store keeps owner records and committed state. It alone decides who owns a worker: gossip
+ * tells who is probably alive, an epoch that only the store can raise makes every zombie harmless.
+ *
+ * Rules that every implementation keeps, each in one transaction with the write it guards:
+ *  - a commit or claim by a node incarnation that is not active is refused (`fenced`);
+ *  - a commit under an epoch that is not the worker's current one is refused (`fenced`);
+ *  - a claim names the epoch it saw and succeeds only when that is still the current one;
+ *  - a takeover needs the last owner's incarnation to be gone (evicted, left or superseded), or to
+ *    be the claimer itself; a handover (the COMMIT of a move) needs only the epoch.
+ */
+import type { WorkerId } from '../identity.ts'
+
+/** Raised by one at each registration of the node; older incarnations are void from then on. */
+export type Incarnation = number
+/** Raised by one at each change of owner. 0: the worker does not exist yet. */
+export type Epoch = number
+
+export type NodeStatus = 'active' | 'evicted' | 'left'
+
+export interface NodeRecord {
+  readonly id: string
+  readonly incarnation: Incarnation
+  readonly status: NodeStatus
+  /** Wall clock of the store, milliseconds; after it an active node is known to have stopped. */
+  readonly leaseUntilMs: number
+}
+
+export interface OwnerRecord {
+  readonly id: WorkerId
+  readonly node: string
+  readonly incarnation: Incarnation
+  readonly epoch: Epoch
+  /** Number of the last committed turn. */
+  readonly seq: number
+  /** True while the owner's incarnation is the node's current one and active. */
+  readonly ownerActive: boolean
+}
+
+/** One named part of a worker's state, encoded; see `src/worker/state.ts`. */
+export interface Section {
+  readonly name: string
+  readonly value: Uint8Array
+}
+
+export interface ClaimRequest {
+  readonly id: WorkerId
+  /** The epoch of the owner record that the claimer saw; 0 to create the worker. */
+  readonly fromEpoch: Epoch
+  readonly node: string
+  readonly incarnation: Incarnation
+  readonly mode: 'takeover' | 'handover'
+}
+
+export type ClaimResult =
+  | { readonly ok: true; readonly epoch: Epoch; readonly seq: number }
+  | {
+      readonly ok: false
+      /** `conflict`: another epoch is current. `owner-active`: a takeover from a living owner. `fenced`: the claimer itself is void. */
+      readonly reason: 'conflict' | 'owner-active' | 'fenced'
+      /** The record as it stands, when there is one. */
+      readonly owner?: OwnerRecord
+    }
+
+/** What one turn of one worker changed: applied whole or not at all. */
+export interface CommitRecord {
+  readonly id: WorkerId
+  readonly epoch: Epoch
+  /** Number of the turn; one more than the last committed. */
+  readonly seq: number
+  readonly set: readonly Section[]
+  readonly remove: readonly string[]
+}
+
+export type CommitResult = 'ok' | 'fenced'
+
+export interface LoadedWorker {
+  readonly epoch: Epoch
+  readonly seq: number
+  readonly sections: readonly Section[]
+}
+
+export interface Store {
+  /** For logs and `aries status`; never holds a password. */
+  readonly description: string
+
+  /** Makes a new incarnation of the node, active, and voids the older ones. */
+  register(node: string, leaseMs: number): Promise<Incarnation>
+  /** Extends the lease; false when the incarnation is no longer active (the node must stop). */
+  renew(node: string, incarnation: Incarnation, leaseMs: number): Promise<boolean>
+  /** A planned end; idempotent. */
+  leave(node: string, incarnation: Incarnation): Promise<void>
+  /** Ends an incarnation that others found dead. True when this call did it. */
+  evict(node: string, incarnation: Incarnation): Promise<boolean>
+  nodes(): Promise<NodeRecord[]>
+
+  owner(id: WorkerId): Promise<OwnerRecord | undefined>
+  /** Owned workers of a node (any incarnation), in order of class and key, after `after`. */
+  ownedBy(node: string, limit: number, after?: WorkerId): Promise<OwnerRecord[]>
+  claim(request: ClaimRequest): Promise<ClaimResult>
+  /** Group commit: one transaction, one result per record in order. Durable when it resolves. */
+  commit(
+    node: string,
+    incarnation: Incarnation,
+    records: readonly CommitRecord[],
+  ): Promise<CommitResult[]>
+  load(id: WorkerId): Promise<LoadedWorker | undefined>
+
+  close(): Promise<void>
+}

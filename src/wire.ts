@@ -1,0 +1,38 @@
+/**
+ * Headers between front, pool and host. Every one begins with `aries-`; the front removes what a
+ * client sends under that prefix, so that nobody outside can claim to be inside.
+ */
+export const HEADER = {
+  /** To a host: `class/key` (see `formatWorkerId`). */
+  worker: 'aries-worker',
+  /** To a host: the epoch that the front believes in; a newer one at the host is fine. */
+  epoch: 'aries-epoch',
+  /** To a pool: name of the task. */
+  task: 'aries-task',
+  /** To pool, host and data port when the configuration has a key. */
+  auth: 'aries-auth',
+  /** To the client: the node that answered. */
+  node: 'aries-node',
+  /** To the front: `node;host:port;epoch` of the owner, when it is not who was asked. */
+  owner: 'aries-owner',
+  /** To the front: an error code; 421 with `ARIES_E_NOT_OWNER` was not applied and may be sent again. */
+  fault: 'aries-fault',
+} as const
+
+/** Where a worker lives: what a front needs to reach it. */
+export interface OwnerAddress {
+  readonly node: string
+  readonly host: string
+  readonly port: number
+  readonly epoch: number
+}
+
+export function formatOwner(owner: OwnerAddress): string {
+  return `${owner.node};${owner.host}:${owner.port};${owner.epoch}`
+}
+
+export function parseOwner(text: string): OwnerAddress | undefined {
+  const match = /^([a-z][a-z0-9-]*);(.+):(\d{1,5});(\d{1,15})$/.exec(text)
+  if (!match) return undefined
+  return { node: match[1]!, host: match[2]!, port: Number(match[3]), epoch: Number(match[4]) }
+}
