@@ -1,0 +1,171 @@
+/**
+ * The admin API as data and types: what the server answers, what the CLI asks for, and what
+ * `docs/reference/http-api.md` is generated from. A request that changes something must carry
+ * `content-type: application/json`, so that no web page can send one across origins unasked.
+ */
+import type { ErrorCode } from '../errors.ts'
+import type { LoadVector, MemberRole, MemberState } from '../gossip/types.ts'
+import type { DrainReport, MoveReport, NodeStatusInfo, Rpc, WorkerInfo } from '../rpc.ts'
+
+/** One member as the asked process sees it. */
+export interface ClusterMember {
+  readonly id: string
+  readonly role: MemberRole
+  readonly state: MemberState
+  readonly host: string
+  /** 0 for a front. */
+  readonly dataPort: number
+  readonly adminPort: number
+  readonly cordoned: boolean
+  readonly draining: boolean
+  /** From the store; 0 for a front and before it is registered. */
+  readonly incarnation: number
+  /** Null before anything was heard of its load. */
+  readonly load: LoadVector | null
+  readonly loadAgeMs: number | null
+  readonly workers: number
+  /** Cost of the machine now (DESIGN: the one currency); null without a load, and for a front. */
+  readonly cost: number | null
+}
+
+/** A route as `aries status` and `aries dev` show it. */
+export interface RouteInfo {
+  readonly path: string
+  readonly kind: 'task' | 'worker' | 'upstreams'
+  /** Name of the task or class, or the addresses of the upstreams. */
+  readonly targets: readonly string[]
+}
+
+export interface ClusterInfo {
+  readonly cluster: string
+  readonly mapEpoch: number
+  readonly members: readonly ClusterMember[]
+  readonly routes: readonly RouteInfo[]
+  /** What is wrong and an operator should know: a refused configuration, a lost store. */
+  readonly notes: readonly string[]
+}
+
+export interface HealthInfo {
+  readonly status: 'ok'
+}
+
+export interface ReadyInfo {
+  readonly ready: boolean
+  /** Why not. */
+  readonly notes: readonly string[]
+}
+
+/** Endpoint → what a 2xx answers; anything else answers an `ErrorBody`. */
+export interface AdminApi {
+  'GET /healthz': HealthInfo
+  'GET /readyz': ReadyInfo
+  'GET /metrics': string
+  'GET /api/cluster': ClusterInfo
+  'GET /api/status': readonly NodeStatusInfo[]
+  'GET /api/workers': readonly WorkerInfo[]
+  'GET /api/workers/{class}/{key}': Rpc['worker']['result']
+  'POST /api/workers/{class}/{key}/move': MoveReport
+  'POST /api/nodes/{id}/drain': DrainReport
+  'POST /api/nodes/{id}/undrain': Record<string, never>
+  'POST /api/nodes/{id}/cordon': Record<string, never>
+}
+
+export type AdminEndpoint = keyof AdminApi
+
+/** Body of `POST /api/workers/{class}/{key}/move`. */
+export interface MoveBody {
+  readonly to: string
+}
+
+export interface AdminEndpointInfo {
+  /** One sentence. */
+  readonly does: string
+  /** What a 2xx answers, in words; its TypeScript type stands beside it. */
+  readonly answers: string
+  readonly type: string
+  /** The JSON body that it takes; absent: none. */
+  readonly body?: string
+  readonly errors: readonly ErrorCode[]
+}
+
+const onWorker: readonly ErrorCode[] = [
+  'ARIES_E_BAD_REQUEST',
+  'ARIES_E_CLASS_UNKNOWN',
+  'ARIES_E_WORKER_UNKNOWN',
+  'ARIES_E_NODE_UNREACHABLE',
+]
+const onNode: readonly ErrorCode[] = [
+  'ARIES_E_BAD_REQUEST',
+  'ARIES_E_NODE_UNKNOWN',
+  'ARIES_E_NODE_UNREACHABLE',
+]
+
+export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>> = {
+  'GET /healthz': {
+    does: 'Is the process alive? Depends on nothing but itself.',
+    answers: 'Always 200 while its event loop turns.',
+    type: 'HealthInfo',
+    errors: [],
+  },
+  'GET /readyz': {
+    does: 'Can it do its work: configuration loaded, store reached, processes up, not draining?',
+    answers: '200 when it is ready, 503 with the same shape and the reasons when it is not.',
+    type: 'ReadyInfo',
+    errors: [],
+  },
+  'GET /metrics': {
+    does: 'Metrics of this process in the text format of Prometheus.',
+    answers: 'Text, not JSON.',
+    type: 'string',
+    errors: [],
+  },
+  'GET /api/cluster': {
+    does: 'Members, their loads and costs as the asked process sees them; routes; notes.',
+    answers: 'Every member of the map and every other one it has heard of.',
+    type: 'ClusterInfo',
+    errors: [],
+  },
+  'GET /api/status': {
+    does: 'Every reachable member tells of its processes, readiness and notes.',
+    answers: 'One entry per member that answered.',
+    type: 'NodeStatusInfo[]',
+    errors: [],
+  },
+  'GET /api/workers': {
+    does: 'The open workers of every reachable node.',
+    answers: 'In no order.',
+    type: 'WorkerInfo[]',
+    errors: [],
+  },
+  'GET /api/workers/{class}/{key}': {
+    does: 'One worker with its last move and the last decision about its place.',
+    answers: '`{key}` is percent-encoded.',
+    type: "Rpc['worker']['result']",
+    errors: onWorker,
+  },
+  'POST /api/workers/{class}/{key}/move': {
+    does: 'Moves a worker live; answers when it is done.',
+    answers: 'From, to, epochs, bytes, phases with their times, stall.',
+    type: 'MoveReport',
+    body: '{"to":"n3"}',
+    errors: [...onWorker, 'ARIES_E_NODE_UNKNOWN', 'ARIES_E_MOVE_REFUSED', 'ARIES_E_MOVE_ABORTED'],
+  },
+  'POST /api/nodes/{id}/drain': {
+    does: 'Moves every worker off a node and places nothing new there; answers when it is done.',
+    answers: 'How many moved, which could not and why.',
+    type: 'DrainReport',
+    errors: onNode,
+  },
+  'POST /api/nodes/{id}/undrain': {
+    does: 'Takes a drained or cordoned node back into use.',
+    answers: 'An empty object.',
+    type: '{}',
+    errors: onNode,
+  },
+  'POST /api/nodes/{id}/cordon': {
+    does: 'Places nothing new on a node; what lives there stays.',
+    answers: 'An empty object.',
+    type: '{}',
+    errors: onNode,
+  },
+}
