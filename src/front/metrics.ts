@@ -62,7 +62,7 @@ export function emptyStats(): ShardStats {
   })
   return {
     requests: { task: classes(), worker: classes(), upstreams: classes(), none: classes() },
-    latency: { counts: new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0), sumMs: 0 },
+    latency: { counts: Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0), sumMs: 0 },
     retries: 0,
     inFlight: 0,
     connections: 0,
