@@ -18,6 +18,29 @@ export interface Demand {
   readonly memoryBytes: number
   readonly requests: number
   readonly connections: number
+  /** 1 for a worker, 0 for a request. */
+  readonly workers: number
+}
+
+/** A worker that lives here, as rebalancing, ushering and failover see it. */
+export interface Movable {
+  /** `class/key`, see `formatWorkerId`. */
+  readonly id: string
+  readonly demand: Demand
+  readonly stateBytes: number
+  /** Since it was opened on this node. */
+  readonly ageMs: number
+  /** Why it cannot move now; undefined when it can. */
+  readonly cannotMove?: string
+}
+
+/** What a node would like to move where. The driver runs the moves of one pair one by one. */
+export interface MoveProposal {
+  readonly worker: string
+  readonly to: string
+  /** Cost that is given up here and cost that is added there. */
+  readonly givenUp: number
+  readonly added: number
 }
 
 export interface CandidateCost {

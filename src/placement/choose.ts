@@ -1,0 +1,79 @@
+/**
+ * Where new work goes: to the one of a random few whose marginal cost is least. Only a few, because
+ * a machine that everyone believes to be the least loaded is flooded before anyone hears of it.
+ */
+import { type Random, sample } from '../world.ts'
+import { discounted, machineCost, marginalCost, meanLoad, workersScaleOf } from './cost.ts'
+import type { Candidate, CandidateCost, Demand } from './types.ts'
+
+export interface ChooseOptions {
+  readonly random: Random
+  /** How many random candidates are compared; the local one comes on top. */
+  readonly sample: number
+  readonly nMachines: number
+  /** Id of the node that decides: taken when nobody is cheaper. */
+  readonly local?: string
+  /** Ids that have refused this very work. */
+  readonly refused?: ReadonlySet<string>
+  /** Why a candidate must not be taken (`cordoned`, `draining`, `no room`); undefined: it may. */
+  readonly excluded?: (id: string) => string | undefined
+}
+
+export interface Choice {
+  readonly chosen: string | undefined
+  /** Those compared, cheapest first, then those excluded with the reason. */
+  readonly costs: CandidateCost[]
+}
+
+/** Picks the candidate to take `demand`; `chosen` is undefined when every one is excluded. */
+export function choose(
+  candidates: readonly Candidate[],
+  demand: Demand,
+  options: ChooseOptions,
+): Choice {
+  const scale = workersScaleOf(candidates.map((candidate) => candidate.load))
+  const open: Candidate[] = []
+  const excluded: CandidateCost[] = []
+  for (const candidate of candidates) {
+    const why = whyExcluded(candidate, options)
+    if (why === undefined) open.push(candidate)
+    else excluded.push({ ...costOf(candidate, demand, options.nMachines, scale), excluded: why })
+  }
+  const mean = meanLoad(open.map((candidate) => candidate.load))
+  const costs = draw(open, options).map((candidate) => {
+    const load = discounted(candidate.load, candidate.loadAgeMs, mean!)
+    return costOf({ ...candidate, load }, demand, options.nMachines, scale)
+  })
+  // The draw is in random order and the sort is stable: ties are broken at random, local first.
+  costs.sort((a, b) => a.marginal - b.marginal)
+  return { chosen: costs[0]?.id, costs: [...costs, ...excluded] }
+}
+
+function whyExcluded(candidate: Candidate, options: ChooseOptions): string | undefined {
+  return options.refused?.has(candidate.id) ? 'refused' : options.excluded?.(candidate.id)
+}
+
+function draw(open: readonly Candidate[], options: ChooseOptions): Candidate[] {
+  const local = open.find((candidate) => candidate.id === options.local)
+  const drawn = sample(
+    options.random,
+    open.filter((candidate) => candidate !== local),
+    options.sample,
+  )
+  if (local) drawn.unshift(local)
+  return drawn
+}
+
+function costOf(
+  candidate: Candidate,
+  demand: Demand,
+  nMachines: number,
+  scale: number,
+): CandidateCost {
+  return {
+    id: candidate.id,
+    cost: machineCost(candidate.load, nMachines, scale),
+    marginal: marginalCost(candidate, demand, nMachines, scale),
+    loadAgeMs: candidate.loadAgeMs,
+  }
+}

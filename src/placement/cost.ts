@@ -1,0 +1,158 @@
+/**
+ * The currency. The cost of a machine is `Σ_r n^(used_r / capacity_r)` over its resources, n the
+ * number of machines; work goes where it adds least. Source: Amir, Awerbuch, Barak, Borgstrom,
+ * Keren, "An Opportunity Cost Approach for Job Assignment in a Scalable Computing Cluster", IEEE
+ * TPDS 11(7), 2000. Because the cost is convex, a nearly full resource outweighs several idle ones,
+ * and resources of different kinds add up without weights.
+ *
+ * The count of workers is a resource too: idle workers use next to nothing of the others, and
+ * without it a thousand of them would stay in one place until they wake together. Its capacity is
+ * the largest count among the machines compared, as the paper does for the CPU.
+ */
+import type { LoadVector } from '../gossip/types.ts'
+import type { Candidate, Demand } from './types.ts'
+
+/** Nominal I/O capacity of a machine: a link of 1 Gbit/s. */
+export const IO_BYTES_PER_SECOND_MAX = 125_000_000
+/** Least capacity for the count of workers: below it a difference of one or two is not worth a move. */
+export const WORKERS_SCALE_MIN = 16
+/** From this utilisation on the price rises linearly: still monotone, never infinite. */
+const UTILISATION_KNEE = 8
+/** Old news keeps the part `exp(-age / NEWS_TAU_MS)` of its difference from the mean. */
+export const NEWS_TAU_MS = 5_000
+
+/** What one request in flight is expected to use: its size is unknown when it is placed. */
+export const REQUEST_DEMAND: Demand = {
+  cpu: 0.05,
+  memoryBytes: 65_536,
+  requests: 1,
+  connections: 0,
+  workers: 0,
+}
+
+/** What a worker is expected to use before anything is known of it. */
+export const WORKER_DEMAND: Demand = {
+  cpu: 0.005,
+  memoryBytes: 65_536,
+  requests: 0,
+  connections: 0,
+  workers: 1,
+}
+
+/** Base of the exponential: the number of machines; at least 2, for with 1 nothing would cost. */
+export function costBase(nMachines: number): number {
+  return Math.max(2, nMachines)
+}
+
+/** `n^utilisation`, linear beyond the knee, at least 1; a broken figure counts as overload. */
+export function price(base: number, used: number, capacity: number): number {
+  const utilisation = used <= 0 ? 0 : used / capacity
+  if (utilisation <= UTILISATION_KNEE) return base ** utilisation
+  const beyond = Number.isFinite(utilisation) ? utilisation - UTILISATION_KNEE : 1e9
+  return base ** UTILISATION_KNEE * (1 + Math.min(beyond, 1e9) * Math.log(base))
+}
+
+/**
+ * Cost of a machine under `load`. `workersScale` is the capacity for the count of workers, see
+ * `workersScaleOf`; it must be the same for all machines compared.
+ */
+export function machineCost(
+  load: LoadVector,
+  nMachines: number,
+  workersScale = WORKERS_SCALE_MIN,
+): number {
+  const base = costBase(nMachines)
+  return (
+    price(base, load.cpu, load.cpuCapacity) +
+    price(base, load.memoryBytes, load.memoryBytesMax) +
+    price(base, load.requests, load.requestsMax) +
+    price(base, load.connections, load.connectionsMax) +
+    price(base, load.ioBytesPerSecond, IO_BYTES_PER_SECOND_MAX) +
+    price(base, load.workers, workersScale)
+  )
+}
+
+/** `load` with `times` × `demand` on top (or taken off, when `times` is negative). */
+export function withDemand(load: LoadVector, demand: Demand, times = 1): LoadVector {
+  return {
+    ...load,
+    cpu: Math.max(0, load.cpu + demand.cpu * times),
+    memoryBytes: Math.max(0, load.memoryBytes + demand.memoryBytes * times),
+    requests: Math.max(0, load.requests + demand.requests * times),
+    connections: Math.max(0, load.connections + demand.connections * times),
+    workers: Math.max(0, load.workers + demand.workers * times),
+  }
+}
+
+/**
+ * Marginal cost: what `demand` would add to the candidate, own work sent since its last news
+ * counted first, times `repel`.
+ */
+export function marginalCost(
+  candidate: Candidate,
+  demand: Demand,
+  nMachines: number,
+  workersScale = WORKERS_SCALE_MIN,
+): number {
+  const now = withDemand(candidate.load, demand, candidate.sentSince)
+  const added =
+    machineCost(withDemand(now, demand), nMachines, workersScale) -
+    machineCost(now, nMachines, workersScale)
+  return added * candidate.repel
+}
+
+/** The largest count of workers among the machines compared. */
+export function workersScaleOf(loads: Iterable<LoadVector>): number {
+  let most = WORKERS_SCALE_MIN
+  for (const load of loads) if (load.workers > most) most = load.workers
+  return most
+}
+
+/** What is used on an average machine, in parts of the capacity where machines differ in size. */
+export interface MeanLoad {
+  readonly cpu: number
+  readonly memory: number
+  readonly requests: number
+  readonly connections: number
+  readonly ioBytesPerSecond: number
+  readonly workers: number
+}
+
+/** Mean over machines; undefined when there is none. */
+export function meanLoad(loads: readonly LoadVector[]): MeanLoad | undefined {
+  if (loads.length === 0) return undefined
+  const mean = { cpu: 0, memory: 0, requests: 0, connections: 0, ioBytesPerSecond: 0, workers: 0 }
+  for (const load of loads) {
+    mean.cpu += load.cpu / load.cpuCapacity / loads.length
+    mean.memory += load.memoryBytes / load.memoryBytesMax / loads.length
+    mean.requests += load.requests / load.requestsMax / loads.length
+    mean.connections += load.connections / load.connectionsMax / loads.length
+    mean.ioBytesPerSecond += load.ioBytesPerSecond / loads.length
+    mean.workers += load.workers / loads.length
+  }
+  return mean
+}
+
+/**
+ * News of age `ageMs` drawn towards the mean by `g = exp(-age/τ)`: the older a figure, the less it
+ * tells about its machine, and the more the machine is like any other. Keeps one apparently idle
+ * machine from being everyone's favourite for as long as the news of it is on its way.
+ */
+export function discounted(
+  load: LoadVector,
+  ageMs: number,
+  mean: MeanLoad,
+  tauMs = NEWS_TAU_MS,
+): LoadVector {
+  const g = Math.exp(-Math.max(0, ageMs) / tauMs)
+  const mix = (own: number, other: number): number => other + g * (own - other)
+  return {
+    ...load,
+    cpu: mix(load.cpu, mean.cpu * load.cpuCapacity),
+    memoryBytes: mix(load.memoryBytes, mean.memory * load.memoryBytesMax),
+    requests: mix(load.requests, mean.requests * load.requestsMax),
+    connections: mix(load.connections, mean.connections * load.connectionsMax),
+    ioBytesPerSecond: mix(load.ioBytesPerSecond, mean.ioBytesPerSecond),
+    workers: mix(load.workers, mean.workers),
+  }
+}
