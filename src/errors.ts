@@ -38,10 +38,20 @@ const rows = {
     means: 'The request head is larger than the limit.',
     todo: 'Send fewer or smaller headers, or raise `front.headBytesMax`.',
   },
+  ARIES_E_URI_TOO_LONG: {
+    status: 414,
+    means: 'The request target is longer than the limit.',
+    todo: 'Send a shorter URL; put long data into the body.',
+  },
   ARIES_E_BODY_TOO_LARGE: {
     status: 413,
     means: 'The request body is larger than the limit of its route.',
     todo: 'Send less, or raise the limit that the message names.',
+  },
+  ARIES_E_REQUEST_TIMEOUT: {
+    status: 408,
+    means: 'The client took too long to send its request.',
+    todo: 'Send it faster, or raise the limit that the message names.',
   },
   ARIES_E_TIMEOUT: {
     status: 504,

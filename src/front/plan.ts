@@ -61,14 +61,22 @@ export interface AttemptOutcome {
 
 export interface Picker {
   /**
+   * True when the target applies the request once however often it is sent (a worker, and the
+   * request has an `Idempotency-Key`): then any method is safe to repeat.
+   */
+  readonly repeatable?: boolean
+  /**
    * The target of the next attempt; `failure` tells why the last one did not do. May wait (for a
    * failover). Throws the `AriesError` to answer the client with when there is none.
    */
   pick(failure?: AttemptFailure): Target | Promise<Target>
   /** A response head came. Called once per answered request, before its body is sent on. */
   answered(outcome: AttemptOutcome): void
-  /** The exchange is over, for better or worse: nothing is in flight for this request any more. */
-  done(): void
+  /**
+   * The exchange is over, for better or worse: nothing is in flight for this request any more.
+   * Called exactly once. `failure`: the last attempt failed and no other was asked for.
+   */
+  done(failure?: AttemptFailure): void
 }
 
 export type Plan =
@@ -80,7 +88,10 @@ export type Plan =
     }
   /** Also for an upgrade to an upstream: a 101 turns the exchange into a tunnel. */
   | { readonly kind: 'forward'; readonly picker: Picker }
-  /** The front ends the upgrade itself: the engine hands over the socket and what it read past the head. */
+  /**
+   * The front ends the upgrade itself: the engine hands over the socket, paused and without
+   * listeners, and what it read past the head. Call `resume()` when the listeners are on.
+   */
   | { readonly kind: 'take'; readonly take: (socket: Socket, head: Buffer) => void }
 
 export interface Planner {
