@@ -1,0 +1,5 @@
+/** What `import … from 'aries'` gives to the authors of workers and tasks. */
+export type { WorkerSocket } from './socket.ts'
+export type { State } from './state.ts'
+export type { Task, TaskContext } from './task.ts'
+export { type StopReason, Worker, type WorkerClass, type WorkerContext } from './worker.ts'

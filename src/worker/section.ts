@@ -1,0 +1,37 @@
+/** How one entry of a worker's state is stored, committed and moved: as bytes of its own. */
+import { Packr } from 'msgpackr'
+import { AriesError } from '../errors.ts'
+
+/** A section above this is reported: one piece of a move then takes longer than a millisecond. */
+export const SECTION_BYTES_REPORTED = 256 * 1024
+/** A section above this is warned about. */
+export const SECTION_BYTES_WARNED = 1024 * 1024
+/** A larger section is refused; the turn that set it fails. */
+export const SECTION_BYTES_MAX = 32 * 1024 * 1024
+/** Longest name of a section, in UTF-16 units. */
+export const SECTION_NAME_MAX = 512
+
+const packr = new Packr({ structuredClone: true })
+
+/** Throws `ARIES_E_WORKER_FAILED` for what structured clone does not take, and for too much. */
+export function encodeSection(name: string, value: unknown): Uint8Array {
+  let packed: Uint8Array
+  try {
+    packed = packr.pack(value)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new AriesError('ARIES_E_WORKER_FAILED', `state "${name}" cannot be stored: ${why}`)
+  }
+  if (packed.length > SECTION_BYTES_MAX) {
+    throw new AriesError(
+      'ARIES_E_WORKER_FAILED',
+      `state "${name}" has ${packed.length} bytes; one entry may have ${SECTION_BYTES_MAX}`,
+    )
+  }
+  // An exact copy: the packer's slice would keep, and send to the store's thread, its whole buffer.
+  return new Uint8Array(packed)
+}
+
+export function decodeSection(bytes: Uint8Array): unknown {
+  return packr.unpack(bytes)
+}

@@ -1,0 +1,176 @@
+/**
+ * The state of a worker: a map whose entries are committed, replicated and moved one by one.
+ *
+ * The truth is the encoded bytes of the last turn that did not throw. Values are decoded when they
+ * are first read and kept; what a turn set is encoded at its end. A turn that throws forgets every
+ * value it touched, so that even a change inside an object is undone.
+ */
+import { AriesError } from '../errors.ts'
+import type { Section } from '../store/store.ts'
+import { decodeSection, encodeSection, SECTION_NAME_MAX } from './section.ts'
+
+/** What authors see as `this.state`. An object got from it is the worker's own: `set` it again after changing it. */
+export interface State<S extends object> {
+  readonly size: number
+  get<K extends keyof S & string>(name: K): S[K] | undefined
+  /** Changes count at the end of the turn. Throws outside a turn. */
+  set<K extends keyof S & string>(name: K, value: S[K]): this
+  delete(name: keyof S & string): boolean
+  has(name: keyof S & string): boolean
+  keys(): IterableIterator<keyof S & string>
+  entries(): IterableIterator<[keyof S & string, S[keyof S & string]]>
+}
+
+/** What one turn changed, as it is committed. */
+export interface Changes {
+  readonly set: readonly Section[]
+  readonly remove: readonly string[]
+}
+
+const NO_CHANGE: Changes = { set: [], remove: [] }
+
+export class SectionState implements State<Record<string, unknown>> {
+  readonly #sections: Map<string, Uint8Array>
+  readonly #values = new Map<string, unknown>()
+  /** Names this turn read objects of, to forget them if it throws. */
+  readonly #read = new Set<string>()
+  /** Names this turn set (true) or deleted (false). */
+  readonly #changed = new Map<string, boolean>()
+  #size: number
+  #bytes = 0
+  #inTurn = false
+
+  constructor(sections: Iterable<readonly [string, Uint8Array]> = []) {
+    this.#sections = new Map(sections)
+    this.#size = this.#sections.size
+    for (const [name, value] of this.#sections) this.#bytes += name.length + value.length
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Encoded size, names included. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Encoded entries as of the last turn that did not throw. */
+  get sections(): ReadonlyMap<string, Uint8Array> {
+    return this.#sections
+  }
+
+  get(name: string): unknown {
+    const known = this.#values.get(name)
+    if (known !== undefined) {
+      if (typeof known === 'object') this.#read.add(name)
+      return known
+    }
+    if (this.#changed.has(name)) return undefined
+    const bytes = this.#sections.get(name)
+    if (bytes === undefined) return undefined
+    const value = decodeSection(bytes)
+    this.#values.set(name, value)
+    this.#read.add(name)
+    return value
+  }
+
+  set(name: string, value: unknown): this {
+    this.#mayChange(name)
+    if (!this.has(name)) this.#size++
+    this.#values.set(name, value)
+    this.#changed.set(name, true)
+    return this
+  }
+
+  delete(name: string): boolean {
+    this.#mayChange(name)
+    if (!this.has(name)) return false
+    this.#size--
+    this.#values.delete(name)
+    this.#changed.set(name, false)
+    return true
+  }
+
+  has(name: string): boolean {
+    return this.#changed.get(name) ?? this.#sections.has(name)
+  }
+
+  *keys(): IterableIterator<string> {
+    for (const name of this.#sections.keys()) if (this.#changed.get(name) !== false) yield name
+    for (const [name, set] of this.#changed) if (set && !this.#sections.has(name)) yield name
+  }
+
+  *entries(): IterableIterator<[string, unknown]> {
+    for (const name of this.keys()) yield [name, this.get(name)]
+  }
+
+  beginTurn(): void {
+    this.#inTurn = true
+  }
+
+  /** Ends the turn and takes its changes over. Throws, and has rolled back, when one cannot be encoded. */
+  endTurn(): Changes {
+    this.#inTurn = false
+    this.#read.clear()
+    if (this.#changed.size === 0) return NO_CHANGE
+    try {
+      const changes = this.#encodeChanges()
+      this.#apply(changes)
+      this.#changed.clear()
+      return changes
+    } catch (error) {
+      this.rollBack()
+      throw error
+    }
+  }
+
+  /** Ends the turn and undoes it. */
+  rollBack(): void {
+    this.#inTurn = false
+    for (const name of this.#changed.keys()) this.#values.delete(name)
+    for (const name of this.#read) this.#values.delete(name)
+    this.#changed.clear()
+    this.#read.clear()
+    this.#size = this.#sections.size
+  }
+
+  #mayChange(name: string): void {
+    if (!this.#inTurn) {
+      throw new AriesError('ARIES_E_WORKER_FAILED', `state "${name}" changed outside a turn`)
+    }
+    if (typeof name !== 'string' || name === '' || name.length > SECTION_NAME_MAX) {
+      throw new AriesError(
+        'ARIES_E_WORKER_FAILED',
+        `a name in the state has 1 to ${SECTION_NAME_MAX} characters`,
+      )
+    }
+  }
+
+  #encodeChanges(): Changes {
+    const set: Section[] = []
+    const remove: string[] = []
+    for (const [name, isSet] of this.#changed) {
+      const before = this.#sections.get(name)
+      if (!isSet) {
+        if (before !== undefined) remove.push(name)
+        continue
+      }
+      const value = encodeSection(name, this.#values.get(name))
+      if (before === undefined || Buffer.compare(before, value) !== 0) set.push({ name, value })
+    }
+    return { set, remove }
+  }
+
+  #apply(changes: Changes): void {
+    for (const name of changes.remove) {
+      this.#bytes -= name.length + this.#sections.get(name)!.length
+      this.#sections.delete(name)
+    }
+    for (const { name, value } of changes.set) {
+      const before = this.#sections.get(name)
+      this.#bytes += before ? value.length - before.length : name.length + value.length
+      this.#sections.set(name, value)
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import type { WorkerSocket } from './socket.ts'
+import type { State } from './state.ts'
+
+/** Why a worker stops on this node. Its state lives on, except its fields, which do not move. */
+export type StopReason = 'moved' | 'closed'
+
+/** What the host gives to a new instance. */
+export interface WorkerContext<S extends object = Record<string, unknown>> {
+  readonly key: string
+  readonly className: string
+  readonly node: string
+  readonly state: State<S>
+  readonly webSockets: Iterable<WorkerSocket> & { readonly size: number }
+}
+
+/**
+ * A long-lived stateful unit, named by class and key. One event at a time, in order: a turn. What
+ * a turn changed in `state` commits as one record; responses and messages leave after the commit.
+ * A turn that throws changes and sends nothing.
+ */
+export abstract class Worker<S extends object = Record<string, unknown>> {
+  readonly key: string
+  readonly className: string
+  /** The node that the worker lives on now. */
+  readonly node: string
+  readonly state: State<S>
+  /** The open sessions. */
+  readonly webSockets: Iterable<WorkerSocket> & { readonly size: number }
+
+  constructor(context: WorkerContext<S>) {
+    this.key = context.key
+    this.className = context.className
+    this.node = context.node
+    this.state = context.state
+    this.webSockets = context.webSockets
+  }
+
+  abstract fetch(request: Request): Response | Promise<Response>
+
+  /** Called when the worker opens on a node: the first time, after a failover, after a move. */
+  start?(): void | Promise<void>
+  /** Called when it leaves the node. After a move the state can no longer be changed here. */
+  stop?(reason: StopReason): void | Promise<void>
+  /** A client connected. Throw, or close the socket, to turn it away. */
+  webSocketOpen?(ws: WorkerSocket, request: Request): void | Promise<void>
+  webSocketMessage?(ws: WorkerSocket, message: string | Uint8Array): void | Promise<void>
+  /** The client has gone. */
+  webSocketClose?(ws: WorkerSocket, code: number, reason: string): void | Promise<void>
+}
+
+/** What the default export of a worker's module is. */
+export type WorkerClass = new (context: WorkerContext) => Worker
