@@ -10,6 +10,11 @@ const CLASS_NAME = /^[a-z][a-z0-9_-]{0,62}$/i
 /** Longest key in UTF-8 bytes: it travels in a header and is part of a primary key. */
 export const KEY_BYTES_MAX = 512
 
+/** Whether `text` may be the name of a worker class. */
+export function isClassName(text: string): boolean {
+  return CLASS_NAME.test(text)
+}
+
 /** `class/key` with the key percent-encoded: for headers, map keys and logs. */
 export function formatWorkerId(id: WorkerId): string {
   return `${id.class}/${encodeURIComponent(id.key)}`

@@ -1,4 +1,4 @@
-/** What `aries front` and `aries node` need of the process that they run: `src/*/run.ts`. */
+/** What `aries front` and `aries node` need of the process that they run: `runFront`, `runNode`. */
 import type { Config } from '../config/schema.ts'
 import type { Logger } from '../log.ts'
 

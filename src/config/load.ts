@@ -1,10 +1,24 @@
-import type { Config } from './schema.ts'
+import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { formatAddress, parseAddress } from './address.ts'
+import { ConfigDocument } from './document.ts'
+import type { Environment } from './interpolate.ts'
+import { validate } from './issues.ts'
+import { checkDoubles, type Listen, listenerListens } from './listens.ts'
+import { type CheckedMap, checkMap, items } from './map.ts'
+import { Problems } from './problems.ts'
+import { checkRoutes, checkUpstreams } from './routes.ts'
+import { type ClusterMap, type Config, configSchema, listenerSchema, mapSchema } from './schema.ts'
+import { resolveStore, sqliteFile, storeProblem } from './store.ts'
+
+/** A key that can be guessed protects nothing: packets can be tried against it at leisure. */
+export const KEY_CHARACTERS_MIN = 16
 
 export interface LoadOptions {
   /** The map to use instead of the one that the configuration names. */
   readonly mapFile?: string
   /** Where `${VAR}` is filled in from; default `process.env`. */
-  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly env?: Environment
 }
 
 /**
@@ -12,5 +26,133 @@ export interface LoadOptions {
  * `file:line:column: path: what is wrong` for every problem found.
  */
 export async function loadConfig(file: string, options: LoadOptions = {}): Promise<Config> {
-  throw new Error(`${file} ${options.mapFile}`)
+  const env = options.env ?? process.env
+  const problems = new Problems()
+  const configFile = resolve(file)
+  const folder = dirname(configFile)
+
+  const document = await read(configFile, env, problems)
+  if (document === undefined) throw problems.toError()
+  const parsed = validate(configSchema, document, problems)
+  const data = document.data as Record<string, unknown> | null
+  const named = typeof data?.['map'] === 'string' ? data['map'] : './cluster.yaml'
+  const mapFile = resolve(folder, options.mapFile ?? named)
+
+  const map = await loadMap(mapFile, env, problems)
+  const routes = await checkRoutes(data, document, problems)
+  const listens = checkListeners(data, document, problems)
+  checkSecrets(data, document, problems)
+  if (map !== undefined) {
+    checkReach(data, document, map.checked, problems)
+    const documents = new Map([
+      [configFile, document],
+      [mapFile, map.document],
+    ])
+    checkDoubles([...listens, ...map.checked.listens], documents, problems)
+  }
+  if (problems.count > 0 || parsed === undefined || map?.parsed === undefined) {
+    throw problems.toError()
+  }
+  const { tasks, classes } = routes
+  return {
+    ...parsed,
+    file: configFile,
+    mapFile,
+    map: map.parsed,
+    store: resolveStore(parsed.store, folder),
+    routes: [...routes.routes],
+    tasks,
+    classes,
+  }
+}
+
+interface LoadedMap {
+  readonly document: ConfigDocument
+  readonly parsed: ClusterMap | undefined
+  readonly checked: CheckedMap
+}
+
+async function loadMap(
+  file: string,
+  env: Environment,
+  problems: Problems,
+): Promise<LoadedMap | undefined> {
+  const document = await read(file, env, problems)
+  if (document === undefined) return undefined
+  const parsed = validate(mapSchema, document, problems)
+  return { document, parsed, checked: checkMap(document.data, document, problems) }
+}
+
+async function read(
+  file: string,
+  env: Environment,
+  problems: Problems,
+): Promise<ConfigDocument | undefined> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    problems.addAt(file, undefined, code === 'ENOENT' ? 'there is no such file' : message)
+    return undefined
+  }
+  return ConfigDocument.parse(file, text, env, problems)
+}
+
+function checkListeners(data: unknown, document: ConfigDocument, problems: Problems): Listen[] {
+  const listens: Listen[] = []
+  for (const [path, value] of items(data, 'listeners')) {
+    const listener = listenerSchema.safeParse(value).data
+    if (listener === undefined) continue
+    const scheme = 'http' in listener ? 'http' : 'tcp'
+    const text = 'http' in listener ? listener.http : listener.tcp
+    if (parseAddress(text) === undefined) {
+      const example = formatAddress({ host: '127.0.0.1', port: 8080 })
+      problems.add(document, [...path, scheme], `must be host:port, as in ${example}`)
+    }
+    if ('tcp' in listener) {
+      checkUpstreams(listener.upstreams, 'tcp', [...path, 'upstreams'], document, problems)
+    }
+    listens.push(...listenerListens(listener, document.file, path))
+  }
+  return listens
+}
+
+function checkSecrets(
+  data: Record<string, unknown> | null,
+  document: ConfigDocument,
+  problems: Problems,
+): void {
+  const store = data?.['store']
+  const words = typeof store === 'string' ? storeProblem(store) : undefined
+  if (words) problems.add(document, ['store'], words)
+  const key = data?.['key']
+  if (typeof key === 'string' && key !== '' && key.length < KEY_CHARACTERS_MIN) {
+    const how = 'make one with `openssl rand -base64 32`'
+    problems.add(document, ['key'], `is shorter than ${KEY_CHARACTERS_MIN} characters; ${how}`)
+  }
+}
+
+/** What is safe on one machine only must stay on it. */
+function checkReach(
+  data: Record<string, unknown> | null,
+  document: ConfigDocument,
+  map: CheckedMap,
+  problems: Problems,
+): void {
+  const store = data?.['store'] ?? 'sqlite:'
+  if (map.machines.length > 0 && typeof store === 'string' && sqliteFile(store) !== undefined) {
+    problems.add(
+      document,
+      ['store'],
+      `SQLite is a file of one machine, and the map has several (${map.machines.join(', ')}); use PostgreSQL: \`store: postgres://user:password@host/db\``,
+    )
+  }
+  if (map.exposed !== undefined && !data?.['key']) {
+    problems.add(
+      document,
+      ['key'],
+      `the map binds ${map.exposed}, which others can reach, and there is no key; set one (\`key: \${ARIES_CLUSTER_KEY}\`, made with \`openssl rand -base64 32\`) or keep to 127.0.0.1`,
+    )
+  }
 }

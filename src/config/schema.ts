@@ -29,7 +29,7 @@ export const nodeEntrySchema = z.strictObject({
 })
 
 export const frontEntrySchema = z.strictObject({
-  id: id.describe('Name of the front.'),
+  id: id.describe('Name of the front, in logs and `aries status`.'),
   host: host.describe('Address that the other members reach it at.'),
   gossip: port.describe('UDP port of gossip.'),
   admin: port.describe('TCP port of the admin API.'),
@@ -38,59 +38,98 @@ export const frontEntrySchema = z.strictObject({
 export const mapSchema = z
   .strictObject({
     cluster: id.describe('Name of the cluster; members of another cluster are not heard.'),
-    epoch: z.int().min(1).describe('Version of the map; raise it with every change.'),
+    epoch: z
+      .int()
+      .min(1)
+      .describe(
+        'Version of the map; raise it with every change: a changed map with the same epoch is refused.',
+      ),
     nodes: z.array(nodeEntrySchema).min(1).max(1_000).describe('The declared nodes.'),
     fronts: z.array(frontEntrySchema).max(100).default([]).describe('The declared fronts.'),
   })
   .describe('The map: the declared membership of the cluster.')
 
-const listenerSchema = z.union([
-  z.strictObject({ http: z.string().describe('host:port to take HTTP/1.1 and WebSocket at.') }),
-  z.strictObject({
-    tcp: z.string().describe('host:port to take raw TCP at.'),
-    upstreams: z.array(z.string()).min(1).describe('tcp://host:port of the servers behind it.'),
-  }),
+export const listenerSchema = z.union([
+  z
+    .strictObject({
+      http: z
+        .string()
+        .describe('`host:port` to take HTTP/1.1 and WebSocket at; `0.0.0.0:80` for every address.'),
+    })
+    .describe('Takes HTTP requests and WebSockets; the routes say where they go.'),
+  z
+    .strictObject({
+      tcp: z.string().describe('`host:port` to take raw TCP at.'),
+      upstreams: z
+        .array(z.string().describe('`tcp://host:port`.'))
+        .min(1)
+        .describe('The servers behind it.'),
+    })
+    .describe('Passes the bytes of each connection to one of its upstreams.'),
 ])
 
 const routeBase = {
   path: z
     .string()
     .startsWith('/')
-    .describe('Pattern: `:name` takes one segment, a last `*` the rest.'),
+    .describe('Pattern: `:name` takes one segment that is not empty, a last `*` the rest.'),
 }
 
-const routeSchema = z.union([
-  z.strictObject({
-    ...routeBase,
-    task: z.string().describe('Module of a task, relative to this file.'),
-  }),
-  z.strictObject({
-    ...routeBase,
-    worker: z
-      .string()
-      .describe('Module of a worker class, relative to this file; the path has `:key`.'),
-  }),
-  z.strictObject({
-    ...routeBase,
-    upstreams: z.array(z.string()).min(1).describe('http://host:port of the servers behind it.'),
-    forwarder: z
-      .enum(['aries', 'http-proxy'])
-      .default('aries')
-      .describe('`aries`: the own engine. `http-proxy`: the compatible one, slower.'),
-  }),
+export const routeSchema = z.union([
+  z
+    .strictObject({
+      ...routeBase,
+      task: z
+        .string()
+        .describe(
+          'Module of a task, relative to this file; its file name is the name of the task.',
+        ),
+    })
+    .describe('Runs a task on the node where it costs least.'),
+  z
+    .strictObject({
+      ...routeBase,
+      worker: z
+        .string()
+        .describe(
+          'Module of a worker class, relative to this file; its file name is the name of the class. The path has one segment `:key`.',
+        ),
+    })
+    .describe(
+      'Asks the worker of that class and key, wherever it lives; the first request makes it.',
+    ),
+  z
+    .strictObject({
+      ...routeBase,
+      upstreams: z
+        .array(z.string().describe('`http://host:port`.'))
+        .min(1)
+        .describe('The servers behind it; the healthy one with the fewest requests is asked.'),
+      forwarder: z
+        .enum(['aries', 'http-proxy'])
+        .default('aries')
+        .describe(
+          '`aries`: the own engine. `http-proxy`: the compatible one, several times slower, for those who need its exact behaviour.',
+        ),
+    })
+    .describe('Forwards to servers that Aries did not start.'),
 ])
 
 export const configSchema = z
   .strictObject({
-    map: z.string().default('./cluster.yaml').describe('The map, relative to this file.'),
+    map: z.string().default('./cluster.yaml').describe('The map: a file, relative to this one.'),
     key: z
       .string()
       .default('')
-      .describe('Cluster key: authenticates gossip and calls between members. Empty: none.'),
+      .describe(
+        'Cluster key, at least 16 characters, the same everywhere: authenticates and encrypts gossip, authenticates calls between members. Empty: none, allowed while every member is on loopback.',
+      ),
     store: z
       .string()
       .default('sqlite:../data/aries.db')
-      .describe('`sqlite:<file>`, relative to this file, or `postgres://user:password@host/db`.'),
+      .describe(
+        'Where owner records and state are kept: `sqlite:<file>`, relative to this file, for one machine; `postgres://user:password@host/db` for several.',
+      ),
     listeners: z.array(listenerSchema).min(1).describe('Where the fronts take clients.'),
     routes: z
       .array(routeSchema)
@@ -98,9 +137,15 @@ export const configSchema = z
       .describe('Tried in order; the first that matches is taken.'),
     gossip: z
       .strictObject({
-        preset: z.enum(['lan', 'wan', 'quick']).default('quick').describe('Set of gossip times.'),
+        preset: z
+          .enum(['lan', 'wan', 'quick'])
+          .default('quick')
+          .describe(
+            'Set of gossip times. `quick`: a dead member is noticed in a fraction of a second, for a quiet network; `lan`: calmer, for a busy one; `wan`: for members far apart.',
+          ),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('How members watch each other.'),
     front: z
       .strictObject({
         shards: z
@@ -108,91 +153,179 @@ export const configSchema = z
           .min(1)
           .max(64)
           .optional()
-          .describe('Event loops; default half of the cores.'),
-        headBytesMax: z.int().min(1_024).max(1_048_576).default(32_768),
-        bodyBytesMax: z.int().min(0).default(104_857_600).describe('Largest request body.'),
+          .describe(
+            'Event loops of a front; default half of the cores, the nodes need the others.',
+          ),
+        headBytesMax: z
+          .int()
+          .min(1_024)
+          .max(1_048_576)
+          .default(32_768)
+          .describe('Largest request head, bytes; twice what browsers send at most.'),
+        bodyBytesMax: z
+          .int()
+          .min(0)
+          .default(104_857_600)
+          .describe('Largest request body, bytes; it streams, so memory is not the limit.'),
         replayBytesMax: z
           .int()
           .min(0)
           .default(65_536)
-          .describe('Largest request body that is kept to send it again to another target.'),
-        connectionsMax: z.int().min(1).default(20_000).describe('Client connections per shard.'),
+          .describe(
+            'Largest request body, bytes, that is kept to send it again to another target; larger ones are sent once.',
+          ),
+        connectionsMax: z
+          .int()
+          .min(1)
+          .default(20_000)
+          .describe('Client connections per shard; more are closed at once.'),
         waitingMax: z
           .int()
           .min(1)
           .default(10_000)
-          .describe('Requests per shard that may wait for an owner.'),
-        headTimeoutMs: ms.default(15_000).describe('From the first byte of a head to its end.'),
-        idleTimeoutMs: ms.default(75_000).describe('A client connection without a request.'),
-        bodyIdleTimeoutMs: ms.default(30_000).describe('Between two pieces of a body.'),
-        connectTimeoutMs: ms.default(1_000).describe('Opening a connection to a target.'),
+          .describe(
+            'Requests per shard that may wait for the owner of their worker, in a failover for instance.',
+          ),
+        headTimeoutMs: ms
+          .default(15_000)
+          .describe(
+            'Milliseconds from the first byte of a request head to its end; ends slow attackers.',
+          ),
+        idleTimeoutMs: ms
+          .default(75_000)
+          .describe(
+            'Milliseconds that a client connection may stay open without a request; longer than what usual load balancers in front keep theirs.',
+          ),
+        bodyIdleTimeoutMs: ms
+          .default(30_000)
+          .describe('Milliseconds between two pieces of a body.'),
+        connectTimeoutMs: ms
+          .default(1_000)
+          .describe(
+            'Milliseconds to open a connection to a target; within a data centre it takes one.',
+          ),
         responseTimeoutMs: ms
           .default(60_000)
-          .describe('From the request sent to the response head.'),
+          .describe('Milliseconds from the request sent to the response head.'),
         ownerTimeoutMs: ms
           .default(10_000)
-          .describe('How long a request waits for its worker to have an owner.'),
+          .describe(
+            'Milliseconds that a request waits for its worker to have an owner; far above what a failover takes.',
+          ),
         tunnelIdleTimeoutMs: ms
           .default(3_600_000)
-          .describe('An upgraded connection without bytes.'),
-        drainTimeoutMs: ms.default(3_000).describe('Requests in flight at shutdown.'),
+          .describe('Milliseconds that an upgraded connection may stay silent.'),
+        drainTimeoutMs: ms
+          .default(3_000)
+          .describe(
+            'Milliseconds that requests in flight get at shutdown; together with the nodes it stays under 5 s.',
+          ),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('Limits of the fronts: sizes in bytes, times in milliseconds.'),
     health: z
       .strictObject({
         path: z
           .string()
           .startsWith('/')
           .default('/')
-          .describe('Asked of each upstream; any status below 500 is well.'),
-        intervalMs: ms.default(1_000),
-        timeoutMs: ms.default(500),
-        rise: z.int().min(1).default(1),
-        fall: z.int().min(1).default(2),
+          .describe('Path asked of each upstream; any status below 500 is well.'),
+        intervalMs: ms.default(1_000).describe('Milliseconds between two checks of an upstream.'),
+        timeoutMs: ms.default(500).describe('Milliseconds that an upstream has to answer a check.'),
+        rise: z
+          .int()
+          .min(1)
+          .default(1)
+          .describe('Good checks in a row that make an upstream healthy again.'),
+        fall: z
+          .int()
+          .min(1)
+          .default(2)
+          .describe('Bad checks in a row that make it unhealthy; one alone may be chance.'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('Checks of the upstreams of HTTP routes.'),
     pool: z
       .strictObject({
-        threads: z.int().min(1).max(256).optional().describe('Threads; default one per core.'),
-        taskTimeoutMs: ms.default(10_000).describe('Longest run of a task.'),
-        taskMemoryMb: z.int().min(16).max(65_536).default(256).describe('Heap of one task thread.'),
-        queueMax: z.int().min(1).default(1_000).describe('Tasks that may wait for a thread.'),
+        threads: z
+          .int()
+          .min(1)
+          .max(256)
+          .optional()
+          .describe('Threads for tasks on each node; default one per core.'),
+        taskTimeoutMs: ms
+          .default(10_000)
+          .describe('Longest run of a task, milliseconds; then its thread is ended.'),
+        taskMemoryMb: z
+          .int()
+          .min(16)
+          .max(65_536)
+          .default(256)
+          .describe('Heap of one task thread, mebibytes; a task that needs more is ended.'),
+        queueMax: z
+          .int()
+          .min(1)
+          .default(1_000)
+          .describe('Tasks that may wait for a thread; more are answered 503 at once.'),
         bodyBytesMax: z
           .int()
           .min(0)
           .default(10_485_760)
-          .describe('Largest request or response body of a task.'),
+          .describe('Largest request or response body of a task, bytes; it is held in memory.'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('Tasks: limits of the pool on each node.'),
     host: z
       .strictObject({
-        requestTimeoutMs: ms.default(30_000).describe('Longest turn of a worker.'),
-        queueMax: z.int().min(1).default(1_000).describe('Events that may wait in one mailbox.'),
+        requestTimeoutMs: ms.default(30_000).describe('Longest turn of a worker, milliseconds.'),
+        queueMax: z
+          .int()
+          .min(1)
+          .default(1_000)
+          .describe('Events that may wait in one mailbox; more are answered 503 at once.'),
         bodyBytesMax: z
           .int()
           .min(0)
           .default(10_485_760)
-          .describe('Largest request body of a worker.'),
-        messageBytesMax: z.int().min(1).default(1_048_576).describe('Largest WebSocket message.'),
-        memoryMb: z.int().min(64).default(2_048).describe('Heap of the host process.'),
-        leaseMs: ms.default(5_000).describe('How long a node that lost the store serves reads.'),
+          .describe('Largest request body of a worker, bytes; it is held in memory.'),
+        messageBytesMax: z
+          .int()
+          .min(1)
+          .default(1_048_576)
+          .describe('Largest WebSocket message, bytes; a longer one closes the session with 1009.'),
+        memoryMb: z.int().min(64).default(2_048).describe('Heap of the host process, mebibytes.'),
+        leaseMs: ms
+          .default(5_000)
+          .describe(
+            'Milliseconds that a node that lost the store goes on serving reads; also the longest time until others may take over its workers.',
+          ),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('Workers: limits of the host on each node.'),
     move: z
       .strictObject({
         fenceTimeoutMs: ms
           .default(500)
-          .describe('From the closed mailbox to the commit; then the move is given up.'),
-        copyTimeoutMs: ms.default(60_000).describe('Longest COPY phase.'),
-        turnBudgetMs: ms.default(2_000).describe('How long the fence waits for the running turn.'),
+          .describe(
+            'Milliseconds from the closed mailbox to the commit; then the move is given up.',
+          ),
+        copyTimeoutMs: ms
+          .default(60_000)
+          .describe('Longest COPY phase, milliseconds; the worker serves meanwhile.'),
+        turnBudgetMs: ms
+          .default(2_000)
+          .describe(
+            'Milliseconds that the fence waits for the running turn; then the move is given up.',
+          ),
         concurrency: z
           .int()
           .min(1)
           .max(64)
           .default(8)
-          .describe('Moves out of a node at a time, at a drain.'),
+          .describe('Moves out of a node at a time, at a drain; more only wait for each other.'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('Live moves of workers.'),
     placement: z
       .strictObject({
         candidates: z
@@ -200,23 +333,32 @@ export const configSchema = z
           .min(1)
           .max(64)
           .default(3)
-          .describe('Random nodes compared for one decision.'),
-        rebalanceIntervalMs: ms.default(1_000),
+          .describe(
+            'Random nodes compared for one decision; few, so that not all choosers run to the same one.',
+          ),
+        rebalanceIntervalMs: ms
+          .default(1_000)
+          .describe('Milliseconds between two looks for a worker that would cost less elsewhere.'),
         hysteresis: z
           .number()
           .min(0)
           .max(10)
           .default(0.1)
-          .describe('Least part of the cost that a move must save.'),
+          .describe(
+            'Least part of the cost that a move must save; 0.1 is a tenth. Less makes workers wander.',
+          ),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('Choosing nodes.'),
     log: z
       .strictObject({
         level: z
           .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
-          .default('info'),
+          .default('info')
+          .describe('Least level that is logged; the environment variable ARIES_LOG overrides it.'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('What is logged.'),
   })
   .describe('The configuration of Aries.')
 

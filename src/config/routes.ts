@@ -1,0 +1,146 @@
+/** What must hold of routes and their modules; names of tasks and worker classes. */
+import { stat } from 'node:fs/promises'
+import { basename, dirname, extname, resolve } from 'node:path'
+import type { RouteInfo } from '../admin/api.ts'
+import { isClassName } from '../identity.ts'
+import { parseUpstream } from './address.ts'
+import { items } from './map.ts'
+import { formatFile, type KeyPath, type Located, type Problems } from './problems.ts'
+import { type Config, type ModuleName, type Route, routeSchema } from './schema.ts'
+
+export interface CheckedRoutes {
+  readonly routes: readonly Route[]
+  readonly tasks: ReadonlyMap<ModuleName, string>
+  readonly classes: ReadonlyMap<ModuleName, string>
+}
+
+/** The name of a task or worker class: its module's file name without the ending. */
+export function moduleName(file: string): ModuleName {
+  return basename(file, extname(file))
+}
+
+/** The routes as people read them, for `aries status` and `aries dev`. */
+export function describeRoutes(config: Pick<Config, 'routes'>): RouteInfo[] {
+  return config.routes.map((route) => {
+    if ('task' in route)
+      return { path: route.path, kind: 'task', targets: [moduleName(route.task)] }
+    if ('worker' in route) {
+      return { path: route.path, kind: 'worker', targets: [moduleName(route.worker)] }
+    }
+    return { path: route.path, kind: 'upstreams', targets: route.upstreams }
+  })
+}
+
+/** Checks those routes of `data` that have the right shape, and makes their modules absolute. */
+export async function checkRoutes(
+  data: unknown,
+  document: Located,
+  problems: Problems,
+): Promise<CheckedRoutes> {
+  const routes: Route[] = []
+  const modules = new Modules(document, problems)
+  const seen = new Map<string, KeyPath>()
+  for (const [path, value] of items(data, 'routes')) {
+    const route = routeSchema.safeParse(value).data
+    if (route === undefined) continue
+    const at: KeyPath = [...path, 'path']
+    for (const words of patternProblems(route)) problems.add(document, at, words)
+    const same = seen.get(anonymous(route.path))
+    if (same)
+      problems.add(document, at, `is never reached: routes[${same[1]}] takes the same paths`)
+    else seen.set(anonymous(route.path), path)
+
+    if ('task' in route)
+      routes.push({ ...route, task: await modules.add('task', route.task, path) })
+    else if ('worker' in route) {
+      routes.push({ ...route, worker: await modules.add('worker', route.worker, path) })
+    } else {
+      checkUpstreams(route.upstreams, 'http', [...path, 'upstreams'], document, problems)
+      routes.push(route)
+    }
+  }
+  return { routes, tasks: modules.tasks, classes: modules.classes }
+}
+
+export function checkUpstreams(
+  upstreams: readonly string[],
+  scheme: 'http' | 'tcp',
+  path: KeyPath,
+  document: Located,
+  problems: Problems,
+): void {
+  for (const [index, text] of upstreams.entries()) {
+    if (parseUpstream(text, scheme) !== undefined) continue
+    problems.add(document, [...path, index], `must be \`${scheme}://host:port\`, without a path`)
+  }
+}
+
+const SEGMENT = /^(?::[A-Za-z_][A-Za-z0-9_]*|[^:*?#\s\\]+)$/
+
+function patternProblems(route: Route): string[] {
+  const problems: string[] = []
+  const segments = route.path.slice(1).split('/')
+  const names = segments.filter((segment) => segment.startsWith(':'))
+  for (const [index, segment] of segments.entries()) {
+    const last = index === segments.length - 1
+    if (last ? segment === '' || segment === '*' : false) continue
+    if (segment === '*') problems.push('only the last segment may be `*`')
+    else if (segment === '') problems.push('has an empty segment')
+    else if (!SEGMENT.test(segment)) {
+      problems.push(`\`${segment}\` is neither text, \`:name\` nor a last \`*\``)
+    }
+  }
+  if (new Set(names).size < names.length) problems.push('names a segment twice')
+  if ('worker' in route && names.filter((name) => name === ':key').length !== 1) {
+    problems.push('needs exactly one segment `:key`, the key of the worker')
+  }
+  return problems
+}
+
+/** The pattern without the names of its segments: what decides which paths it takes. */
+function anonymous(pattern: string): string {
+  return pattern.replace(/:[^/]+/g, ':')
+}
+
+class Modules {
+  readonly tasks = new Map<ModuleName, string>()
+  readonly classes = new Map<ModuleName, string>()
+  readonly #document: Located
+  readonly #problems: Problems
+
+  constructor(document: Located, problems: Problems) {
+    this.#document = document
+    this.#problems = problems
+  }
+
+  /** The absolute path of the module that the route at `path` names. */
+  async add(kind: 'task' | 'worker', named: string, path: KeyPath): Promise<string> {
+    const file = resolve(dirname(this.#document.file), named)
+    const words = (await moduleProblem(file)) ?? this.#nameProblem(kind, file)
+    if (words) this.#problems.add(this.#document, [...path, kind], words)
+    return file
+  }
+
+  #nameProblem(kind: 'task' | 'worker', file: string): string | undefined {
+    const name = moduleName(file)
+    const [same, other] = kind === 'task' ? [this.tasks, this.classes] : [this.classes, this.tasks]
+    if (!isClassName(name)) {
+      return `\`${name}\` is no name: a letter, then up to 62 letters, digits, - or _`
+    }
+    const before = same.get(name)
+    if (before !== undefined && before !== file) {
+      return `another module is already called ${name}: ${formatFile(before)}`
+    }
+    if (other.get(name) === file) return 'one module is a task or a worker class, not both'
+    same.set(name, file)
+    return undefined
+  }
+}
+
+async function moduleProblem(file: string): Promise<string | undefined> {
+  try {
+    return (await stat(file)).isFile() ? undefined : `${formatFile(file)} is not a file`
+  } catch {
+    return `there is no file ${formatFile(file)}`
+  }
+}
