@@ -49,6 +49,12 @@ export interface MoveReport {
   readonly commitMs: number
 }
 
+/** A worker with what is remembered of it: `aries explain` and `GET /api/workers/{class}/{key}`. */
+export interface WorkerDetail extends WorkerInfo {
+  readonly decision?: Decision
+  readonly lastMove?: MoveReport
+}
+
 export interface DrainReport {
   readonly node: string
   readonly moved: number
@@ -69,11 +75,14 @@ export interface Rpc {
   /** The chosen node: claim the worker from that epoch and open it (or say where it is open). */
   activate: { params: WorkerId & { readonly decision?: Decision }; result: OwnerAddress }
   workers: { params: Record<string, never>; result: readonly WorkerInfo[] }
-  worker: {
+  /** What this node remembers of the worker, owner or not: the newest of all nodes' answers counts. */
+  recall: {
     params: WorkerId
-    result: WorkerInfo & { readonly decision?: Decision; readonly lastMove?: MoveReport }
+    result: { readonly decision?: Decision; readonly lastMove?: MoveReport }
   }
-  /** The owner: move it. */
+  /** Is anybody there? Asked before a node is evicted. */
+  ping: { params: Record<string, never>; result: { readonly incarnation: number } }
+  /** Any node: find the owner and have it move the worker. */
   move: { params: WorkerId & { readonly to: string }; result: MoveReport }
   /** The node itself. `wait`: answer when it is done, else when it has begun. */
   drain: { params: { readonly wait: boolean }; result: DrainReport }

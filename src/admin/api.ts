@@ -5,7 +5,7 @@
  */
 import type { ErrorCode } from '../errors.ts'
 import type { LoadVector, MemberRole, MemberState } from '../gossip/types.ts'
-import type { DrainReport, MoveReport, NodeStatusInfo, Rpc, WorkerInfo } from '../rpc.ts'
+import type { DrainReport, MoveReport, NodeStatusInfo, WorkerDetail, WorkerInfo } from '../rpc.ts'
 
 /** One member as the asked process sees it. */
 export interface ClusterMember {
@@ -63,7 +63,7 @@ export interface AdminApi {
   'GET /api/cluster': ClusterInfo
   'GET /api/status': readonly NodeStatusInfo[]
   'GET /api/workers': readonly WorkerInfo[]
-  'GET /api/workers/{class}/{key}': Rpc['worker']['result']
+  'GET /api/workers/{class}/{key}': WorkerDetail
   'POST /api/workers/{class}/{key}/move': MoveReport
   'POST /api/nodes/{id}/drain': DrainReport
   'POST /api/nodes/{id}/undrain': Record<string, never>
@@ -140,7 +140,7 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
   'GET /api/workers/{class}/{key}': {
     does: 'One worker with its last move and the last decision about its place.',
     answers: '`{key}` is percent-encoded.',
-    type: "Rpc['worker']['result']",
+    type: 'WorkerDetail',
     errors: onWorker,
   },
   'POST /api/workers/{class}/{key}/move': {

@@ -1,0 +1,174 @@
+import type { Config, Route } from '../config/schema.ts'
+import { AriesError } from '../errors.ts'
+import type { Membership } from '../gossip/types.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Peers } from '../peers.ts'
+import { machineCost } from '../placement/cost.ts'
+import type {
+  DrainReport,
+  MoveReport,
+  NodeStatusInfo,
+  Rpc,
+  RpcName,
+  WorkerDetail,
+  WorkerInfo,
+} from '../rpc.ts'
+import type { ClusterInfo, ClusterMember, RouteInfo } from './api.ts'
+
+/** A node that does not answer within this is left out of what is gathered from all. */
+const GATHER_TIMEOUT_MS = 2_000
+/** Longer than any move may take. */
+const MOVE_TIMEOUT_MS = 90_000
+const DRAIN_TIMEOUT_MS = 600_000
+
+export interface ClusterViewInit {
+  readonly config: () => Config
+  /** The asked process itself. */
+  readonly status: () => NodeStatusInfo
+}
+
+/**
+ * The whole cluster, asked from one member: what the admin API of every front and node answers.
+ * What one node alone knows is asked of it on its data port.
+ */
+export class ClusterView {
+  readonly #membership: Membership
+  readonly #peers: Peers
+  readonly #init: ClusterViewInit
+
+  constructor(components: { membership: Membership; peers: Peers }, init: ClusterViewInit) {
+    this.#membership = components.membership
+    this.#peers = components.peers
+    this.#init = init
+  }
+
+  get self(): NodeStatusInfo {
+    return this.#init.status()
+  }
+
+  cluster(): ClusterInfo {
+    const config = this.#init.config()
+    const members = this.#membership.members()
+    const machines = members.filter((m) => m.role === 'node' && m.state === 'alive').length
+    return {
+      cluster: config.map.cluster,
+      mapEpoch: config.map.epoch,
+      members: members.map(
+        (m): ClusterMember => ({
+          id: m.id,
+          role: m.role,
+          state: m.state,
+          host: m.host,
+          dataPort: m.dataPort,
+          adminPort: m.adminPort,
+          cordoned: m.meta.cordoned,
+          draining: m.meta.draining,
+          incarnation: m.meta.incarnation,
+          load: m.load ?? null,
+          loadAgeMs: m.load ? Math.round(m.loadAgeMs) : null,
+          workers: m.load?.workers ?? 0,
+          cost: m.load && m.role === 'node' ? machineCost(m.load, machines) : null,
+        }),
+      ),
+      routes: config.routes.map(routeInfo),
+      notes: this.#init.status().notes,
+    }
+  }
+
+  async status(): Promise<NodeStatusInfo[]> {
+    const self = this.#init.status()
+    const others = await this.#gather('status', {}, self.id)
+    return [self, ...others.map(([, status]) => status)].sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+
+  async workers(): Promise<WorkerInfo[]> {
+    return (await this.#gather('workers', {})).flatMap(([, workers]) => workers)
+  }
+
+  /** Throws `ARIES_E_WORKER_UNKNOWN` when it is open nowhere. */
+  async worker(id: WorkerId): Promise<WorkerDetail> {
+    const [workers, memories] = await Promise.all([this.workers(), this.#gather('recall', id)])
+    const info = workers.find((w) => w.class === id.class && w.key === id.key)
+    if (!info) {
+      throw new AriesError(
+        'ARIES_E_WORKER_UNKNOWN',
+        `no worker ${formatWorkerId(id)} is open on any node; it opens at its first request`,
+      )
+    }
+    const decisions = memories.flatMap(([, memory]) => memory.decision ?? [])
+    const decision = decisions.sort((a, b) => b.atMs - a.atMs)[0]
+    const moves = memories.flatMap(([, memory]) => memory.lastMove ?? [])
+    const lastMove = moves.sort((a, b) => b.toEpoch - a.toEpoch)[0]
+    return { ...info, ...(decision && { decision }), ...(lastMove && { lastMove }) }
+  }
+
+  move(id: WorkerId, to: string): Promise<MoveReport> {
+    this.#mustBeNode(to)
+    return this.#peers.call(this.#anyNode(), 'move', { ...id, to }, { timeoutMs: MOVE_TIMEOUT_MS })
+  }
+
+  drain(node: string): Promise<DrainReport> {
+    this.#mustBeNode(node)
+    return this.#peers.call(node, 'drain', { wait: true }, { timeoutMs: DRAIN_TIMEOUT_MS })
+  }
+
+  undrain(node: string): Promise<Record<string, never>> {
+    this.#mustBeNode(node)
+    return this.#peers.call(node, 'undrain', {})
+  }
+
+  cordon(node: string): Promise<Record<string, never>> {
+    this.#mustBeNode(node)
+    return this.#peers.call(node, 'cordon', {})
+  }
+
+  #nodes(): string[] {
+    return this.#membership
+      .members()
+      .filter((m) => m.role === 'node')
+      .map((m) => m.id)
+  }
+
+  #mustBeNode(node: string): void {
+    if (this.#nodes().includes(node)) return
+    throw new AriesError(
+      'ARIES_E_NODE_UNKNOWN',
+      `there is no node "${node}"; the map has ${this.#nodes().join(', ')}`,
+    )
+  }
+
+  #anyNode(): string {
+    const members = this.#membership.members().filter((m) => m.role === 'node')
+    const self = members.find((m) => m.id === this.#membership.selfId)
+    const alive = self ?? members.find((m) => m.state === 'alive')
+    if (!alive) throw new AriesError('ARIES_E_NODE_UNREACHABLE', 'no node is alive')
+    return alive.id
+  }
+
+  /** The answers of the nodes that answer. */
+  async #gather<N extends RpcName>(
+    name: N,
+    params: Rpc[N]['params'],
+    except?: string,
+  ): Promise<[node: string, answer: Rpc[N]['result']][]> {
+    const nodes = this.#membership
+      .members()
+      .filter((m) => m.role === 'node' && m.id !== except && m.boot !== 0)
+      .filter((m) => m.state === 'alive' || m.state === 'suspect')
+    const answers = await Promise.allSettled(
+      nodes.map(
+        async (m): Promise<[string, Rpc[N]['result']]> => [
+          m.id,
+          await this.#peers.call(m.id, name, params, { timeoutMs: GATHER_TIMEOUT_MS }),
+        ],
+      ),
+    )
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+  }
+}
+
+function routeInfo(route: Route): RouteInfo {
+  if ('task' in route) return { path: route.path, kind: 'task', targets: [route.task] }
+  if ('worker' in route) return { path: route.path, kind: 'worker', targets: [route.worker] }
+  return { path: route.path, kind: 'upstreams', targets: route.upstreams }
+}

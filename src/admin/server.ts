@@ -1,0 +1,161 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { AriesError, toAriesError } from '../errors.ts'
+import { parseWorkerId, type WorkerId } from '../identity.ts'
+import { listenOn } from '../listen.ts'
+import type { Logger } from '../log.ts'
+import { readBody } from '../read-body.ts'
+import type { AdminEndpoint, MoveBody } from './api.ts'
+import type { ClusterView } from './cluster-view.ts'
+
+const BODY_BYTES_MAX = 4_096
+
+type Params = { readonly worker?: WorkerId; readonly id?: string; readonly body?: unknown }
+type Endpoint = { readonly status?: number; readonly json?: unknown; readonly text?: string }
+
+/** Pattern of each endpoint: the captures are class and key, or the node's id. */
+const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
+  ['GET /healthz', /^\/healthz$/],
+  ['GET /readyz', /^\/readyz$/],
+  ['GET /metrics', /^\/metrics$/],
+  ['GET /api/cluster', /^\/api\/cluster$/],
+  ['GET /api/status', /^\/api\/status$/],
+  ['GET /api/workers', /^\/api\/workers$/],
+  ['GET /api/workers/{class}/{key}', /^\/api\/workers\/([^/]+\/[^/]+)$/],
+  ['POST /api/workers/{class}/{key}/move', /^\/api\/workers\/([^/]+\/[^/]+)\/move$/],
+  ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
+  ['POST /api/nodes/{id}/undrain', /^\/api\/nodes\/([^/]+)\/undrain$/],
+  ['POST /api/nodes/{id}/cordon', /^\/api\/nodes\/([^/]+)\/cordon$/],
+]
+
+/** The admin API of a front or node: see `api.ts` and docs/reference/http-api.md. */
+export class AdminServer {
+  readonly #view: ClusterView
+  readonly #metrics: () => Promise<string>
+  readonly #log: Logger
+  readonly #server: Server
+
+  constructor(components: { view: ClusterView; metrics: () => Promise<string>; log: Logger }) {
+    this.#view = components.view
+    this.#metrics = components.metrics
+    this.#log = components.log
+    this.#server = createServer((request, response) => void this.#serve(request, response))
+  }
+
+  /** Rejects with `ARIES_E_PORT_IN_USE`. */
+  start(host: string, port: number): Promise<void> {
+    return listenOn(this.#server, host, port, 'admin port')
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const { status = 200, json, text } = await this.#answer(request)
+      const body = text ?? `${JSON.stringify(json)}\n`
+      const type = text === undefined ? 'application/json' : 'text/plain; version=0.0.4'
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+      response.end(body)
+    } catch (thrown) {
+      const error = toAriesError(thrown)
+      if (error.code === 'ARIES_E_INTERNAL') this.#log.error({ err: thrown }, 'admin call failed')
+      if (response.headersSent) return
+      response.writeHead(error.status, { 'content-type': 'application/json' })
+      response.end(`${JSON.stringify(error.toBody())}\n`)
+    }
+  }
+
+  async #answer(request: IncomingMessage): Promise<Endpoint> {
+    const path = (request.url ?? '/').split('?')[0]!
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    let methodsElsewhere = ''
+    for (const [endpoint, pattern] of PATTERNS) {
+      const match = pattern.exec(path)
+      if (!match) continue
+      if (!endpoint.startsWith(`${method} `)) {
+        methodsElsewhere = endpoint.split(' ')[0]!
+        continue
+      }
+      return this.#run(endpoint, await this.#params(endpoint, match, request))
+    }
+    throw methodsElsewhere === ''
+      ? new AriesError('ARIES_E_NO_ROUTE', `the admin API has no ${path}`)
+      : new AriesError('ARIES_E_BAD_REQUEST', `${path} takes ${methodsElsewhere}`)
+  }
+
+  async #params(
+    endpoint: AdminEndpoint,
+    match: RegExpExecArray,
+    request: IncomingMessage,
+  ): Promise<Params> {
+    const captured = match[1]
+    const params = {
+      ...(endpoint.includes('{class}') && captured ? { worker: parseWorkerId(captured) } : {}),
+      ...(endpoint.includes('{id}') && captured ? { id: decode(captured) } : {}),
+    }
+    if (!endpoint.startsWith('POST')) return params
+    // A page of another origin can send a form or plain text unasked, but not this type.
+    if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+      throw new AriesError('ARIES_E_BAD_REQUEST', 'send it with content-type: application/json')
+    }
+    const text = await readBody(request, BODY_BYTES_MAX)
+    return { ...params, body: text === '' ? {} : parseJson(text) }
+  }
+
+  async #run(endpoint: AdminEndpoint, { worker, id, body }: Params): Promise<Endpoint> {
+    const view = this.#view
+    switch (endpoint) {
+      case 'GET /healthz':
+        return { json: { status: 'ok' } }
+      case 'GET /readyz': {
+        const { ready, notes } = view.self
+        return { status: ready ? 200 : 503, json: { ready, notes } }
+      }
+      case 'GET /metrics':
+        return { text: await this.#metrics() }
+      case 'GET /api/cluster':
+        return { json: view.cluster() }
+      case 'GET /api/status':
+        return { json: await view.status() }
+      case 'GET /api/workers':
+        return { json: await view.workers() }
+      case 'GET /api/workers/{class}/{key}':
+        return { json: await view.worker(worker!) }
+      case 'POST /api/workers/{class}/{key}/move':
+        return { json: await view.move(worker!, moveTarget(body)) }
+      case 'POST /api/nodes/{id}/drain':
+        return { json: await view.drain(id!) }
+      case 'POST /api/nodes/{id}/undrain':
+        return { json: await view.undrain(id!) }
+      case 'POST /api/nodes/{id}/cordon':
+        return { json: await view.cordon(id!) }
+    }
+  }
+}
+
+function moveTarget(body: unknown): string {
+  const to = (body as Partial<MoveBody>).to
+  if (typeof to === 'string' && to !== '') return to
+  throw new AriesError('ARIES_E_BAD_REQUEST', 'the body must name the target: {"to":"n3"}')
+}
+
+function parseJson(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null) return value
+  } catch {
+    // Falls through to the one message for whatever is no JSON object.
+  }
+  throw new AriesError('ARIES_E_BAD_REQUEST', 'the body is not a JSON object')
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new AriesError('ARIES_E_BAD_REQUEST', `"${text.slice(0, 80)}" is not percent-encoded`)
+  }
+}

@@ -1,0 +1,106 @@
+import { ClusterView } from '../admin/cluster-view.ts'
+import { MEMBER_METRICS } from '../admin/member-metrics.ts'
+import { addTable, Metrics } from '../admin/metrics.ts'
+import { AdminServer } from '../admin/server.ts'
+import { dataToken } from '../auth.ts'
+import type { Running, RunOptions } from '../cli/running.ts'
+import type { Config } from '../config/schema.ts'
+import { AriesError } from '../errors.ts'
+import { Gossip } from '../gossip/gossip.ts'
+import { Peers } from '../peers.ts'
+import type { NodeStatusInfo } from '../rpc.ts'
+import { VERSION } from '../version.ts'
+import { realWorld } from '../world.ts'
+import { Front } from './front.ts'
+import { FRONT_METRICS } from './metric-table.ts'
+
+/** Builds a front of the map and starts it: gossip, shards and admin API. */
+export async function runFront({ config, id, log }: RunOptions): Promise<Running> {
+  const entry = config.map.fronts.find((front) => front.id === id)
+  if (!entry) {
+    const known = config.map.fronts.map((front) => front.id).join(', ') || 'none'
+    throw new AriesError(
+      'ARIES_E_CONFIG',
+      `${config.mapFile}: fronts: there is no front "${id}" (it has ${known}); add it and raise the epoch`,
+    )
+  }
+  const world = realWorld
+  const startedMs = world.clock.nowMs()
+  let current = config
+  let refusal: string | undefined
+  let serving = false
+  let finish: (code: number) => void = () => {}
+  const stopped = new Promise<number>((resolve) => {
+    finish = resolve
+  })
+
+  const gossip = new Gossip(
+    { log: log.child({ component: 'gossip' }), world },
+    { selfId: id, role: 'front', map: config.map, key: config.key, preset: config.gossip.preset },
+  )
+  const peers = new Peers({ membership: gossip }, { token: dataToken(config.key) })
+  const front = new Front({ log, world, membership: gossip }, { config, id })
+  const status = (): NodeStatusInfo => {
+    const nodes = gossip.members().filter((m) => m.role === 'node' && m.state === 'alive')
+    const notes = refusal ? [refusal] : []
+    if (!serving) notes.push('not serving')
+    if (nodes.length === 0) notes.push('no node is alive')
+    return {
+      id,
+      role: 'front',
+      version: VERSION,
+      pid: process.pid,
+      uptimeMs: Math.round(world.clock.nowMs() - startedMs),
+      ready: serving && nodes.length > 0,
+      notes,
+      mapEpoch: current.map.epoch,
+      processes: [],
+    }
+  }
+  const metrics = new Metrics({ role: 'front', id })
+  addTable(metrics, FRONT_METRICS, () => front.stats())
+  addTable(metrics, MEMBER_METRICS, () => gossip)
+  const view = new ClusterView({ membership: gossip, peers }, { config: () => current, status })
+  const admin = new AdminServer({
+    view,
+    metrics: () => metrics.text(),
+    log: log.child({ component: 'admin' }),
+  })
+  await admin.start(entry.host, entry.admin)
+  try {
+    await front.start()
+  } catch (error) {
+    await admin.stop()
+    await peers.close()
+    throw error
+  }
+  serving = true
+  log.info({ version: VERSION, admin: entry.admin }, 'front is up')
+
+  const stop = async (reason: string): Promise<void> => {
+    if (!serving) return
+    serving = false
+    log.info({ reason }, 'front stops')
+    await front.stop()
+    await admin.stop()
+    await peers.close()
+    finish(0)
+  }
+  const setConfig = async (changed: Config): Promise<void> => {
+    current = changed
+    if (!changed.map.fronts.some((declared) => declared.id === id)) {
+      await stop('removed-from-map')
+      return
+    }
+    gossip.setMap(changed.map)
+    await front.setConfig(changed)
+  }
+  return {
+    stop,
+    setConfig,
+    setRefusal: (note) => {
+      refusal = note
+    },
+    stopped,
+  }
+}

@@ -1,0 +1,45 @@
+import type { Server } from 'node:net'
+import { AriesError } from './errors.ts'
+
+/** `host:port`, with an IPv6 host in brackets. */
+export function formatAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Listens, or rejects with `ARIES_E_PORT_IN_USE` that names the address and its purpose. */
+export function listenOn(
+  server: Server,
+  host: string,
+  port: number,
+  purpose: string,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException): void => {
+      reject(listenError(error, formatAddress(host, port), purpose))
+    }
+    server.once('error', failed)
+    server.listen({ host, port }, () => {
+      server.off('error', failed)
+      resolve()
+    })
+  })
+}
+
+/** What to say of a failed `listen`. */
+export function listenError(
+  error: NodeJS.ErrnoException,
+  address: string,
+  purpose: string,
+): AriesError {
+  const why: Record<string, string> = {
+    EADDRINUSE: 'another process listens there',
+    EADDRNOTAVAIL: 'this machine does not have that address',
+    EACCES: 'this user may not listen there',
+  }
+  const reason = why[error.code ?? ''] ?? error.message
+  return new AriesError(
+    error.code === 'EADDRINUSE' ? 'ARIES_E_PORT_IN_USE' : 'ARIES_E_CONFIG',
+    `cannot listen on ${address} (${purpose}): ${reason}`,
+    { cause: error },
+  )
+}

@@ -1,0 +1,93 @@
+import { AriesError } from '../errors.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import type { DrainReport } from '../rpc.ts'
+import type { World } from '../world.ts'
+import type { Mover } from './mover.ts'
+import type { Ownership } from './ownership.ts'
+import type { Placer } from './placer.ts'
+
+/** Refused that often, a worker stays, and the report says why. */
+const TRIES_MAX = 5
+const RETRY_MS = 100
+
+export interface DrainComponents {
+  readonly ownership: Ownership
+  readonly placer: Placer
+  readonly mover: Mover
+  readonly log: Logger
+  readonly world: World
+}
+
+export interface DrainInit {
+  readonly node: string
+  readonly concurrency: () => number
+}
+
+/** Moves everything off this node, several at a time, each to where it costs least. */
+export class Drain {
+  readonly #c: DrainComponents
+  readonly #init: DrainInit
+  #running: Promise<DrainReport> | undefined
+
+  constructor(components: DrainComponents, init: DrainInit) {
+    this.#c = components
+    this.#init = init
+  }
+
+  /** One drain at a time; a second caller gets the report of the first. */
+  run(stillWanted: () => boolean): Promise<DrainReport> {
+    this.#running ??= this.#run(stillWanted).finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #run(stillWanted: () => boolean): Promise<DrainReport> {
+    const startedMs = this.#c.world.clock.nowMs()
+    const stuck = new Map<string, string>()
+    let moved = 0
+    const next = (): WorkerId | undefined =>
+      this.#c.ownership.workers.find(
+        (id) => !stuck.has(formatWorkerId(id)) && !this.#c.mover.isMoving(id),
+      )
+    const lane = async (): Promise<void> => {
+      for (let id = next(); id && stillWanted(); id = next()) {
+        const why = await this.#moveOff(id, stillWanted)
+        if (why === undefined) moved++
+        else stuck.set(formatWorkerId(id), why)
+      }
+    }
+    await Promise.all(Array.from({ length: this.#init.concurrency() }, lane))
+    const left = [...stuck]
+      .filter(([worker]) => this.#c.ownership.workers.some((id) => formatWorkerId(id) === worker))
+      .map(([worker, why]) => ({ worker, why }))
+    const ms = Math.round(this.#c.world.clock.nowMs() - startedMs)
+    this.#c.log.info({ moved, left: left.length, ms }, 'drained')
+    return { node: this.#init.node, moved, left, ms }
+  }
+
+  /** Undefined when the worker is no longer here, else why it still is. */
+  async #moveOff(id: WorkerId, stillWanted: () => boolean): Promise<string | undefined> {
+    const refused = new Set<string>()
+    let why = 'the drain was called off'
+    for (let tries = 0; tries < TRIES_MAX && stillWanted(); tries++) {
+      const decision = this.#c.placer.place(id, 'drain', refused, this.#init.node)
+      if (decision.chosen === undefined) {
+        why = 'no other node takes workers'
+        refused.clear()
+      } else {
+        try {
+          await this.#c.mover.move(id, decision.chosen, decision)
+          return undefined
+        } catch (error) {
+          if (!this.#c.ownership.has(id)) return undefined
+          refused.add(decision.chosen)
+          why = error instanceof AriesError ? error.message : String(error)
+        }
+      }
+      await new Promise<void>((resolve) => this.#c.world.clock.after(RETRY_MS, resolve))
+    }
+    return why
+  }
+}

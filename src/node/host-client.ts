@@ -1,0 +1,174 @@
+import { AriesError, fromBody } from '../errors.ts'
+import type { FromHost, HostSetup, HostStats, ToHost } from '../host/ipc.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import { entryUrl } from '../module-url.ts'
+import type { MoveReport, WorkerInfo } from '../rpc.ts'
+import type { OwnerAddress } from '../wire.ts'
+import type { World } from '../world.ts'
+import { Child } from './child.ts'
+
+/** What the control loop wants to hear of its host. */
+export interface HostEvents {
+  readonly up: (port: number) => void
+  /** The process died: every worker that lived in it is closed. */
+  readonly down: () => void
+  /** May this worker come? Undefined: yes; else the reason why not. */
+  readonly reserve: (id: WorkerId, from: string, stateBytes: number) => string | undefined
+  readonly arrived: (id: WorkerId, epoch: number) => void
+  readonly gone: (id: WorkerId, owner: OwnerAddress | undefined, why: string) => void
+}
+
+type Waiting = {
+  readonly resolve: (result: null | MoveReport) => void
+  readonly reject: (error: AriesError) => void
+}
+
+const IDLE: HostStats = {
+  workers: [],
+  cpu: 0,
+  memoryBytes: 0,
+  requests: 0,
+  connections: 0,
+  ioBytesPerSecond: 0,
+}
+
+/** The control loop's end of a host process: calls with answers, events, the last statistics. */
+export class HostClient {
+  readonly #log: Logger
+  readonly #events: HostEvents
+  readonly #child: Child<ToHost, FromHost>
+  readonly #waiting = new Map<number, Waiting>()
+  #calls = 0
+  #stats: HostStats = IDLE
+  #workers = new Map<string, Omit<WorkerInfo, 'node'>>()
+
+  constructor(
+    components: { log: Logger; world: World },
+    init: { setup: () => HostSetup; memoryMb: number },
+    events: HostEvents,
+  ) {
+    this.#log = components.log
+    this.#events = events
+    this.#child = new Child<ToHost, FromHost>(
+      components,
+      {
+        role: 'host',
+        entry: entryUrl('../host/main.ts', import.meta.url),
+        execArgv: [`--max-old-space-size=${init.memoryMb}`],
+        setup: () => ({ type: 'setup', setup: init.setup() }),
+      },
+      {
+        message: (message) => this.#heard(message),
+        up: events.up,
+        down: () => this.#down(),
+      },
+    )
+  }
+
+  get port(): number {
+    return this.#child.port
+  }
+
+  get info(): Child<ToHost, FromHost>['info'] {
+    return this.#child.info
+  }
+
+  get stats(): HostStats {
+    return this.#stats
+  }
+
+  worker(id: WorkerId): Omit<WorkerInfo, 'node'> | undefined {
+    return this.#workers.get(formatWorkerId(id))
+  }
+
+  start(): Promise<void> {
+    return this.#child.start()
+  }
+
+  stop(graceMs: number): Promise<void> {
+    return this.#child.stop({ type: 'shutdown' }, graceMs)
+  }
+
+  async open(id: WorkerId, epoch: number): Promise<void> {
+    await this.#call((call) => ({ type: 'open', call, id, epoch }))
+  }
+
+  async move(id: WorkerId, to: { node: string; host: string; port: number }): Promise<MoveReport> {
+    const report = await this.#call((call) => ({ type: 'move', call, id, to }))
+    if (!report) throw new AriesError('ARIES_E_INTERNAL', 'the host sent no report of the move')
+    return report
+  }
+
+  /** Tells the process of a new incarnation, new classes, new limits. */
+  reconfigure(): void {
+    this.#child.reconfigure()
+  }
+
+  /** The incarnation is void: the host must acknowledge nothing more. */
+  fence(): void {
+    this.#child.send({ type: 'fenced' })
+  }
+
+  #call(message: (call: number) => ToHost): Promise<null | MoveReport> {
+    if (this.#child.port === 0) {
+      return Promise.reject(
+        new AriesError('ARIES_E_NO_TARGET', 'the host process of the node is restarting'),
+      )
+    }
+    const call = ++this.#calls
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(call, { resolve, reject })
+      this.#child.send(message(call))
+    })
+  }
+
+  #heard(message: FromHost): void {
+    switch (message.type) {
+      case 'answer':
+        this.#settle(message.call)?.resolve(message.result)
+        break
+      case 'failed':
+        this.#settle(message.call)?.reject(
+          fromBody(message.error) ?? new AriesError('ARIES_E_INTERNAL', 'the host failed'),
+        )
+        break
+      case 'reserve':
+        this.#child.send({
+          type: 'reserved',
+          call: message.call,
+          refusal: this.#events.reserve(message.id, message.from, message.stateBytes),
+        })
+        break
+      case 'arrived':
+        this.#events.arrived(message.id, message.epoch)
+        break
+      case 'gone':
+        this.#events.gone(message.id, message.owner, message.why)
+        break
+      case 'stats':
+        this.#stats = message.stats
+        this.#workers = new Map(message.stats.workers.map((w) => [formatWorkerId(w), w]))
+        break
+      case 'ready':
+        break
+    }
+  }
+
+  #settle(call: number): Waiting | undefined {
+    const waiting = this.#waiting.get(call)
+    this.#waiting.delete(call)
+    return waiting
+  }
+
+  #down(): void {
+    this.#stats = IDLE
+    this.#workers.clear()
+    for (const waiting of this.#waiting.values()) {
+      waiting.reject(new AriesError('ARIES_E_NO_TARGET', 'the host process died; it is restarting'))
+    }
+    this.#waiting.clear()
+    this.#log.debug('host down')
+    this.#events.down()
+  }
+}

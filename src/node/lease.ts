@@ -1,0 +1,116 @@
+import type { Logger } from '../log.ts'
+import type { Incarnation, Store } from '../store/store.ts'
+import type { TimerHandle, World } from '../world.ts'
+
+export interface LeaseEvents {
+  /** The store gave this node an incarnation: it may own workers under it. */
+  readonly granted: (incarnation: Incarnation) => void
+  /** The incarnation is void, or the lease ran out while the store could not be reached. */
+  readonly lost: (why: string) => void
+}
+
+/**
+ * Keeps the node registered. A node that cannot renew stops serving when its lease has run out: by
+ * then another may own its workers. When it finds itself evicted, or the store comes back, it
+ * registers anew under a higher incarnation.
+ */
+export class Lease {
+  readonly #store: Store
+  readonly #log: Logger
+  readonly #world: World
+  readonly #init: { node: string; leaseMs: number }
+  readonly #events: LeaseEvents
+  #incarnation: Incarnation = 0
+  #validUntilMs = 0
+  #timer: TimerHandle | undefined
+  #stopped = false
+  #trouble: string | undefined
+
+  constructor(
+    components: { store: Store; log: Logger; world: World },
+    init: { node: string; leaseMs: number },
+    events: LeaseEvents,
+  ) {
+    this.#store = components.store
+    this.#log = components.log
+    this.#world = components.world
+    this.#init = init
+    this.#events = events
+  }
+
+  /** 0 while there is none. */
+  get incarnation(): Incarnation {
+    return this.#incarnation
+  }
+
+  /** Why the store cannot be used now; undefined when it can. */
+  get trouble(): string | undefined {
+    return this.#trouble
+  }
+
+  async start(): Promise<void> {
+    await this.#register()
+    this.#plan()
+  }
+
+  /** A planned end: others may claim what this node still owned. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    if (this.#incarnation === 0) return
+    try {
+      await this.#store.leave(this.#init.node, this.#incarnation)
+    } catch (error) {
+      this.#log.warn({ err: error }, 'could not tell the store that this node leaves')
+    }
+  }
+
+  #plan(): void {
+    if (this.#stopped) return
+    this.#timer = this.#world.clock.after(this.#init.leaseMs / 3, () => {
+      void this.#renew().finally(() => this.#plan())
+    })
+  }
+
+  async #register(): Promise<void> {
+    const askedMs = this.#world.clock.nowMs()
+    const incarnation = await this.#store.register(this.#init.node, this.#init.leaseMs)
+    if (this.#stopped) return
+    this.#incarnation = incarnation
+    this.#validUntilMs = askedMs + this.#init.leaseMs
+    this.#trouble = undefined
+    this.#log.info({ incarnation }, 'registered in the store')
+    this.#events.granted(incarnation)
+  }
+
+  async #renew(): Promise<void> {
+    const askedMs = this.#world.clock.nowMs()
+    try {
+      if (this.#incarnation === 0) {
+        await this.#register()
+        return
+      }
+      const held = await this.#store.renew(this.#init.node, this.#incarnation, this.#init.leaseMs)
+      if (this.#stopped) return
+      this.#trouble = undefined
+      if (held) {
+        this.#validUntilMs = askedMs + this.#init.leaseMs
+      } else {
+        this.#lose('this node was evicted')
+        await this.#register()
+      }
+    } catch (error) {
+      this.#trouble = error instanceof Error ? error.message : String(error)
+      this.#log.error({ err: error }, 'the store does not answer')
+      if (this.#incarnation !== 0 && this.#world.clock.nowMs() >= this.#validUntilMs) {
+        this.#lose('the lease ran out without an answer of the store')
+      }
+    }
+  }
+
+  #lose(why: string): void {
+    this.#log.warn({ incarnation: this.#incarnation, why }, 'lost the incarnation')
+    this.#incarnation = 0
+    this.#events.lost(why)
+  }
+}

@@ -1,0 +1,91 @@
+import type { MetricTable } from '../admin/metrics.ts'
+import type { NodeFigures } from './node.ts'
+
+/** What a node tells Prometheus, besides the figures of its process. */
+export const NODE_METRICS: MetricTable<NodeFigures> = [
+  [
+    { name: 'aries_node_ready', help: '1 while the node can do its work.', kind: 'gauge' },
+    (f) => (f.ready ? 1 : 0),
+  ],
+  [
+    { name: 'aries_node_workers', help: 'Workers open on this node.', kind: 'gauge' },
+    (f) => f.workers,
+  ],
+  [
+    {
+      name: 'aries_node_moves_total',
+      help: 'Moves of which this node was the source, by result.',
+      kind: 'counter',
+      labels: ['result'],
+    },
+    (f) => [
+      [{ result: 'done' }, f.moves.done],
+      [{ result: 'failed' }, f.moves.failed],
+    ],
+  ],
+  [
+    {
+      name: 'aries_node_takeovers_total',
+      help: 'Workers of dead nodes that this node gave a new owner in the background.',
+      kind: 'counter',
+    },
+    (f) => f.takeovers,
+  ],
+  [
+    {
+      name: 'aries_node_process_restarts_total',
+      help: 'Restarts of the pool and host processes.',
+      kind: 'counter',
+      labels: ['process'],
+    },
+    (f) => f.processes.map((p) => [{ process: p.role }, p.restarts]),
+  ],
+  [
+    {
+      name: 'aries_node_requests',
+      help: 'Tasks (pool) and turns (host) that run or wait.',
+      kind: 'gauge',
+      labels: ['process'],
+    },
+    (f) => [
+      [{ process: 'pool' }, f.pool.requests],
+      [{ process: 'host' }, f.host.requests],
+    ],
+  ],
+  [
+    {
+      name: 'aries_node_cpu_cores',
+      help: 'Cores in use by the pool and host processes.',
+      kind: 'gauge',
+      labels: ['process'],
+    },
+    (f) => [
+      [{ process: 'pool' }, f.pool.cpu],
+      [{ process: 'host' }, f.host.cpu],
+    ],
+  ],
+  [
+    {
+      name: 'aries_node_memory_bytes',
+      help: 'Memory in use by the pool and host processes.',
+      kind: 'gauge',
+      labels: ['process'],
+    },
+    (f) => [
+      [{ process: 'pool' }, f.pool.memoryBytes],
+      [{ process: 'host' }, f.host.memoryBytes],
+    ],
+  ],
+  [
+    {
+      name: 'aries_node_tasks_total',
+      help: 'Tasks that ended, by result.',
+      kind: 'counter',
+      labels: ['result'],
+    },
+    (f) => [
+      [{ result: 'completed' }, f.pool.completed],
+      [{ result: 'failed' }, f.pool.failed],
+    ],
+  ],
+]

@@ -1,0 +1,99 @@
+import { AriesError } from '../errors.ts'
+import type { Membership } from '../gossip/types.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import type { Decision } from '../placement/types.ts'
+import type { MoveReport } from '../rpc.ts'
+import type { HostClient } from './host-client.ts'
+import type { Placer } from './placer.ts'
+
+export interface MoverComponents {
+  readonly membership: Membership
+  readonly host: HostClient
+  readonly placer: Placer
+  readonly log: Logger
+}
+
+export interface MoveCounts {
+  readonly done: number
+  readonly failed: number
+}
+
+/** Moves workers that live on this node: one move of a worker at a time. */
+export class Mover {
+  readonly #c: MoverComponents
+  readonly #node: string
+  readonly #moving = new Map<string, string>()
+  #done = 0
+  #failed = 0
+
+  constructor(components: MoverComponents, init: { node: string }) {
+    this.#c = components
+    this.#node = init.node
+  }
+
+  get counts(): MoveCounts {
+    return { done: this.#done, failed: this.#failed }
+  }
+
+  isMoving(id: WorkerId): boolean {
+    return this.#moving.has(formatWorkerId(id))
+  }
+
+  /** Nodes that workers are on their way to now. */
+  targets(): readonly string[] {
+    return [...this.#moving.values()]
+  }
+
+  /**
+   * Throws `ARIES_E_MOVE_REFUSED` before anything happened, `ARIES_E_MOVE_ABORTED` when it was
+   * begun and given up: the worker then goes on here.
+   */
+  async move(id: WorkerId, to: string, decision: Decision): Promise<MoveReport> {
+    const name = formatWorkerId(id)
+    const target = this.#target(to)
+    if (this.#moving.has(name)) {
+      throw refused(`${name} is already moving to ${this.#moving.get(name)}`)
+    }
+    this.#moving.set(name, to)
+    try {
+      const report = await this.#c.host.move(id, target)
+      this.#done++
+      this.#c.placer.remember(id, decision)
+      this.#c.placer.rememberMove(id, report)
+      this.#c.log.info(
+        { worker: name, to, why: decision.why, bytes: report.bytes, stallMs: report.stallMs },
+        'moved',
+      )
+      return report
+    } catch (error) {
+      this.#failed++
+      this.#c.log.warn({ worker: name, to, err: error }, 'move failed')
+      throw error
+    } finally {
+      this.#moving.delete(name)
+    }
+  }
+
+  #target(to: string): { node: string; host: string; port: number } {
+    const member = this.#c.membership.member(to)
+    if (!member || member.role !== 'node') {
+      const nodes = this.#c.membership.members().filter((m) => m.role === 'node')
+      throw new AriesError(
+        'ARIES_E_NODE_UNKNOWN',
+        `there is no node "${to}"; the map has ${nodes.map((m) => m.id).join(', ')}`,
+      )
+    }
+    if (to === this.#node) throw refused(`it is already on ${to}`)
+    if (member.state !== 'alive') throw refused(`node ${to} is ${member.state}`)
+    if (member.meta.draining) throw refused(`node ${to} is draining`)
+    if (member.meta.cordoned) throw refused(`node ${to} is cordoned; see \`aries undrain ${to}\``)
+    const port = member.meta.hostPorts[0]
+    if (port === undefined) throw refused(`node ${to} has no host process now`)
+    return { node: to, host: member.host, port }
+  }
+}
+
+function refused(why: string): AriesError {
+  return new AriesError('ARIES_E_MOVE_REFUSED', why)
+}

@@ -1,0 +1,413 @@
+import { dataToken } from '../auth.ts'
+import type { Config, NodeEntry } from '../config/schema.ts'
+import { AriesError } from '../errors.ts'
+import type { Gossip } from '../gossip/gossip.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import { Peers } from '../peers.ts'
+import type { DrainReport, MoveReport, NodeStatusInfo, WorkerInfo } from '../rpc.ts'
+import type { Store } from '../store/store.ts'
+import { VERSION } from '../version.ts'
+import type { TimerHandle, World } from '../world.ts'
+import { Balancer } from './balancer.ts'
+import { Drain } from './drain.ts'
+import { HostClient } from './host-client.ts'
+import { Lease } from './lease.ts'
+import { LoadMeter } from './load-meter.ts'
+import { Mover } from './mover.ts'
+import { Ownership } from './ownership.ts'
+import { Placer } from './placer.ts'
+import { PoolClient } from './pool-client.ts'
+import { RpcServer } from './rpc-server.ts'
+import { Takeover } from './takeover.ts'
+
+const LOAD_INTERVAL_MS = 250
+/** Memory in use, as a part of the most, above which no worker is let in. */
+const MEMORY_FULL = 0.95
+const CHILD_GRACE_MS = 3_000
+/** Between an owner seen dead by gossip and its eviction: a second look at whether it came back. */
+const DEATH_GRACE_MS = 50
+
+export interface NodeComponents {
+  readonly store: Store
+  readonly gossip: Gossip
+  readonly log: Logger
+  readonly world: World
+}
+
+export interface NodeInit {
+  readonly config: Config
+  readonly entry: NodeEntry
+}
+
+export interface NodeFigures {
+  readonly ready: boolean
+  readonly workers: number
+  readonly moves: { readonly done: number; readonly failed: number }
+  readonly takeovers: number
+  readonly processes: NodeStatusInfo['processes']
+  readonly pool: PoolClient['stats']
+  readonly host: HostClient['stats']
+}
+
+/**
+ * A peer of the cluster: its control loop and the processes it keeps. No user code runs here, and
+ * no byte of a client passes through.
+ */
+export class Node {
+  readonly #c: NodeComponents
+  readonly #entry: NodeEntry
+  readonly #peers: Peers
+  readonly #pool: PoolClient
+  readonly #host: HostClient
+  readonly #lease: Lease
+  readonly #placer: Placer
+  readonly #mover: Mover
+  readonly #ownership: Ownership
+  readonly #takeover: Takeover
+  readonly #drain: Drain
+  readonly #balancer: Balancer
+  readonly #meter: LoadMeter
+  readonly #rpc: RpcServer
+  readonly #startedMs: number
+  #config: Config
+  #cordoned = false
+  #draining = false
+  #stopping = false
+  #loadTimer: TimerHandle | undefined
+
+  constructor(components: NodeComponents, init: NodeInit) {
+    const { gossip, store, log, world } = components
+    const { config, entry } = init
+    const node = entry.id
+    const token = dataToken(config.key)
+    this.#c = components
+    this.#config = config
+    this.#entry = entry
+    this.#startedMs = world.clock.nowMs()
+    this.#peers = new Peers({ membership: gossip }, { token })
+    this.#placer = new Placer(
+      { membership: gossip, world },
+      { node, candidates: () => this.#config.placement.candidates },
+    )
+    const setup = { node, bind: entry.host, token, logLevel: config.log.level }
+    this.#pool = new PoolClient(
+      { log: log.child({ component: 'pool' }), world },
+      {
+        setup: () => ({ ...setup, tasks: [...this.#config.tasks], limits: this.#config.pool }),
+      },
+      { up: () => this.#tellPorts(), down: () => this.#tellPorts() },
+    )
+    this.#host = new HostClient(
+      { log: log.child({ component: 'host' }), world },
+      {
+        memoryMb: config.host.memoryMb,
+        setup: () => ({
+          ...setup,
+          incarnation: this.#lease.incarnation,
+          store: config.store,
+          classes: [...this.#config.classes],
+          limits: this.#config.host,
+          move: this.#config.move,
+        }),
+      },
+      {
+        up: () => this.#tellPorts(),
+        down: () => {
+          this.#ownership.allGone()
+          this.#tellPorts()
+        },
+        reserve: (id, _from, stateBytes) => this.#reserve(id, stateBytes),
+        arrived: (id, epoch) => this.#ownership.arrived(id, epoch),
+        gone: (id, _owner, why) => {
+          log.debug({ worker: formatWorkerId(id), why }, 'gone')
+          this.#ownership.gone(id)
+        },
+      },
+    )
+    this.#lease = new Lease(
+      { store, log: log.child({ component: 'lease' }), world },
+      { node, leaseMs: config.host.leaseMs },
+      {
+        granted: (incarnation) => this.#granted(incarnation),
+        lost: () => {
+          this.#host.fence()
+          this.#ownership.allGone()
+          gossip.setMeta({ incarnation: 0 })
+        },
+      },
+    )
+    this.#mover = new Mover(
+      { membership: gossip, host: this.#host, placer: this.#placer, log },
+      { node },
+    )
+    this.#ownership = new Ownership(
+      {
+        store,
+        membership: gossip,
+        peers: this.#peers,
+        host: this.#host,
+        placer: this.#placer,
+        log: log.child({ component: 'ownership' }),
+        world,
+      },
+      {
+        node,
+        address: entry.host,
+        incarnation: () => this.#lease.incarnation,
+        refusal: () => this.#refusal(),
+        classes: () => this.#config.classes,
+        evicted: (dead) => void this.#takeOver(dead),
+      },
+    )
+    this.#takeover = new Takeover({ store, ownership: this.#ownership, placer: this.#placer, log })
+    this.#drain = new Drain(
+      { ownership: this.#ownership, placer: this.#placer, mover: this.#mover, log, world },
+      { node, concurrency: () => this.#config.move.concurrency },
+    )
+    this.#meter = new LoadMeter(
+      { pool: this.#pool, host: this.#host, world },
+      { speed: entry.speed },
+    )
+    this.#balancer = new Balancer(
+      { placer: this.#placer, mover: this.#mover, host: this.#host, log, world },
+      {
+        node,
+        limits: () => this.#config.placement,
+        paused: () => this.#draining || this.#stopping || this.#lease.incarnation === 0,
+      },
+    )
+    this.#rpc = new RpcServer({ handlers: this.#handlers(), log }, { token })
+    gossip.onChange(({ member }) => {
+      if (member.role === 'node' && member.state === 'unreachable') this.#mourn(member.id)
+    })
+  }
+
+  get peers(): Peers {
+    return this.#peers
+  }
+
+  /** Serves when it resolves. When it rejects, nothing of it is left running. */
+  async start(): Promise<void> {
+    try {
+      // Whoever finds the data port refusing evicts this node: it listens before it registers.
+      await this.#rpc.start(this.#entry.host, this.#entry.data)
+      await this.#c.gossip.start()
+      await this.#lease.start()
+      await Promise.all([this.#pool.start(), this.#host.start()])
+    } catch (error) {
+      await this.#end()
+      throw error
+    }
+    this.#tellLoad()
+    this.#balancer.start()
+  }
+
+  /**
+   * Ends in order. With `drain`, its workers are first moved to the other nodes, live; without,
+   * the others claim them when they are asked for.
+   */
+  async stop(options: { drain: boolean }): Promise<void> {
+    if (this.#stopping) return
+    if (options.drain) await this.drain()
+    this.#stopping = true
+    this.#c.log.info('stopping')
+    await this.#end()
+  }
+
+  async #end(): Promise<void> {
+    this.#stopping = true
+    this.#balancer.stop()
+    this.#takeover.stop()
+    this.#loadTimer?.cancel()
+    this.#meter.stop()
+    await Promise.all([this.#host.stop(CHILD_GRACE_MS), this.#pool.stop(CHILD_GRACE_MS)])
+    await this.#lease.stop()
+    await this.#c.gossip.leave()
+    await this.#rpc.stop()
+    await this.#peers.close()
+    await this.#c.store.close()
+  }
+
+  /** Takes a changed configuration; what only a restart can change, `aries status` tells. */
+  setConfig(config: Config): void {
+    this.#config = config
+    this.#c.gossip.setMap(config.map)
+    this.#host.reconfigure()
+    this.#pool.reconfigure()
+  }
+
+  async drain(): Promise<DrainReport> {
+    this.#draining = true
+    this.#c.gossip.setMeta({ draining: true })
+    return this.#drain.run(() => this.#draining)
+  }
+
+  status(notes: readonly string[]): NodeStatusInfo {
+    const own = [...notes]
+    if (this.#lease.trouble) own.push(`the store does not answer: ${this.#lease.trouble}`)
+    if (this.#host.port === 0) own.push('the host process is starting')
+    if (this.#pool.port === 0) own.push('the pool process is starting')
+    if (this.#draining) own.push('draining')
+    if (this.#cordoned) own.push('cordoned')
+    const mismatch = this.#c.gossip.mapMismatch()
+    if (mismatch.length > 0) {
+      own.push(`another map under epoch ${this.#config.map.epoch}: ${mismatch.join(', ')}`)
+    }
+    return {
+      id: this.#entry.id,
+      role: 'node',
+      version: VERSION,
+      pid: process.pid,
+      uptimeMs: Math.round(this.#c.world.clock.nowMs() - this.#startedMs),
+      ready:
+        !this.#stopping &&
+        !this.#draining &&
+        this.#lease.incarnation !== 0 &&
+        this.#lease.trouble === undefined &&
+        this.#host.port !== 0 &&
+        this.#pool.port !== 0,
+      notes: own,
+      mapEpoch: this.#config.map.epoch,
+      processes: [this.#pool.info, this.#host.info],
+    }
+  }
+
+  /** Figures for `/metrics`. */
+  figures(): NodeFigures {
+    const { ready, processes } = this.status([])
+    return {
+      ready,
+      processes,
+      workers: this.#ownership.workers.length,
+      moves: this.#mover.counts,
+      takeovers: this.#takeover.count,
+      pool: this.#pool.stats,
+      host: this.#host.stats,
+    }
+  }
+
+  #handlers(): ConstructorParameters<typeof RpcServer>[0]['handlers'] {
+    return {
+      ping: async () => ({ incarnation: this.#lease.incarnation }),
+      resolve: async ({ class: className, key, suspect }) =>
+        this.#ownership.resolve(workerId(className, key), suspect),
+      activate: async ({ class: className, key, decision }) =>
+        this.#ownership.activate(workerId(className, key), decision),
+      workers: async () => this.#workers(),
+      recall: async ({ class: className, key }) => this.#placer.recall(workerId(className, key)),
+      move: async ({ class: className, key, to }) => this.#move(workerId(className, key), to),
+      drain: async ({ wait }) => {
+        const done = this.drain()
+        return wait ? done : { node: this.#entry.id, moved: 0, left: [], ms: 0 }
+      },
+      undrain: async () => this.#setFlags({ draining: false, cordoned: false }),
+      cordon: async () => this.#setFlags({ cordoned: true }),
+      status: async () => this.status([]),
+    }
+  }
+
+  #workers(): WorkerInfo[] {
+    const known = new Map(this.#host.stats.workers.map((w) => [formatWorkerId(w), w]))
+    return this.#ownership.workers.flatMap((id) => {
+      const worker = known.get(formatWorkerId(id))
+      return worker ? [{ ...worker, node: this.#entry.id }] : []
+    })
+  }
+
+  /** Any node may be asked: the owner does it. */
+  async #move(id: WorkerId, to: string): Promise<MoveReport> {
+    if (!this.#config.classes.has(id.class)) {
+      const known = [...this.#config.classes.keys()].join(', ')
+      throw new AriesError(
+        'ARIES_E_CLASS_UNKNOWN',
+        `no route declares the worker class "${id.class}"; there are ${known}`,
+      )
+    }
+    if (!(await this.#c.store.owner(id))) {
+      throw new AriesError(
+        'ARIES_E_WORKER_UNKNOWN',
+        `there is no worker ${formatWorkerId(id)}; it is made by its first request`,
+      )
+    }
+    const owner = await this.#ownership.resolve(id)
+    if (owner.node !== this.#entry.id) {
+      return this.#peers.call(owner.node, 'move', { ...id, to }, { timeoutMs: 80_000 })
+    }
+    return this.#mover.move(id, to, this.#placer.decided(id, to, 'operator'))
+  }
+
+  async #setFlags(flags: {
+    draining?: boolean
+    cordoned?: boolean
+  }): Promise<Record<string, never>> {
+    this.#draining = flags.draining ?? this.#draining
+    this.#cordoned = flags.cordoned ?? this.#cordoned
+    this.#c.gossip.setMeta({ draining: this.#draining, cordoned: this.#cordoned })
+    this.#c.log.info({ draining: this.#draining, cordoned: this.#cordoned }, 'flags changed')
+    return {}
+  }
+
+  #granted(incarnation: number): void {
+    this.#c.gossip.setMeta({ incarnation })
+    this.#host.reconfigure()
+    this.#tellPorts()
+  }
+
+  #tellPorts(): void {
+    this.#c.gossip.setMeta({
+      poolPort: this.#pool.port,
+      hostPorts: this.#host.port === 0 ? [] : [this.#host.port],
+    })
+  }
+
+  #tellLoad(): void {
+    this.#c.gossip.setLoad(this.#meter.sample(this.#ownership.workers.length))
+    this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())
+  }
+
+  #refusal(): string | undefined {
+    if (this.#stopping) return `node ${this.#entry.id} is stopping`
+    if (this.#draining) return `node ${this.#entry.id} is draining`
+    if (this.#cordoned) return `node ${this.#entry.id} is cordoned`
+    return undefined
+  }
+
+  #reserve(id: WorkerId, stateBytes: number): string | undefined {
+    const refusal = this.#refusal()
+    if (refusal) return refusal
+    if (!this.#config.classes.has(id.class)) return `class "${id.class}" is not configured here`
+    if (this.#lease.incarnation === 0) return `node ${this.#entry.id} is not registered`
+    const load = this.#c.gossip.member(this.#entry.id)?.load
+    if (load && load.memoryBytes + stateBytes > load.memoryBytesMax * MEMORY_FULL) {
+      return `node ${this.#entry.id} has no memory for ${stateBytes} bytes`
+    }
+    return undefined
+  }
+
+  /** Gossip says that the node is dead: look again, then evict it and take over. */
+  #mourn(node: string): void {
+    this.#c.world.clock.after(DEATH_GRACE_MS, () => {
+      if (this.#stopping || this.#c.gossip.member(node)?.state !== 'unreachable') return
+      void this.#ownership.evictUnreachable(node).catch((error: unknown) => {
+        this.#c.log.error({ err: error, node }, 'could not evict')
+      })
+    })
+  }
+
+  async #takeOver(node: string): Promise<void> {
+    try {
+      await this.#takeover.run(node)
+    } catch (error) {
+      this.#c.log.error({ err: error, node }, 'takeover failed; requests will do the rest')
+    }
+  }
+}
+
+/** What a peer sent as a worker's name; it may be anything. */
+function workerId(className: unknown, key: unknown): WorkerId {
+  if (typeof className === 'string' && typeof key === 'string' && className !== '' && key !== '') {
+    return { class: className, key }
+  }
+  throw new AriesError('ARIES_E_BAD_REQUEST', 'a worker has a class and a key')
+}

@@ -1,0 +1,277 @@
+import { AriesError } from '../errors.ts'
+import type { Member, Membership } from '../gossip/types.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import { isRefused, type Peers } from '../peers.ts'
+import type { Decision } from '../placement/types.ts'
+import type { OwnerRecord, Store } from '../store/store.ts'
+import type { OwnerAddress } from '../wire.ts'
+import type { World } from '../world.ts'
+import type { HostClient } from './host-client.ts'
+import type { Placer } from './placer.ts'
+
+/** How long `resolve` looks for an owner before it gives up; the front asks again. */
+const RESOLVE_TIMEOUT_MS = 5_000
+/** Between two looks at the same, not yet settled, situation. */
+const RETRY_MS = 25
+/** A node that gossip calls unreachable gets this long to answer before it is evicted. */
+const LAST_WORD_MS = 250
+const OPEN_MAX = 1_000_000
+
+export interface OwnershipComponents {
+  readonly store: Store
+  readonly membership: Membership
+  readonly peers: Peers
+  readonly host: HostClient
+  readonly placer: Placer
+  readonly log: Logger
+  readonly world: World
+}
+
+export interface OwnershipInit {
+  readonly node: string
+  /** Address that others reach the host process at. */
+  readonly address: string
+  /** Incarnation of this node; 0 while it may own nothing. */
+  readonly incarnation: () => number
+  /** Why this node takes no workers now; undefined when it does. */
+  readonly refusal: () => string | undefined
+  readonly classes: () => ReadonlyMap<string, string>
+  /** This call evicted the node: the rest of its workers wants new owners. */
+  readonly evicted: (node: string) => void
+}
+
+/**
+ * Who owns a worker, and how it gets an owner: see "Ownership" in docs/ARCHITECTURE.md. The store
+ * decides every race; everything here may be repeated.
+ */
+export class Ownership {
+  readonly #c: OwnershipComponents
+  readonly #init: OwnershipInit
+  /** Workers that this node owns and has open, with their epoch. */
+  readonly #open = new Map<string, { readonly id: WorkerId; readonly epoch: number }>()
+  readonly #opening = new Map<string, Promise<OwnerAddress>>()
+  readonly #resolving = new Map<string, Promise<OwnerAddress>>()
+
+  constructor(components: OwnershipComponents, init: OwnershipInit) {
+    this.#c = components
+    this.#init = init
+  }
+
+  /** The workers that are open here. */
+  get workers(): readonly WorkerId[] {
+    return [...this.#open.values()].map((entry) => entry.id)
+  }
+
+  has(id: WorkerId): boolean {
+    return this.#open.has(formatWorkerId(id))
+  }
+
+  /** A move brought the worker here. */
+  arrived(id: WorkerId, epoch: number): void {
+    this.#open.set(formatWorkerId(id), { id, epoch })
+  }
+
+  /** The worker is no longer open here. */
+  gone(id: WorkerId): void {
+    this.#open.delete(formatWorkerId(id))
+  }
+
+  /** The host process died, or the incarnation is void. */
+  allGone(): void {
+    this.#open.clear()
+  }
+
+  /**
+   * The address of the owner; places, claims and opens the worker when it has none. `suspect` is
+   * an owner that the caller could not reach: it is not answered again unchecked.
+   */
+  resolve(id: WorkerId, suspect?: { node: string; epoch: number }): Promise<OwnerAddress> {
+    const name = formatWorkerId(id)
+    if (!this.#init.classes().has(id.class)) {
+      return Promise.reject(
+        new AriesError('ARIES_E_CLASS_UNKNOWN', `no route declares the worker class "${id.class}"`),
+      )
+    }
+    const local = this.#open.get(name)
+    if (local && !suspect && this.#c.host.port !== 0) {
+      return Promise.resolve(this.#address(local.epoch))
+    }
+    let resolving = this.#resolving.get(name)
+    if (!resolving) {
+      resolving = this.#resolve(id).finally(() => this.#resolving.delete(name))
+      this.#resolving.set(name, resolving)
+    }
+    return resolving
+  }
+
+  async #resolve(id: WorkerId): Promise<OwnerAddress> {
+    const { clock } = this.#c.world
+    const untilMs = clock.nowMs() + RESOLVE_TIMEOUT_MS
+    const refused = new Set<string>()
+    let last: unknown
+    while (clock.nowMs() < untilMs) {
+      const record = await this.#c.store.owner(id)
+      try {
+        if (record && (await this.#lives(record))) return await this.#askOwner(id, record)
+        return await this.#place(id, record, refused)
+      } catch (error) {
+        if (!mayPass(error)) throw error
+        last = error
+      }
+      await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
+    }
+    throw last instanceof AriesError
+      ? last
+      : new AriesError('ARIES_E_NO_TARGET', `no node could take ${formatWorkerId(id)}`)
+  }
+
+  /** True while the record's owner may still be serving. Evicts it when it is found dead. */
+  async #lives(record: OwnerRecord): Promise<boolean> {
+    if (!record.ownerActive) return false
+    if (record.node === this.#init.node) return true
+    const member = this.#c.membership.member(record.node)
+    if (member && member.state !== 'unreachable' && member.state !== 'left') return true
+    if (member && (await this.#answers(member))) return true
+    await this.evict(record.node, record.incarnation)
+    return false
+  }
+
+  async #answers(member: Member): Promise<boolean> {
+    try {
+      await this.#c.peers.call(member.id, 'ping', {}, { timeoutMs: LAST_WORD_MS })
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Evicts a node that gossip calls unreachable, unless it still answers. */
+  async evictUnreachable(node: string): Promise<void> {
+    const member = this.#c.membership.member(node)
+    if (!member || (await this.#answers(member))) return
+    const record = (await this.#c.store.nodes()).find((n) => n.id === node)
+    if (record?.status === 'active') await this.evict(node, record.incarnation)
+  }
+
+  /** Ends a dead node's incarnation in the store. Only one caller of all is told to clean up. */
+  async evict(node: string, incarnation: number): Promise<void> {
+    const did = await this.#c.store.evict(node, incarnation)
+    if (!did) return
+    this.#c.log.warn({ node, incarnation }, 'evicted a dead node')
+    this.#init.evicted(node)
+  }
+
+  async #askOwner(id: WorkerId, record: OwnerRecord): Promise<OwnerAddress> {
+    if (record.node === this.#init.node) return this.activate(id)
+    try {
+      return await this.#c.peers.call(record.node, 'activate', id)
+    } catch (error) {
+      // Nobody listens where the owner was: its process is gone, and with it what it owned.
+      if (isRefused(error)) await this.evict(record.node, record.incarnation)
+      throw error
+    }
+  }
+
+  async #place(
+    id: WorkerId,
+    record: OwnerRecord | undefined,
+    refused: Set<string>,
+  ): Promise<OwnerAddress> {
+    const decision = this.#c.placer.place(id, record ? 'failover' : 'create', refused)
+    if (decision.chosen === undefined) {
+      refused.clear()
+      throw new AriesError('ARIES_E_NO_TARGET', `no node can take ${formatWorkerId(id)} now`)
+    }
+    return this.activateAt(id, decision, refused)
+  }
+
+  /** Has the chosen node claim and open the worker. A node that will not goes into `refused`. */
+  async activateAt(
+    id: WorkerId,
+    decision: Decision,
+    refused: Set<string> = new Set(),
+  ): Promise<OwnerAddress> {
+    const node = decision.chosen!
+    try {
+      if (node === this.#init.node) return await this.activate(id, decision)
+      return await this.#c.peers.call(node, 'activate', { ...id, decision })
+    } catch (error) {
+      if (!(error instanceof AriesError) || error.code !== 'ARIES_E_NOT_OWNER') refused.add(node)
+      throw error
+    }
+  }
+
+  /**
+   * Opens the worker on this node, claiming it when it has no living owner. Throws
+   * `ARIES_E_NOT_OWNER` when another node owns it, `ARIES_E_NO_TARGET` when this one takes none.
+   */
+  activate(id: WorkerId, decision?: Decision): Promise<OwnerAddress> {
+    const name = formatWorkerId(id)
+    const open = this.#open.get(name)
+    if (open && this.#c.host.port !== 0) return Promise.resolve(this.#address(open.epoch))
+    let opening = this.#opening.get(name)
+    if (!opening) {
+      opening = this.#activate(id, decision).finally(() => this.#opening.delete(name))
+      this.#opening.set(name, opening)
+    }
+    return opening
+  }
+
+  async #activate(id: WorkerId, decision: Decision | undefined): Promise<OwnerAddress> {
+    const incarnation = this.#init.incarnation()
+    if (incarnation === 0) throw busy('this node is not registered in the store')
+    if (this.#c.host.port === 0) throw busy('the host process is restarting')
+    if (this.#open.size >= OPEN_MAX) throw busy(`this node has ${OPEN_MAX} workers`)
+    const record = await this.#c.store.owner(id)
+    const mine = record?.node === this.#init.node
+    if (record?.ownerActive && !mine) throw notOwner(id, record.node)
+    // What this incarnation owns already, only it can open: also while it drains.
+    const refusal = mine && record.ownerActive ? undefined : this.#init.refusal()
+    if (refusal) throw busy(refusal)
+    const claim = await this.#c.store.claim({
+      id,
+      fromEpoch: record?.epoch ?? 0,
+      node: this.#init.node,
+      incarnation,
+      mode: 'takeover',
+    })
+    if (!claim.ok) throw notOwner(id, claim.owner?.node)
+    await this.#c.host.open(id, claim.epoch)
+    this.#open.set(formatWorkerId(id), { id, epoch: claim.epoch })
+    if (decision) this.#c.placer.remember(id, decision)
+    this.#c.log.debug({ worker: formatWorkerId(id), epoch: claim.epoch }, 'opened')
+    return this.#address(claim.epoch)
+  }
+
+  #address(epoch: number): OwnerAddress {
+    return {
+      node: this.#init.node,
+      host: this.#init.address,
+      port: this.#c.host.port,
+      epoch,
+    }
+  }
+}
+
+/** Errors after which a second look may find another situation. */
+function mayPass(error: unknown): boolean {
+  return (
+    error instanceof AriesError &&
+    (error.code === 'ARIES_E_NOT_OWNER' ||
+      error.code === 'ARIES_E_NO_TARGET' ||
+      error.code === 'ARIES_E_NODE_UNREACHABLE' ||
+      error.code === 'ARIES_E_FENCED')
+  )
+}
+
+function busy(why: string): AriesError {
+  return new AriesError('ARIES_E_NO_TARGET', why)
+}
+
+function notOwner(id: WorkerId, owner: string | undefined): AriesError {
+  return new AriesError(
+    'ARIES_E_NOT_OWNER',
+    `${formatWorkerId(id)} belongs to ${owner ?? 'another node'}`,
+  )
+}

@@ -1,0 +1,95 @@
+import { ClusterView } from '../admin/cluster-view.ts'
+import { MEMBER_METRICS } from '../admin/member-metrics.ts'
+import { addTable, Metrics } from '../admin/metrics.ts'
+import { AdminServer } from '../admin/server.ts'
+import type { Running, RunOptions } from '../cli/running.ts'
+import type { Config } from '../config/schema.ts'
+import { AriesError } from '../errors.ts'
+import { Gossip } from '../gossip/gossip.ts'
+import { openStore } from '../store/open.ts'
+import { VERSION } from '../version.ts'
+import { realWorld } from '../world.ts'
+import { NODE_METRICS } from './metrics.ts'
+import { Node } from './node.ts'
+
+/** Longest drain at a planned stop; what has not moved by then is claimed by the others. */
+const STOP_DRAIN_MS = 20_000
+
+/** Builds a node of the map and starts it: its store, gossip, control loop and admin API. */
+export async function runNode({ config, id, log }: RunOptions): Promise<Running> {
+  const entry = config.map.nodes.find((node) => node.id === id)
+  if (!entry) {
+    const known = config.map.nodes.map((node) => node.id).join(', ')
+    throw new AriesError(
+      'ARIES_E_CONFIG',
+      `${config.mapFile}: nodes: there is no node "${id}" (it has ${known}); add it and raise the epoch`,
+    )
+  }
+  const world = realWorld
+  let current = config
+  let refusal: string | undefined
+  let finish: (code: number) => void = () => {}
+  const stopped = new Promise<number>((resolve) => {
+    finish = resolve
+  })
+
+  const store = await openStore({ log: log.child({ component: 'store' }) }, config.store)
+  const gossip = new Gossip(
+    { log: log.child({ component: 'gossip' }), world },
+    { selfId: id, role: 'node', map: config.map, key: config.key, preset: config.gossip.preset },
+  )
+  const node = new Node({ store, gossip, log, world }, { config, entry })
+  const view = new ClusterView(
+    { membership: gossip, peers: node.peers },
+    { config: () => current, status: () => node.status(refusal ? [refusal] : []) },
+  )
+  const metrics = new Metrics({ role: 'node', id })
+  addTable(metrics, NODE_METRICS, () => node.figures())
+  addTable(metrics, MEMBER_METRICS, () => gossip)
+  const admin = new AdminServer({
+    view,
+    metrics: () => metrics.text(),
+    log: log.child({ component: 'admin' }),
+  })
+  try {
+    await admin.start(entry.host, entry.admin)
+  } catch (error) {
+    await node.peers.close()
+    await store.close()
+    throw error
+  }
+  try {
+    await node.start()
+  } catch (error) {
+    await admin.stop()
+    throw error
+  }
+  log.info({ version: VERSION, data: entry.data, admin: entry.admin }, 'node is up')
+
+  const stop = async (reason: string): Promise<void> => {
+    log.info({ reason }, 'node stops')
+    // When all members stop there is nobody to move workers to.
+    const drain = reason !== 'cluster-stops'
+    if (drain) await Promise.race([node.drain(), sleep(STOP_DRAIN_MS)])
+    await node.stop({ drain: false })
+    await admin.stop()
+    finish(0)
+  }
+  const setConfig = async (changed: Config): Promise<void> => {
+    current = changed
+    if (changed.map.nodes.some((declared) => declared.id === id)) node.setConfig(changed)
+    else await stop('removed-from-map')
+  }
+  return {
+    stop,
+    setConfig,
+    setRefusal: (note) => {
+      refusal = note
+    },
+    stopped,
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => realWorld.clock.after(ms, resolve))
+}

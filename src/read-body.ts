@@ -1,0 +1,16 @@
+import type { IncomingMessage } from 'node:http'
+import { AriesError } from './errors.ts'
+
+/** The whole body as text. Throws `ARIES_E_BODY_TOO_LARGE`. */
+export async function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > bytesMax) {
+      throw new AriesError('ARIES_E_BODY_TOO_LARGE', `a body of more than ${bytesMax} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
