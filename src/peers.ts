@@ -52,7 +52,7 @@ export class Peers {
     options: CallOptions = {},
   ): Promise<Rpc[N]['result']> {
     const member = this.#membership.member(node)
-    if (!member || member.role !== 'node') {
+    if (member?.role !== 'node') {
       throw new AriesError('ARIES_E_NODE_UNKNOWN', `there is no node "${node}" in the map`)
     }
     const timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS

@@ -77,7 +77,7 @@ export class Mover {
 
   #target(to: string): { node: string; host: string; port: number } {
     const member = this.#c.membership.member(to)
-    if (!member || member.role !== 'node') {
+    if (member?.role !== 'node') {
       const nodes = this.#c.membership.members().filter((m) => m.role === 'node')
       throw new AriesError(
         'ARIES_E_NODE_UNKNOWN',
