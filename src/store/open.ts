@@ -1,5 +1,7 @@
+import { isAbsolute, normalize } from 'node:path'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { SqliteStore } from './sqlite/store.ts'
 import type { Store } from './store.ts'
 
 /**
@@ -9,6 +11,20 @@ import type { Store } from './store.ts'
  * no log line holds the password.
  */
 export async function openStore(components: { log: Logger }, url: string): Promise<Store> {
-  components.log.debug('open the store')
-  throw new AriesError('ARIES_E_CONFIG', `store: "${url.split(':')[0]}" is no store`)
+  const scheme = url.slice(0, Math.max(0, url.indexOf(':')))
+  switch (scheme) {
+    case 'sqlite':
+      return SqliteStore.open(components, sqlitePath(url.slice('sqlite:'.length)))
+    default:
+      // Only the scheme is repeated: a url that is wrong anywhere may hold a password anywhere.
+      throw new AriesError(
+        'ARIES_E_CONFIG',
+        `store: "${scheme}:" is not a known kind; use sqlite:<file> or postgres://user:password@host/database`,
+      )
+  }
+}
+
+function sqlitePath(path: string): string {
+  if (isAbsolute(path) && !path.endsWith('/') && !path.includes('\0')) return normalize(path)
+  throw new AriesError('ARIES_E_CONFIG', `store: "${path}" is not the absolute path of a file`)
 }

@@ -1,0 +1,29 @@
+/**
+ * One step a version, never edited once released. Names of sections and workers compare as bytes,
+ * as in PostgreSQL's collation "C".
+ */
+export const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE aries_nodes (
+     id TEXT PRIMARY KEY,
+     incarnation INTEGER NOT NULL,
+     status TEXT NOT NULL,
+     lease_until_ms INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE aries_workers (
+     id INTEGER PRIMARY KEY,
+     class TEXT NOT NULL,
+     key TEXT NOT NULL,
+     node TEXT NOT NULL,
+     incarnation INTEGER NOT NULL,
+     epoch INTEGER NOT NULL,
+     seq INTEGER NOT NULL,
+     UNIQUE (class, key)
+   ) STRICT;
+   CREATE INDEX aries_workers_node ON aries_workers (node, class, key);
+   CREATE TABLE aries_sections (
+     worker INTEGER NOT NULL,
+     name TEXT NOT NULL,
+     value BLOB NOT NULL,
+     PRIMARY KEY (worker, name)
+   ) STRICT, WITHOUT ROWID;`,
+]

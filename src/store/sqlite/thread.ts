@@ -1,0 +1,56 @@
+/** The thread that makes the SQLite calls, which block: see `store.ts` beside it. */
+import type { DatabaseSync } from 'node:sqlite'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { toAriesError } from '../../errors.ts'
+import { inTransaction, openDatabase } from './database.ts'
+import type { FromThread, Reply, ToThread } from './ipc.ts'
+import { Reads } from './reads.ts'
+import { Writes } from './writes.ts'
+
+/** A value of this size moves to the other thread; a smaller one is cheaper to copy. */
+const MOVED_BYTES_MIN = 65_536
+
+function serve(port: MessagePort, db: DatabaseSync): void {
+  const reads = new Reads(db)
+  const writes = new Writes(db, reads)
+  port.on('message', (asked: ToThread) => {
+    if ('close' in asked) {
+      db.close()
+      port.close()
+      return
+    }
+    const { batch } = asked
+    try {
+      const replies =
+        'reads' in asked
+          ? asked.reads.map((job) => reads.run(job))
+          : inTransaction(db, () => asked.writes.map((job) => writes.run(job, asked.values)))
+      post(port, { batch, replies }, replies.flatMap(movable))
+    } catch (error) {
+      const { code, message } = toAriesError(error, 'ARIES_E_STORE')
+      post(port, { batch, code, message }, [])
+    }
+  })
+}
+
+function movable(reply: Reply): ArrayBuffer[] {
+  if (typeof reply !== 'object' || !('sections' in reply)) return []
+  return reply.sections
+    .map(({ value }) => value.buffer as ArrayBuffer)
+    .filter((buffer) => buffer.byteLength >= MOVED_BYTES_MIN)
+}
+
+function post(port: MessagePort, message: FromThread, move: ArrayBuffer[]): void {
+  port.postMessage(message, move)
+}
+
+const port = parentPort
+if (port === null) throw new Error('this module runs as a thread of the store')
+try {
+  const db = openDatabase((workerData as { path: string }).path)
+  serve(port, db)
+  post(port, { open: true }, [])
+} catch (error) {
+  post(port, { failed: toAriesError(error).message }, [])
+  port.close()
+}
