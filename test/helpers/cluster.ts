@@ -1,0 +1,315 @@
+/** A real cluster for tests and load tests: real processes, real sockets, ports of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { stringify } from 'yaml'
+import type { AdminApi } from '../../src/admin/api.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const MAIN = join(ROOT, 'src/cli/main.ts')
+const LEGACY = join(ROOT, 'workers/legacy.ts')
+const READY_TIMEOUT_MS = 30_000
+
+export interface ClusterOptions {
+  readonly nodes?: number
+  /** Nodes that stand in the map but are not started. */
+  readonly spare?: number
+  readonly store?: string
+  readonly key?: string
+  /** Merged into the configuration. */
+  readonly config?: Record<string, unknown>
+  readonly legacy?: boolean
+  /** Routes besides those of the demo. */
+  readonly routes?: readonly Record<string, unknown>[]
+}
+
+type ReadPath = '/api/cluster' | '/api/status' | '/api/workers'
+
+interface NodePorts {
+  readonly id: string
+  readonly gossip: number
+  readonly data: number
+  readonly admin: number
+}
+
+/** Ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+          const server = createServer()
+          server.once('error', reject)
+          server.listen(0, '127.0.0.1', () => resolve(server))
+        }),
+    ),
+  )
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((s) => new Promise<void>((resolve) => s.close(() => resolve()))))
+  return ports
+}
+
+/** Polls `check` until it holds. Rejects, saying what was waited for, when it never does. */
+export async function until(
+  what: string,
+  check: () => Promise<boolean> | boolean,
+  timeoutMs = 10_000,
+): Promise<void> {
+  const endMs = performance.now() + timeoutMs
+  let last: unknown
+  while (performance.now() < endMs) {
+    try {
+      if (await check()) return
+    } catch (error) {
+      last = error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  throw new Error(`waited ${timeoutMs} ms in vain: ${what}`, { cause: last })
+}
+
+/** The environment without what a test runner put there for itself. */
+function cleanEnv(): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _options, ARIES_CLUSTER_KEY: _key, ...env } = process.env
+  return env
+}
+
+export class TestCluster {
+  readonly dir = mkdtempSync(join(tmpdir(), 'aries-test-'))
+  readonly #options: ClusterOptions
+  readonly #children = new Map<string, ChildProcess>()
+  readonly #nodes: NodePorts[] = []
+  #epoch = 1
+  #front = { http: 0, gossip: 0, admin: 0 }
+  #legacy: number[] = []
+  #declared = 0
+
+  constructor(options: ClusterOptions = {}) {
+    this.#options = options
+  }
+
+  static async start(options: ClusterOptions = {}): Promise<TestCluster> {
+    const cluster = new TestCluster(options)
+    try {
+      await cluster.#start()
+    } catch (error) {
+      const logs = cluster.logs()
+      await cluster.stop()
+      throw new Error(`${error}\n${logs}`, { cause: error })
+    }
+    return cluster
+  }
+
+  /** `http://127.0.0.1:<port>` of the front. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#front.http}`
+  }
+
+  get adminAddress(): string {
+    return `127.0.0.1:${this.#front.admin}`
+  }
+
+  get configFile(): string {
+    return join(this.dir, 'aries.yaml')
+  }
+
+  get legacyPorts(): readonly number[] {
+    return this.#legacy
+  }
+
+  adminPort(node: string): number {
+    return this.#nodes.find((n) => n.id === node)!.admin
+  }
+
+  dataPort(node: string): number {
+    return this.#nodes.find((n) => n.id === node)!.data
+  }
+
+  pid(id: string): number {
+    return this.#children.get(id)!.pid!
+  }
+
+  async #start(): Promise<void> {
+    const { nodes = 3, spare = 0, legacy = false } = this.#options
+    const ports = await freePorts(3 + (nodes + spare) * 3 + 2)
+    const take = (): number => ports.pop()!
+    this.#front = { http: take(), gossip: take(), admin: take() }
+    for (let i = 1; i <= nodes + spare; i++) {
+      this.#nodes.push({ id: `n${i}`, gossip: take(), data: take(), admin: take() })
+    }
+    this.#legacy = [take(), take()]
+    this.#declared = nodes
+    this.#writeMap()
+    writeFileSync(this.configFile, stringify(this.#config()))
+    if (legacy) for (const port of this.#legacy) this.startLegacy(port)
+    for (const { id } of this.#nodes.slice(0, nodes)) this.startNode(id)
+    this.#spawn('f1', ['front', '--id', 'f1', '--config', this.configFile])
+    await Promise.all([
+      this.ready(this.#front.admin),
+      ...this.#nodes.slice(0, nodes).map((node) => this.ready(node.admin)),
+    ])
+    await until('the front knows every node', async () => {
+      const { members } = await this.get('/api/cluster')
+      return (
+        members.filter((m) => m.role === 'node' && m.state === 'alive' && m.load).length >= nodes
+      )
+    })
+  }
+
+  #config(): Record<string, unknown> {
+    const worker = (name: string): string => join(ROOT, `workers/${name}.ts`)
+    const upstreams = this.#legacy.map((port) => `http://127.0.0.1:${port}`)
+    return {
+      map: './cluster.yaml',
+      key: this.#options.key ?? '',
+      store: this.#options.store ?? 'sqlite:./aries.db',
+      listeners: [{ http: `127.0.0.1:${this.#front.http}` }],
+      routes: [
+        { path: '/hello', task: worker('hello') },
+        { path: '/primes', task: worker('primes') },
+        { path: '/counter/:key', worker: worker('counter') },
+        { path: '/room/:key', worker: worker('room') },
+        { path: '/legacy/*', upstreams },
+        { path: '/compat/*', upstreams, forwarder: 'http-proxy' },
+        ...(this.#options.routes ?? []),
+      ],
+      ...this.#options.config,
+    }
+  }
+
+  #writeMap(): void {
+    const map = {
+      cluster: 'test',
+      epoch: this.#epoch,
+      nodes: this.#nodes.slice(0, this.#declared).map((n) => ({ ...n, host: '127.0.0.1' })),
+      fronts: [
+        {
+          id: 'f1',
+          host: '127.0.0.1',
+          gossip: this.#front.gossip,
+          admin: this.#front.admin,
+        },
+      ],
+    }
+    writeFileSync(join(this.dir, 'cluster.yaml'), stringify(map))
+  }
+
+  /** Writes the next epoch of the map with the first `count` nodes. */
+  declare(count: number): void {
+    this.#declared = count
+    this.#epoch++
+    this.#writeMap()
+  }
+
+  /** Writes a node's entry out of the map. */
+  undeclare(id: string): void {
+    const index = this.#nodes.findIndex((n) => n.id === id)
+    const [gone] = this.#nodes.splice(index, 1)
+    this.#nodes.push(gone!)
+    this.declare(this.#declared - 1)
+  }
+
+  startNode(id: string): void {
+    this.#spawn(id, ['node', '--id', id, '--config', this.configFile])
+  }
+
+  startLegacy(port: number): void {
+    this.#spawnFile(`legacy-${port}`, LEGACY, [String(port)])
+  }
+
+  #spawn(id: string, args: readonly string[]): void {
+    this.#spawnFile(id, MAIN, args)
+  }
+
+  #spawnFile(id: string, file: string, args: readonly string[]): void {
+    const log = openSync(join(this.dir, `${id}.log`), 'a')
+    const child = spawn(process.execPath, [file, ...args], {
+      cwd: this.dir,
+      env: { ...cleanEnv(), NO_COLOR: '1' },
+      stdio: ['ignore', log, log],
+    })
+    closeSync(log)
+    this.#children.set(id, child)
+  }
+
+  async ready(adminPort: number): Promise<void> {
+    await until(
+      `ready at ${adminPort}`,
+      async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status === 200,
+      READY_TIMEOUT_MS,
+    )
+  }
+
+  async readyNode(id: string): Promise<void> {
+    await this.ready(this.adminPort(id))
+  }
+
+  /** Kills a process with -9 and waits until it is gone. */
+  async kill(id: string): Promise<void> {
+    await this.#end(id, 'SIGKILL')
+  }
+
+  /** Ends a process by SIGTERM; resolves with its exit code. */
+  terminate(id: string): Promise<number | null> {
+    return this.#end(id, 'SIGTERM')
+  }
+
+  /** Resolves with the exit code of a process that ends by itself. */
+  exited(id: string): Promise<number | null> {
+    const child = this.#children.get(id)!
+    if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode)
+    return new Promise((resolve) => child.once('exit', (code) => resolve(code)))
+  }
+
+  async #end(id: string, signal: NodeJS.Signals): Promise<number | null> {
+    const gone = this.exited(id)
+    this.#children.get(id)!.kill(signal)
+    return gone
+  }
+
+  /** `GET` on the front's admin API. */
+  async get<P extends ReadPath>(path: P): Promise<AdminApi[`GET ${P}`]>
+  async get(path: string): Promise<unknown>
+  async get(path: string): Promise<unknown> {
+    const response = await fetch(`http://${this.adminAddress}${path}`)
+    const body: unknown = await response.json()
+    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${JSON.stringify(body)}`)
+    return body
+  }
+
+  /** `POST` on the front's admin API: status and body. */
+  async post(path: string, body: unknown = {}): Promise<{ status: number; body: unknown }> {
+    const response = await fetch(`http://${this.adminAddress}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    return { status: response.status, body: await response.json() }
+  }
+
+  /** The end of every process's log: for the message of a failed test. */
+  logs(lines = 30): string {
+    return [...this.#children.keys()]
+      .map((id) => {
+        const log = readFileSync(join(this.dir, `${id}.log`), 'utf8')
+        return `--- ${id}\n${log.split('\n').slice(-lines).join('\n')}`
+      })
+      .join('\n')
+  }
+
+  async stop(): Promise<void> {
+    const ends = [...this.#children].map(async ([id, child]) => {
+      const gone = this.exited(id)
+      child.kill('SIGTERM')
+      const timer = setTimeout(() => child.kill('SIGKILL'), 8_000)
+      await gone
+      clearTimeout(timer)
+    })
+    await Promise.all(ends)
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+}

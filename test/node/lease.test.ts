@@ -1,0 +1,66 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { createLogger } from '../../src/log.ts'
+import { Lease } from '../../src/node/lease.ts'
+import { openStore } from '../../src/store/open.ts'
+import { realWorld } from '../../src/world.ts'
+import { until } from '../helpers/cluster.ts'
+
+const LEASE_MS = 300
+
+t.test('a lease', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'aries-lease-'))
+  const log = createLogger({ role: 'node', id: 'n1' }, 'silent')
+  const store = await openStore({ log }, `sqlite:${join(dir, 'aries.db')}`)
+  t.teardown(async () => {
+    await store.close()
+    rmSync(dir, { recursive: true })
+  })
+  const granted: number[] = []
+  const lost: string[] = []
+  const lease = new Lease(
+    { store, log, world: realWorld },
+    { node: 'n1', leaseMs: LEASE_MS },
+    { granted: (incarnation) => granted.push(incarnation), lost: (why) => lost.push(why) },
+  )
+  await lease.start()
+  t.strictSame(granted, [1])
+  t.equal(lease.incarnation, 1)
+
+  const until1 = (await store.nodes())[0]!.leaseUntilMs
+  await until('it is renewed', async () => (await store.nodes())[0]!.leaseUntilMs > until1)
+
+  await store.evict('n1', 1)
+  await until('the evicted node registers anew', () => granted.length === 2)
+  t.strictSame(granted, [1, 2])
+  t.equal(lost.length, 1)
+  t.equal(lease.incarnation, 2)
+
+  await lease.stop()
+  t.equal((await store.nodes())[0]!.status, 'left')
+  t.equal(granted.length, 2)
+})
+
+t.test(
+  'a node that cannot reach the store gives its incarnation up when the lease ends',
+  async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'aries-lease-'))
+    t.teardown(() => rmSync(dir, { recursive: true }))
+    const log = createLogger({ role: 'node', id: 'n1' }, 'silent')
+    const store = await openStore({ log }, `sqlite:${join(dir, 'aries.db')}`)
+    const lost: string[] = []
+    const lease = new Lease(
+      { store, log, world: realWorld },
+      { node: 'n1', leaseMs: LEASE_MS },
+      { granted: () => {}, lost: (why) => lost.push(why) },
+    )
+    await lease.start()
+    await store.close()
+    await until('the lease is lost', () => lost.length === 1)
+    t.equal(lease.incarnation, 0)
+    t.ok(lease.trouble, 'it says what is wrong')
+    await lease.stop()
+  },
+)
