@@ -1,6 +1,7 @@
 import { isAbsolute, normalize } from 'node:path'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { PostgresStore } from './postgres/store.ts'
 import { SqliteStore } from './sqlite/store.ts'
 import type { Store } from './store.ts'
 
@@ -15,6 +16,9 @@ export async function openStore(components: { log: Logger }, url: string): Promi
   switch (scheme) {
     case 'sqlite':
       return SqliteStore.open(components, sqlitePath(url.slice('sqlite:'.length)))
+    case 'postgres':
+    case 'postgresql':
+      return PostgresStore.open(components, url, postgresDescription(url))
     default:
       // Only the scheme is repeated: a url that is wrong anywhere may hold a password anywhere.
       throw new AriesError(
@@ -27,4 +31,11 @@ export async function openStore(components: { log: Logger }, url: string): Promi
 function sqlitePath(path: string): string {
   if (isAbsolute(path) && !path.endsWith('/') && !path.includes('\0')) return normalize(path)
   throw new AriesError('ARIES_E_CONFIG', `store: "${path}" is not the absolute path of a file`)
+}
+
+/** User, host and database: the parameters after them may hold a password as well. */
+function postgresDescription(url: string): string {
+  if (!URL.canParse(url)) throw new AriesError('ARIES_E_CONFIG', 'store: not a valid postgres url')
+  const { username, host, pathname } = new URL(url)
+  return `postgres://${username === '' ? '' : `${username}@`}${host}${pathname}`
 }

@@ -4,10 +4,16 @@
  *
  * Rules that every implementation keeps, each in one transaction with the write it guards:
  *  - a commit or claim by a node incarnation that is not active is refused (`fenced`);
- *  - a commit under an epoch that is not the worker's current one is refused (`fenced`);
+ *  - a commit under an epoch that is not the worker's current one, by another than its owner, or of
+ *    a turn that is not the one after the last committed, is refused (`fenced`), and with it all
+ *    later turns of that worker in the same call;
  *  - a claim names the epoch it saw and succeeds only when that is still the current one;
  *  - a takeover needs the last owner's incarnation to be gone (evicted, left or superseded), or to
  *    be the claimer itself; a handover (the COMMIT of a move) needs only the epoch.
+ *
+ * Every call may reject with `ARIES_E_STORE`. A `commit` or `claim` that rejects may nevertheless
+ * have been done (the answer was lost): read the truth with `owner` and `load` before going on.
+ * Names (class, key, section) are Unicode text without NUL; see `check.ts`.
  */
 import type { WorkerId } from '../identity.ts'
 
@@ -68,6 +74,7 @@ export interface CommitRecord {
   readonly epoch: Epoch
   /** Number of the turn; one more than the last committed. */
   readonly seq: number
+  /** A name that is in `remove` too is set. Values may be views; they are copied at the call. */
   readonly set: readonly Section[]
   readonly remove: readonly string[]
 }

@@ -1,0 +1,32 @@
+/**
+ * One step a version, never edited once released. Collation "C" compares bytes, as SQLite does.
+ * `fillfactor` leaves room on the page, so that the row that each commit changes stays where it is
+ * and no index is touched; values are kept as they are, since compressing them costs more CPU than
+ * it saves in writes.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE aries_nodes (
+     id text COLLATE "C" PRIMARY KEY,
+     incarnation bigint NOT NULL,
+     status text NOT NULL,
+     lease_until_ms bigint NOT NULL
+   );
+   CREATE TABLE aries_workers (
+     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+     class text COLLATE "C" NOT NULL,
+     key text COLLATE "C" NOT NULL,
+     node text COLLATE "C" NOT NULL,
+     incarnation bigint NOT NULL,
+     epoch bigint NOT NULL,
+     seq bigint NOT NULL,
+     UNIQUE (class, key)
+   ) WITH (fillfactor = 80);
+   CREATE INDEX aries_workers_node ON aries_workers (node, class, key);
+   CREATE TABLE aries_sections (
+     worker bigint NOT NULL,
+     name text COLLATE "C" NOT NULL,
+     value bytea NOT NULL,
+     PRIMARY KEY (worker, name)
+   ) WITH (fillfactor = 80);
+   ALTER TABLE aries_sections ALTER COLUMN value SET STORAGE EXTERNAL;`,
+]

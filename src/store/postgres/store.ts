@@ -1,0 +1,184 @@
+import type { WorkerId } from '../../identity.ts'
+import type { Logger } from '../../log.ts'
+import { checkClaim, checkCount, checkId, checkNode, checkRecord } from '../check.ts'
+import { Group } from '../group.ts'
+import { recordsBytes } from '../pack.ts'
+import type {
+  ClaimRequest,
+  ClaimResult,
+  CommitRecord,
+  CommitResult,
+  Incarnation,
+  LoadedWorker,
+  NodeRecord,
+  OwnerRecord,
+  Store,
+} from '../store.ts'
+import { claimAll } from './claim.ts'
+import { type CommitJob, commitAll } from './commit.ts'
+import { migrate } from './migrate.ts'
+import { OWNER, toNode, toOwner } from './records.ts'
+import { type Row, Session } from './session.ts'
+
+/** The most one commit statement carries, bytes of values and of what a record costs besides. */
+const STATEMENT_BYTES_MAX = 4 * 1024 * 1024
+const RECORD_BYTES = 1_024
+const CLAIMS_MAX = 1_000
+
+const NOW_MS = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+/** Waits for the commits and claims of the node that are under way, and keeps new ones out. */
+const LOCKED = 'SELECT id FROM aries_nodes WHERE id = $1 FOR UPDATE'
+
+const REGISTER = {
+  text: `INSERT INTO aries_nodes AS n VALUES ($1, 1, 'active', ${NOW_MS} + $2::bigint)
+    ON CONFLICT (id) DO UPDATE SET incarnation = n.incarnation + 1, status = 'active',
+      lease_until_ms = excluded.lease_until_ms
+    RETURNING incarnation`,
+}
+const RENEW = {
+  text: `UPDATE aries_nodes SET lease_until_ms = ${NOW_MS} + $3::bigint
+    WHERE id = $1 AND incarnation = $2 AND status = 'active' RETURNING id`,
+}
+const END = {
+  text: `WITH locked AS (${LOCKED})
+    UPDATE aries_nodes n SET status = $3 FROM locked l
+    WHERE n.id = l.id AND n.incarnation = $2 AND n.status = 'active' RETURNING n.id`,
+}
+const NODES = { text: 'SELECT * FROM aries_nodes ORDER BY id' }
+const OWNER_OF = { name: 'aries-owner', text: `${OWNER} WHERE w.class = $1 AND w.key = $2` }
+const OWNED_BY = {
+  name: 'aries-owned-by',
+  text: `${OWNER} WHERE w.node = $1 AND (w.class, w.key) > ($2, $3)
+    ORDER BY w.class, w.key LIMIT $4`,
+}
+const LOAD = {
+  name: 'aries-load',
+  text: `SELECT w.epoch, w.seq, s.name, s.value
+    FROM aries_workers w LEFT JOIN aries_sections s ON s.worker = w.id
+    WHERE w.class = $1 AND w.key = $2 ORDER BY s.name`,
+}
+
+/** The store beyond one machine: PostgreSQL 15 or newer. */
+export class PostgresStore implements Store {
+  readonly description: string
+  readonly #session: Session
+  readonly #commits: Group<CommitJob, CommitResult[]>
+  readonly #claims: Group<ClaimRequest, ClaimResult>
+
+  private constructor(session: Session, description: string) {
+    this.description = description
+    this.#session = session
+    this.#commits = new Group(
+      { run: (jobs) => commitAll(session, jobs), weigh: weighCommit },
+      { weightMax: STATEMENT_BYTES_MAX },
+    )
+    this.#claims = new Group(
+      { run: (requests) => claimAll(session, requests), weigh: () => 1 },
+      { weightMax: CLAIMS_MAX },
+    )
+  }
+
+  /** Connects to `url`; `description` is what may be shown of it. Throws `ARIES_E_STORE`. */
+  static async open(
+    components: { log: Logger },
+    url: string,
+    description: string,
+  ): Promise<PostgresStore> {
+    const session = new Session(components, { url, description })
+    try {
+      await session.use(async (client) => migrate(client))
+    } catch (error) {
+      await session.close()
+      throw error
+    }
+    components.log.debug({ store: description }, 'store open')
+    return new PostgresStore(session, description)
+  }
+
+  async register(node: string, leaseMs: number): Promise<Incarnation> {
+    checkNode(node)
+    checkCount('leaseMs', leaseMs)
+    return this.#session.use(async (client) => {
+      await client.query('BEGIN')
+      await client.query({ text: LOCKED, values: [node] })
+      const { rows } = await client.query<Row>({ ...REGISTER, values: [node, leaseMs] })
+      await client.query('COMMIT')
+      return Number(rows[0]?.['incarnation'])
+    })
+  }
+
+  async renew(node: string, incarnation: Incarnation, leaseMs: number): Promise<boolean> {
+    checkNode(node)
+    checkCount('incarnation', incarnation)
+    checkCount('leaseMs', leaseMs)
+    return (await this.#session.query(RENEW, [node, incarnation, leaseMs])).length === 1
+  }
+
+  async leave(node: string, incarnation: Incarnation): Promise<void> {
+    await this.#end(node, incarnation, 'left')
+  }
+
+  async evict(node: string, incarnation: Incarnation): Promise<boolean> {
+    return this.#end(node, incarnation, 'evicted')
+  }
+
+  async nodes(): Promise<NodeRecord[]> {
+    return (await this.#session.query(NODES, [])).map(toNode)
+  }
+
+  async owner(id: WorkerId): Promise<OwnerRecord | undefined> {
+    checkId(id)
+    const [row] = await this.#session.query(OWNER_OF, [id.class, id.key])
+    return row === undefined ? undefined : toOwner(row)
+  }
+
+  async ownedBy(node: string, limit: number, after?: WorkerId): Promise<OwnerRecord[]> {
+    checkNode(node)
+    checkCount('limit', limit)
+    if (after !== undefined) checkId(after)
+    const values = [node, after?.class ?? '', after?.key ?? '', limit]
+    return (await this.#session.query(OWNED_BY, values)).map(toOwner)
+  }
+
+  async claim(request: ClaimRequest): Promise<ClaimResult> {
+    checkClaim(request)
+    return this.#claims.add(request)
+  }
+
+  async commit(
+    node: string,
+    incarnation: Incarnation,
+    records: readonly CommitRecord[],
+  ): Promise<CommitResult[]> {
+    checkNode(node)
+    checkCount('incarnation', incarnation)
+    for (const record of records) checkRecord(record)
+    return this.#commits.add({ node, incarnation, records, bytes: recordsBytes(records) })
+  }
+
+  async load(id: WorkerId): Promise<LoadedWorker | undefined> {
+    checkId(id)
+    const rows = await this.#session.query(LOAD, [id.class, id.key])
+    const [first] = rows
+    if (first === undefined) return undefined
+    const sections = rows
+      .filter((row) => row['name'] !== null)
+      .map((row) => ({ name: String(row['name']), value: row['value'] as Uint8Array }))
+    return { epoch: Number(first['epoch']), seq: Number(first['seq']), sections }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#commits.close(), this.#claims.close()])
+    await this.#session.close()
+  }
+
+  async #end(node: string, incarnation: Incarnation, status: 'left' | 'evicted'): Promise<boolean> {
+    checkNode(node)
+    checkCount('incarnation', incarnation)
+    return (await this.#session.query(END, [node, incarnation, status])).length === 1
+  }
+}
+
+function weighCommit(job: CommitJob): number {
+  return job.bytes + RECORD_BYTES * job.records.length
+}
