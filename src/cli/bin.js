@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+// Plain JavaScript that old versions of Node can read too: it finds a Node that is new enough (its
+// own, or the one pinned in node_modules) and hands over to the command.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const WANTED = [24, 20]
+const here = dirname(fileURLToPath(import.meta.url))
+// Node strips no types below node_modules: an installed package runs what was built.
+const installed = here.split(sep).includes('node_modules')
+const main = installed
+  ? join(here, '..', '..', 'dist', 'src', 'cli', 'main.js')
+  : join(here, 'main.ts')
+
+function newEnough() {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  return major > WANTED[0] || (major === WANTED[0] && minor >= WANTED[1])
+}
+
+function pinnedNode() {
+  try {
+    const folder = dirname(createRequire(import.meta.url).resolve('node/package.json'))
+    const file = join(folder, 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+    return existsSync(file) ? file : undefined
+  } catch (_) {
+    return undefined
+  }
+}
+
+function handOver(node) {
+  // The channel tells the command when this process was killed.
+  const stdio = ['inherit', 'inherit', 'inherit', 'ipc']
+  const child = spawn(node, [main].concat(process.argv.slice(2)), { stdio })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => child.kill(signal))
+  }
+  child.on('exit', (code, signal) => {
+    process.exit(code === null ? 128 + (signal === 'SIGINT' ? 2 : 15) : code)
+  })
+  child.on('error', (error) => {
+    console.error(`aries: ${node} cannot be started: ${error.message}`)
+    process.exit(1)
+  })
+}
+
+if (newEnough()) {
+  void import('node:url').then((url) => import(url.pathToFileURL(main).href))
+} else {
+  const node = pinnedNode()
+  if (node === undefined) {
+    console.error(
+      `aries: needs Node.js ${WANTED.join('.')} or newer, and this is ${process.versions.node}.\n` +
+        '  Install a newer one, or run `npm ci` in the folder of Aries, which brings the right one.',
+    )
+    process.exit(1)
+  } else {
+    handOver(node)
+  }
+}

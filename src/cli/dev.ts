@@ -1,0 +1,93 @@
+import { join } from 'node:path'
+import { loadConfig } from '../config/load.ts'
+import { formatFile } from '../config/problems.ts'
+import type { Config } from '../config/schema.ts'
+import { watchConfig } from '../config/watch.ts'
+import { bannerText } from './dev/banner.ts'
+import { DevCluster } from './dev/cluster.ts'
+import { dataFolder } from './dev/data-folder.ts'
+import { checkPorts } from './dev/preflight.ts'
+import { mapOfNodes, writeTemporaryMap } from './dev/temporary-map.ts'
+import { freeUpstreams } from './dev/upstreams.ts'
+import { type ConfigOptions, configFileOf } from './options.ts'
+import { EXIT, print, remark } from './output.ts'
+import { onStopSignals } from './signals.ts'
+
+export interface DevOptions extends ConfigOptions {
+  readonly nodes?: number
+  readonly restart: boolean
+}
+
+/** `aries dev`: the whole cluster on this machine, until it is stopped; resolves with the exit code. */
+export async function dev(options: DevOptions): Promise<number> {
+  const startedMs = performance.now()
+  const stopping = Promise.withResolvers<void>()
+  let cluster: DevCluster | undefined
+  const unhear = hearStops(stopping.resolve, () => cluster?.kill())
+  try {
+    const { config, mapFile } = await devConfig(options)
+    await checkPorts(config)
+    const upstreams = await freeUpstreams(config)
+    const logFolder = join(dataFolder(config), 'logs')
+    const map = mapFile === undefined ? {} : { mapFile }
+    const { restart } = options
+    cluster = new DevCluster(remark, { config, upstreams, logFolder, restart, ...map })
+    const ready = await Promise.race([
+      cluster.start().then(() => true),
+      stopping.promise.then(() => false),
+    ])
+    if (ready) {
+      const readyMs = performance.now() - startedMs
+      print(bannerText({ config, pids: cluster.pids, upstreams, logFolder, readyMs }))
+      await watchUntil(stopping.promise, config, map, cluster)
+    }
+    await cluster.stop()
+    return EXIT.ok
+  } finally {
+    unhear()
+  }
+}
+
+/** The configuration, with a map of its own when another number of nodes is wanted. */
+async function devConfig(options: DevOptions): Promise<{ config: Config; mapFile?: string }> {
+  const config = await loadConfig(configFileOf(options))
+  const { nodes } = options
+  if (nodes === undefined || nodes === config.map.nodes.length) return { config }
+  const mapFile = join(dataFolder(config), 'dev', 'cluster.yaml')
+  writeTemporaryMap(mapFile, mapOfNodes(config.map, nodes), config.mapFile)
+  return { config: await loadConfig(config.file, { mapFile }), mapFile }
+}
+
+async function watchUntil(
+  stop: Promise<void>,
+  config: Config,
+  map: { mapFile?: string },
+  cluster: DevCluster,
+): Promise<void> {
+  const watch = watchConfig(
+    config,
+    {
+      onChange: (changed) => {
+        remark(
+          `${formatFile(changed.file)} and its map are taken over, map epoch ${changed.map.epoch}`,
+        )
+        cluster.setMap(changed.map)
+      },
+      onRefused: (error) => remark(`refused, the old configuration stays: ${error.message}`),
+    },
+    map,
+  )
+  await stop
+  watch.close()
+}
+
+function hearStops(stop: () => void, kill: () => void): () => void {
+  const unhearSignals = onStopSignals({ onFirst: stop, onSecond: kill })
+  // Started by a launcher that was killed.
+  process.on('disconnect', stop)
+  process.channel?.unref()
+  return () => {
+    unhearSignals()
+    process.off('disconnect', stop)
+  }
+}

@@ -1,0 +1,23 @@
+/** `aries`: parses the command line and turns what comes of it into an exit code. */
+import { CommanderError } from 'commander'
+import { EXIT, fail, quietPipes } from './output.ts'
+import { buildProgram } from './program.ts'
+
+quietPipes()
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  let code: number = EXIT.ok
+  const program = buildProgram((exit) => {
+    code = exit
+  })
+  for (const command of [program, ...program.commands]) command.exitOverride()
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return code
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) return fail(thrown, args.includes('--json'))
+    // commander has printed its own message.
+    return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage
+  }
+}

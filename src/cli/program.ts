@@ -1,0 +1,141 @@
+/**
+ * The commands as commander parses them. What a command does is imported when it runs, so that
+ * `--help` does not wait for it; `docs/reference/cli.md` is generated from here.
+ */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { parseAddress } from '../config/address.ts'
+import { VERSION } from '../version.ts'
+
+export const ADMIN_DEFAULT = '127.0.0.1:7300'
+
+/** `exit` hears the exit code of commands that run until they are stopped. */
+export function buildProgram(exit: (code: number) => void = () => {}): Command {
+  const program = new Command('aries')
+    .description('A clustered internet server: places every request where it costs least.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .configureHelp({ showGlobalOptions: false })
+    .showHelpAfterError('See --help.')
+    .addHelpText('after', AFTER)
+  addRunning(program, exit)
+  addReading(program)
+  addChanging(program)
+  return program
+}
+
+const AFTER = `
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 78 the configuration is not valid.
+Environment: ARIES_ADMIN, ARIES_CONFIG, ARIES_LOG (a log level; debug also prints stacks), NO_COLOR.`
+
+function addRunning(program: Command, exit: (code: number) => void): void {
+  command(program, 'dev', 'start the whole cluster of the configuration on this machine')
+    .addOption(configOption())
+    .option('--nodes <n>', 'as many nodes instead of those of the map', wholeNumber)
+    .option('--no-restart', 'leave a process that died as it is')
+    .addHelpText('after', example('aries dev --nodes 5'))
+    .action(async (options) => exit(await (await import('./dev.ts')).dev(options)))
+  command(program, 'front', 'run a front of the map in the foreground')
+    .addOption(configOption())
+    .addOption(mapOption())
+    .option('--id <id>', 'which front of the map', 'f1')
+    .addHelpText('after', example('aries front --id f1'))
+    .action(async (options) => exit(await (await import('./front.ts')).front(options)))
+  command(program, 'node', 'run a node of the map in the foreground')
+    .addOption(configOption())
+    .addOption(mapOption())
+    .requiredOption('--id <id>', 'which node of the map')
+    .addHelpText('after', example('aries node --id n4'))
+    .action(async (options) => exit(await (await import('./node.ts')).node(options)))
+}
+
+function addReading(program: Command): void {
+  command(program, 'check', 'tell whether the configuration and the map are valid')
+    .addOption(configOption())
+    .addOption(mapOption())
+    .addOption(jsonOption())
+    .addHelpText('after', example('aries check --config /etc/aries/aries.yaml'))
+    .action(async (options) => (await import('./check.ts')).check(options))
+  reading(program, 'status', 'show members, readiness, processes, routes and what is wrong')
+    .addHelpText('after', example('aries status'))
+    .action(async (options) => (await import('./status.ts')).status(options))
+  reading(program, 'nodes', 'show the members with their loads and costs')
+    .addHelpText('after', example('aries nodes --json'))
+    .action(async (options) => (await import('./nodes.ts')).nodes(options))
+  reading(program, 'ps', 'show the workers: where they live and what they use')
+    .addHelpText('after', example('aries ps --admin 127.0.0.1:7301'))
+    .action(async (options) => (await import('./ps.ts')).ps(options))
+  reading(program, 'explain', 'show why a worker lives where it does')
+    .argument('<class/key>', 'the worker, as `aries ps` prints it')
+    .addHelpText('after', example('aries explain counter/a'))
+    .action(async (worker, options) => (await import('./explain.ts')).explain(worker, options))
+}
+
+function addChanging(program: Command): void {
+  reading(program, 'move', 'move a worker to another node while it serves')
+    .argument('<class/key>', 'the worker, as `aries ps` prints it')
+    .argument('<node>', 'id of the node that it goes to')
+    .addHelpText('after', example('aries move counter/a n3'))
+    .action(async (worker, to, options) => (await import('./move.ts')).move(worker, to, options))
+  reading(program, 'drain', 'move every worker off a node; it gets nothing new')
+    .argument('<node>', 'id of the node')
+    .addHelpText('after', example('aries drain n2'))
+    .action(async (id, options) => (await import('./drain.ts')).drain(id, options))
+  reading(program, 'undrain', 'take a drained or cordoned node back into use')
+    .argument('<node>', 'id of the node')
+    .addHelpText('after', example('aries undrain n2'))
+    .action(async (id, options) => (await import('./undrain.ts')).undrain(id, options))
+  reading(program, 'cordon', 'place nothing new on a node; what lives there stays')
+    .argument('<node>', 'id of the node')
+    .addHelpText('after', example('aries cordon n2'))
+    .action(async (id, options) => (await import('./cordon.ts')).cordon(id, options))
+}
+
+function command(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).allowExcessArguments(false)
+}
+
+function reading(program: Command, name: string, description: string): Command {
+  return command(program, name, description)
+    .addOption(
+      new Option('--admin <host:port>', 'admin API of a front or node to ask')
+        .env('ARIES_ADMIN')
+        .default(ADMIN_DEFAULT)
+        .argParser(address),
+    )
+    .addOption(jsonOption())
+}
+
+function configOption(): Option {
+  return new Option(
+    '--config <file>',
+    'the configuration (default: config/aries.yaml here or above)',
+  ).env('ARIES_CONFIG')
+}
+
+function mapOption(): Option {
+  return new Option('--map <file>', 'the map, instead of the one that the configuration names')
+}
+
+function jsonOption(): Option {
+  return new Option('--json', 'print JSON, errors too')
+}
+
+function example(text: string): string {
+  return `\nExample:\n  $ ${text}`
+}
+
+function address(text: string): string {
+  if (parseAddress(text) === undefined) {
+    throw new InvalidArgumentError(`It must be host:port, as in ${ADMIN_DEFAULT}.`)
+  }
+  return text
+}
+
+function wholeNumber(text: string): number {
+  const n = Number(text)
+  if (!Number.isInteger(n) || n < 1 || n > 100) {
+    throw new InvalidArgumentError('It must be a whole number from 1 to 100.')
+  }
+  return n
+}

@@ -1,0 +1,35 @@
+import { stripVTControlCharacters, styleText } from 'node:util'
+import { harmless } from './output.ts'
+
+export interface Column {
+  readonly title: string
+  /** Numbers stand to the right. */
+  readonly right?: boolean
+}
+
+/** Rows under their titles, aligned, two spaces apart; no space at the end of a line. */
+export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const clean = rows.map((row) => row.map((cell) => harmless(cell).replaceAll('\n', ' ')))
+  const widths = columns.map((column, index) =>
+    Math.max(column.title.length, ...clean.map((row) => widthOf(row[index] ?? ''))),
+  )
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, index) => {
+        const pad = ' '.repeat(Math.max(0, widths[index]! - widthOf(cell)))
+        return columns[index]?.right ? pad + cell : cell + pad
+      })
+      .join('  ')
+      .trimEnd()
+  const titles = line(columns.map((column) => column.title))
+  return [...(titles === '' ? [] : [bold(titles)]), ...clean.map(line)].join('\n')
+}
+
+/** Bold where the terminal can and NO_COLOR does not forbid it. */
+export function bold(text: string): string {
+  return styleText('bold', text, { stream: process.stdout })
+}
+
+function widthOf(text: string): number {
+  return stripVTControlCharacters(text).length
+}
