@@ -1,0 +1,45 @@
+/** What the pool's main thread and its task threads say to each other, by structured clone. */
+
+export interface TaskCall {
+  /** Name of the task, and the absolute path of its module. */
+  readonly task: string
+  readonly file: string
+  readonly node: string
+  readonly method: string
+  readonly url: string
+  readonly headers: readonly (readonly [string, string])[]
+  readonly body: Uint8Array | undefined
+  /** Largest body that the reply may have. */
+  readonly replyBytesMax: number
+}
+
+export interface TaskAnswer {
+  readonly ok: true
+  readonly status: number
+  readonly headers: readonly (readonly [string, string])[]
+  readonly body: Uint8Array | undefined
+}
+
+/** What went wrong: a sentence for the client, the stack for the log. */
+export interface TaskFailure {
+  readonly ok: false
+  readonly message: string
+  readonly stack: string | undefined
+}
+
+export type TaskReply = TaskAnswer | TaskFailure
+
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Whether a header concerns the connection or the inside of Aries, not the task and its client. */
+export function isInnerHeader(name: string): boolean {
+  return HOP_BY_HOP.has(name) || name.startsWith('aries-')
+}

@@ -1,0 +1,74 @@
+/**
+ * Entry of the pool process: set up, watched and stopped by its node over the IPC channel; it ends
+ * when that closes, so that it never outlives its node.
+ */
+import { availableParallelism } from 'node:os'
+import { createLogger } from '../log.ts'
+import type { FromPool, PoolSetup, PoolStats, ToPool } from './ipc.ts'
+import { TaskRunner } from './runner.ts'
+import { TaskServer } from './server.ts'
+
+const STATS_MS = 500
+
+class Pool {
+  readonly #runner: TaskRunner
+  readonly #server: TaskServer
+  #usage = process.cpuUsage()
+  #usageAtMs = performance.now()
+  #stopping = false
+
+  constructor(setup: PoolSetup) {
+    const log = createLogger({ role: 'pool', id: setup.node }, setup.logLevel)
+    const threads = setup.limits.threads ?? availableParallelism()
+    this.#runner = new TaskRunner({ log }, { limits: setup.limits, threads })
+    this.#server = new TaskServer({ log, runner: this.#runner }, setup)
+  }
+
+  async start(): Promise<void> {
+    tell({ type: 'ready', port: await this.#server.start() })
+    setInterval(() => tell({ type: 'stats', stats: this.#stats() }), STATS_MS)
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopping) return
+    this.#stopping = true
+    await this.#server.stop()
+    await this.#runner.stop()
+    process.exit(0)
+  }
+
+  #stats(): PoolStats {
+    const used = process.cpuUsage(this.#usage)
+    const nowMs = performance.now()
+    const cpu = (used.user + used.system) / 1_000 / (nowMs - this.#usageAtMs)
+    this.#usage = process.cpuUsage()
+    this.#usageAtMs = nowMs
+    return {
+      cpu,
+      memoryBytes: process.memoryUsage.rss(),
+      requests: this.#runner.requests,
+      connections: this.#server.connections,
+      completed: this.#runner.completed,
+      failed: this.#runner.failed,
+    }
+  }
+}
+
+function tell(message: FromPool): void {
+  if (process.connected) process.send?.(message)
+}
+
+let pool: Pool | undefined
+
+process.on('message', (message: ToPool) => {
+  if (message.type === 'setup') {
+    pool = new Pool(message.setup)
+    void pool.start()
+  } else {
+    void (pool ? pool.stop() : process.exit(0))
+  }
+})
+process.once('disconnect', () => process.exit(0))
+// Ctrl-C reaches the whole group; the node decides what ends in which order.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => void pool?.stop())
