@@ -1,6 +1,16 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import type { ClusterMap } from '../config/schema.ts'
+import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import type { World } from '../world.ts'
+import type { TimerHandle, World } from '../world.ts'
+import { AddressBook } from './address-book.ts'
+import { Endpoint, type Outcome } from './endpoint.ts'
+import type { GossipEvent } from './events.ts'
+import { type Place, placesOf } from './member-table.ts'
+import { PRESETS, type PresetName } from './presets.ts'
 import type {
   LoadVector,
   Member,
@@ -14,49 +24,215 @@ export interface GossipInit {
   readonly selfId: string
   readonly role: MemberRole
   readonly map: ClusterMap
-  /** Cluster key; empty: packets are neither authenticated nor encrypted. */
+  /** Cluster key; empty: datagrams are neither authenticated nor encrypted. */
   readonly key: string
-  readonly preset: 'lan' | 'wan' | 'quick'
+  readonly preset: PresetName
 }
 
-/** Gossip over UDP: the driver of the core. */
+/** Between two look-ups of the host names of the map. */
+const LOOKUP_INTERVAL_MS = 60_000
+/** A burst of a whole cluster fits into the socket while the loop is busy. */
+const RECEIVE_BUFFER_BYTES = 1_048_576
+
+/** A second start of one member within a millisecond is another life all the same. */
+let lastBoot = 0
+
+/** Gossip over UDP: the driver of the core. It holds the socket, the one timer, the listeners. */
 export class Gossip implements Membership {
   readonly selfId: string
+  /** Datagrams since the start; `refused` are those that were not used. */
+  readonly counts = { sent: 0, received: 0, refused: 0 }
+  readonly #log: Logger
+  readonly #world: World
+  readonly #place: Place
+  readonly #cluster: string
+  readonly #endpoint: Endpoint
+  readonly #addresses: AddressBook
+  readonly #leaveMs: number
+  readonly #listeners = new Set<(change: MemberChange) => void>()
+  #socket: Socket | undefined
+  #timer: TimerHandle | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #lookupTimer: TimerHandle | undefined
 
-  constructor(_components: { log: Logger; world: World }, init: GossipInit) {
-    this.selfId = init.selfId
+  /** Throws `ARIES_E_CONFIG` when the map has no member `selfId` of that role. */
+  constructor(components: { log: Logger; world: World }, init: GossipInit) {
+    const { selfId, map, key } = init
+    const { clock, random } = components.world
+    const places = placesOf(map)
+    const place = places.find(({ id, role }) => id === selfId && role === init.role)
+    if (!place) throw new AriesError('ARIES_E_CONFIG', `the map has no ${init.role} "${selfId}"`)
+    const times = PRESETS[init.preset]
+    lastBoot = Math.max(lastBoot + 1, clock.wallMs())
+    this.selfId = selfId
+    this.#log = components.log
+    this.#world = components.world
+    this.#place = place
+    this.#cluster = map.cluster
+    this.#leaveMs = times.leaveMs
+    this.#addresses = new AddressBook({ family: isIPv6(place.host) ? 6 : 4 })
+    this.#addresses.set(places)
+    const nowMs = clock.nowMs()
+    this.#endpoint = new Endpoint({ random }, { selfId, map, key, times, boot: lastBoot, nowMs })
   }
 
   /** Rejects with `ARIES_E_PORT_IN_USE` when the address of this member is taken. */
-  async start(): Promise<void> {}
+  async start(): Promise<void> {
+    await this.#addresses.lookUp()
+    this.#socket = await this.#bind()
+    this.#socket.on('message', (bytes, from) => this.#receive(bytes, from))
+    this.#socket.on('error', (error) => this.#log.warn({ err: error }, 'gossip socket'))
+    this.#planLookup()
+    this.#handle({ type: 'start' })
+  }
 
-  async leave(): Promise<void> {}
+  async leave(): Promise<void> {
+    if (!this.#socket) return
+    this.#handle({ type: 'leave' })
+    await setTimeout(this.#leaveMs)
+    await this.stop()
+  }
 
-  async stop(): Promise<void> {}
+  async stop(): Promise<void> {
+    this.#timer?.cancel()
+    this.#lookupTimer?.cancel()
+    const socket = this.#socket
+    this.#socket = undefined
+    if (!socket) return
+    const closed = once(socket, 'close')
+    socket.close()
+    await closed
+  }
 
   members(): readonly Member[] {
-    return []
+    return this.#endpoint.core.members(this.#world.clock.nowMs())
   }
 
-  member(_id: string): Member | undefined {
-    return undefined
+  member(id: string): Member | undefined {
+    return this.#endpoint.core.member(id, this.#world.clock.nowMs())
   }
 
-  onChange(_listener: (change: MemberChange) => void): () => void {
-    return () => {}
+  onChange(listener: (change: MemberChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
-  setLoad(_load: LoadVector): void {}
+  setLoad(load: LoadVector): void {
+    this.#handle({ type: 'load', load })
+  }
 
-  setMeta(_meta: Partial<MemberMeta>): void {}
+  /** Throws a RangeError when there are more than 64 host ports. */
+  setMeta(meta: Partial<MemberMeta>): void {
+    this.#handle({ type: 'meta', meta })
+  }
 
-  /** Takes a whole new map: adds and removes members. */
-  setMap(_map: ClusterMap): void {}
+  /** Takes a whole new map; removed members become `left` once, and are forgotten. */
+  setMap(map: ClusterMap): void {
+    if (map.cluster !== this.#cluster) {
+      throw new AriesError(
+        'ARIES_E_CONFIG',
+        `the map is of cluster "${map.cluster}", this member is of "${this.#cluster}"`,
+      )
+    }
+    const places = placesOf(map)
+    const stays = places.some(({ id }) => id === this.selfId)
+    this.#addresses.set(stays ? places : [...places, this.#place])
+    this.#apply(this.#endpoint.setMap(map, this.#world.clock.nowMs()))
+    this.#lookUp()
+  }
 
   /** Ids of members that hold another map under the same epoch. */
   mapMismatch(): string[] {
-    return []
+    return this.#endpoint.core.mapMismatch()
   }
 
-  reportRefused(_id: string): void {}
+  reportRefused(id: string): void {
+    this.#handle({ type: 'refused', id })
+  }
+
+  async #bind(): Promise<Socket> {
+    const { host, gossipPort } = this.#place
+    const type = isIPv6(host) ? 'udp6' : 'udp4'
+    const socket = createSocket({ type, recvBufferSize: RECEIVE_BUFFER_BYTES })
+    socket.bind(gossipPort, host)
+    try {
+      await once(socket, 'listening')
+    } catch (cause) {
+      socket.close()
+      const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
+      throw new AriesError(
+        taken ? 'ARIES_E_PORT_IN_USE' : 'ARIES_E_CONFIG',
+        `gossip cannot listen at ${host}:${gossipPort} (UDP): ${(cause as Error).message}`,
+        { cause },
+      )
+    }
+    return socket
+  }
+
+  #planLookup(): void {
+    this.#lookupTimer = this.#world.clock.after(LOOKUP_INTERVAL_MS, () => {
+      this.#lookUp()
+      this.#planLookup()
+    })
+  }
+
+  #lookUp(): void {
+    this.#addresses.lookUp().catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'gossip cannot look up the hosts of the map')
+    })
+  }
+
+  #receive(bytes: Buffer, from: RemoteInfo): void {
+    this.counts.received++
+    // Nothing is answered to an address that the map does not have.
+    const id = this.#addresses.idAt(from.address, from.port)
+    const outcome = id && this.#endpoint.receive(bytes, id, this.#world.clock.nowMs())
+    if (outcome) this.#apply(outcome)
+    else this.counts.refused++
+  }
+
+  #handle(event: GossipEvent): void {
+    this.#apply(this.#endpoint.handle(event, this.#world.clock.nowMs()))
+  }
+
+  #apply(outcome: Outcome): void {
+    for (const { to, bytes } of outcome.datagrams) this.#send(to, bytes)
+    this.#planTick()
+    for (const change of outcome.changes) this.#tell(change)
+  }
+
+  #send(to: Place, bytes: Buffer): void {
+    const address = this.#addresses.addressOf(to.id)
+    if (address === undefined || !this.#socket) return
+    this.counts.sent++
+    this.#socket.send(bytes, to.gossipPort, address, ignore)
+  }
+
+  #planTick(): void {
+    const atMs = this.#endpoint.core.nextDeadlineMs()
+    // A timer that fires too early only plans the next; that is cheaper than to plan at each event.
+    if (!this.#socket || atMs >= this.#timerAtMs) return
+    this.#timer?.cancel()
+    this.#timerAtMs = atMs
+    this.#timer = this.#world.clock.after(Math.max(0, atMs - this.#world.clock.nowMs()), () => {
+      this.#timerAtMs = Number.POSITIVE_INFINITY
+      this.#handle({ type: 'tick' })
+    })
+  }
+
+  #tell(change: MemberChange): void {
+    const { id, state } = change.member
+    if (state !== change.before)
+      this.#log.info({ member: id, state, before: change.before }, 'member')
+    for (const listener of this.#listeners) {
+      try {
+        listener(change)
+      } catch (error) {
+        this.#log.error({ err: error, member: id }, 'a listener for members failed')
+      }
+    }
+  }
 }
+
+/** A datagram that could not be sent is one that was lost: the probes see to it. */
+function ignore(): void {}

@@ -103,7 +103,10 @@ export class VirtualNetwork<P> {
   send(from: string, to: string, message: P): void {
     this.stats.sent++
     const { faults } = this
-    if (this.#ordered) return this.#deliverInOrder(from, to, message)
+    if (this.#ordered) {
+      this.#deliverInOrder(from, to, message)
+      return
+    }
     if (this.#random.next() < faults.loss) {
       this.stats.lost++
       return

@@ -1,0 +1,93 @@
+import type { LoadNews } from './packet.ts'
+import type { LoadVector } from './types.ts'
+
+interface Row {
+  readonly boot: number
+  readonly seq: number
+  readonly load: LoadVector
+  /** When it was measured, by our own clock. */
+  bornMs: number
+  urgency: number
+}
+
+/** What is older is of no use to placement, and is not told any more. */
+export const LOAD_AGE_MS_MAX = 30_000
+
+/**
+ * The newest load of every member, as MOSIX's `infod` keeps it: each row with its age, so that no
+ * clocks need to agree. Which of two rows is newer is decided by the member's own count.
+ */
+export class Board {
+  readonly #rows = new Map<string, Row>()
+
+  /** Takes news of `id`; false when something at least as new is known. */
+  hear(news: LoadNews, nowMs: number): boolean {
+    const bornMs = nowMs - news.ageMs
+    const row = this.#rows.get(news.id)
+    const order = row ? news.boot - row.boot || news.seq - row.seq : 1
+    if (row && order <= 0) {
+      // The same by another way: the older age is the truer one, ways only lose time.
+      if (order === 0) row.bornMs = Math.min(row.bornMs, bornMs)
+      return false
+    }
+    const { boot, seq, load, urgency } = news
+    this.#rows.set(news.id, { boot, seq, load, bornMs, urgency })
+    return true
+  }
+
+  load(id: string): LoadVector | undefined {
+    return this.#rows.get(id)?.load
+  }
+
+  /** Infinity before the first. */
+  ageMs(id: string, nowMs: number): number {
+    const row = this.#rows.get(id)
+    return row ? nowMs - row.bornMs : Number.POSITIVE_INFINITY
+  }
+
+  forget(id: string): void {
+    this.#rows.delete(id)
+  }
+
+  get size(): number {
+    return this.#rows.size
+  }
+
+  /** The row of `id` as it is told now, if it is worth telling. */
+  news(id: string, nowMs: number): LoadNews | undefined {
+    const row = this.#rows.get(id)
+    if (!row || nowMs - row.bornMs > LOAD_AGE_MS_MAX) return undefined
+    const { boot, seq, load, urgency } = row
+    return { id, boot, seq, ageMs: nowMs - row.bornMs, urgency, load }
+  }
+
+  /** Urgent rows first, then the freshest; `take` until it says that the window is full. */
+  window(nowMs: number, take: (news: LoadNews) => boolean): void {
+    const order = [...this.#rows].sort(
+      ([, a], [, b]) => b.urgency - a.urgency || b.bornMs - a.bornMs,
+    )
+    for (const [id, row] of order) {
+      const news = this.news(id, nowMs)
+      if (!news) continue
+      if (row.urgency > 0) row.urgency--
+      if (!take({ ...news, urgency: row.urgency })) return
+    }
+  }
+}
+
+/** How many windows an urgent row goes first in (MOSIX: log2 n + 2). */
+export function urgencyStart(n: number): number {
+  return Math.ceil(Math.log2(Math.max(2, n))) + 2
+}
+
+const MEMORY_FULL = 0.9
+
+/** Overload and memory nearly full are urgent; so is the end of it. */
+export function isUrgent(before: LoadVector | undefined, after: LoadVector): boolean {
+  return before !== undefined && isStrained(before) !== isStrained(after)
+}
+
+function isStrained(load: LoadVector): boolean {
+  const full = load.memoryBytesMax > 0 && load.memoryBytes > MEMORY_FULL * load.memoryBytesMax
+  return full || (load.requestsMax > 0 && load.requests >= load.requestsMax)
+}

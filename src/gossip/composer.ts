@@ -1,0 +1,94 @@
+import type { Board } from './board.ts'
+import type { Dissemination } from './dissemination.ts'
+import { claimOf, type Entry, type MemberTable } from './member-table.ts'
+import { type LoadNews, type PacketHead, PacketWriter } from './packet.ts'
+import { type GossipTimes, retransmitLimit } from './presets.ts'
+
+/** Most rows of the board in one window; as many as fit are sent. */
+const WINDOW_ROWS_MAX = 64
+
+/**
+ * Fills packets. Each begins with the sender's own claim and, where the receiver is not `alive`
+ * to us, with what is claimed of the receiver, so that the accused always hears it (Lifeguard's
+ * buddy system, for every packet); then comes news, then loads, as far as there is room.
+ */
+export class Composer {
+  readonly #self: Entry
+  readonly #table: MemberTable
+  readonly #board: Board
+  readonly #news: Dissemination
+  readonly #times: GossipTimes
+  readonly #bytesMax: number
+  readonly #writer: PacketWriter
+
+  constructor(
+    components: { self: Entry; table: MemberTable; board: Board; news: Dissemination },
+    init: { times: GossipTimes; bytesMax: number },
+  ) {
+    this.#self = components.self
+    this.#table = components.table
+    this.#board = components.board
+    this.#news = components.news
+    this.#times = init.times
+    this.#bytesMax = init.bytesMax
+    this.#writer = new PacketWriter(init.bytesMax)
+  }
+
+  /** One packet for `to`. `accuse`: say what is claimed of it even when that is nothing bad. */
+  compose(
+    to: Entry,
+    head: PacketHead,
+    nowMs: number,
+    options: { accuse?: boolean; window?: readonly LoadNews[] } = {},
+  ): Buffer {
+    this.#begin(to, head, options.accuse ?? false)
+    const own = this.#board.news(this.#self.place.id, nowMs)
+    if (own) this.#writer.load(own)
+    this.#addNews(to)
+    for (const news of options.window ?? []) {
+      if (news.id !== this.#self.place.id && !this.#writer.load(news)) break
+    }
+    return this.#writer.finish()
+  }
+
+  /** The whole table in as many packets as it takes; the first carries `head`. */
+  composeTable(to: Entry, head: PacketHead): Buffer[] {
+    const packets: Buffer[] = []
+    this.#begin(to, head, true)
+    for (const entry of this.#table.values()) {
+      if (entry.boot === 0 || entry === this.#self || entry === to) continue
+      const claim = claimOf(entry)
+      if (this.#writer.claim(claim)) continue
+      packets.push(this.#writer.finish())
+      this.#begin(to, { mapEpoch: head.mapEpoch, mapHash: head.mapHash }, false)
+      this.#writer.claim(claim)
+    }
+    packets.push(this.#writer.finish())
+    return packets
+  }
+
+  /** The rows of the next window: counts as sent once. */
+  window(nowMs: number): LoadNews[] {
+    const rows: LoadNews[] = []
+    this.#board.window(nowMs, (news) => rows.push(news) < WINDOW_ROWS_MAX)
+    return rows
+  }
+
+  #begin(to: Entry, head: PacketHead, accuse: boolean): void {
+    this.#writer.begin(head, this.#bytesMax)
+    this.#writer.claim(claimOf(this.#self))
+    if (to.boot > 0 && (accuse || to.state !== 'alive')) this.#writer.claim(claimOf(to))
+  }
+
+  #addNews(to: Entry): void {
+    if (this.#news.size === 0) return
+    const limit = retransmitLimit(this.#times.retransmitMult, this.#table.size)
+    for (const id of this.#news.queue()) {
+      const entry = this.#table.get(id)
+      // Its own claim and the receiver's are in the packet already, if they are worth telling.
+      const told = entry === this.#self || entry === to
+      if (entry && !told && !this.#writer.claim(claimOf(entry))) return
+      this.#news.sent(id, limit)
+    }
+  }
+}

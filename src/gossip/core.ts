@@ -1,0 +1,353 @@
+import type { ClusterMap } from '../config/schema.ts'
+import { type Random, sample } from '../world.ts'
+import { Awareness } from './awareness.ts'
+import { Board, isUrgent, urgencyStart } from './board.ts'
+import { Composer } from './composer.ts'
+import { Detector } from './detector.ts'
+import { Dissemination } from './dissemination.ts'
+import type { GossipEffects, GossipEvent } from './events.ts'
+import { type Entry, MemberTable } from './member-table.ts'
+import { Members, sameMeta } from './members.ts'
+import { HOST_PORTS_MAX, type LoadNews, type PacketHead } from './packet.ts'
+import { type GossipTimes, syncScale } from './presets.ts'
+import type { LoadVector, Member, MemberMeta } from './types.ts'
+
+export interface CoreInit {
+  readonly selfId: string
+  readonly map: ClusterMap
+  /** `hashMap(map)`. */
+  readonly mapHash: string
+  readonly times: GossipTimes
+  /** Wall clock at the start of this life, in milliseconds; larger than that of earlier lives. */
+  readonly boot: number
+  readonly payloadBytesMax: number
+  readonly nowMs: number
+}
+
+type PacketEvent = Extract<GossipEvent, { type: 'packet' }>
+
+/** Lifeguard's and memberlist's bound of how often the own times are stretched. */
+const AWARENESS_MAX = 8
+/** Members that a starting or leaving member tells itself; the others hear of it from those. */
+const TOLD_MAX = 64
+/** Tables that a starting member asks for. */
+const SYNCS_AT_START = 3
+/** News waits this part of the gossip interval for more news to go along. */
+const FLUSH_PART = 1 / 8
+
+/**
+ * SWIM with Lifeguard, and MOSIX's board: which members of the map are there, what they tell of
+ * themselves, how loaded they are. Pure: what happens comes in through `handle`, with the time;
+ * what is to be done comes out.
+ */
+export class GossipCore {
+  readonly #random: Random
+  readonly #times: GossipTimes
+  readonly #table = new MemberTable()
+  readonly #board = new Board()
+  readonly #news = new Dissemination()
+  readonly #awareness = new Awareness(AWARENESS_MAX)
+  readonly #members: Members
+  readonly #detector: Detector
+  readonly #composer: Composer
+  readonly #self: Entry
+  #mapEpoch: number
+  #mapHash: string
+  #effects: GossipEffects = { sends: [], changes: [] }
+  #loadSeq = 0
+  #syncsWanted = SYNCS_AT_START
+  #running = false
+  #lastFlushMs = Number.NEGATIVE_INFINITY
+  #flushAtMs = Number.POSITIVE_INFINITY
+  #gossipAtMs = 0
+  #syncAtMs = 0
+  #reprobeAtMs = 0
+
+  constructor(components: { random: Random }, init: CoreInit) {
+    const { random } = components
+    const { times } = init
+    const [table, board, news, awareness] = [this.#table, this.#board, this.#news, this.#awareness]
+    this.#random = random
+    this.#times = times
+    this.#mapEpoch = init.map.epoch
+    this.#mapHash = init.mapHash
+    const members = new Members({ table, news, awareness }, init)
+    const say = this.#send.bind(this)
+    this.#members = members
+    this.#self = members.self
+    this.#detector = new Detector({ random, table, members, awareness, say }, { times })
+    this.#composer = new Composer(
+      { self: members.self, table, board, news },
+      { times, bytesMax: init.payloadBytesMax },
+    )
+  }
+
+  /** Takes in one event; the time never goes back. */
+  handle(event: GossipEvent, nowMs: number): GossipEffects {
+    const { boot } = this.#self
+    this.#dispatch(event, nowMs)
+    this.#settle(nowMs)
+    const effects = this.#effects
+    this.#effects = { sends: [], changes: [] }
+    if (this.#self.boot !== boot) effects.boot = this.#self.boot
+    return effects
+  }
+
+  /** When the next `tick` is due. */
+  nextDeadlineMs(): number {
+    if (!this.#running) return Number.POSITIVE_INFINITY
+    return Math.min(
+      this.#flushAtMs,
+      this.#gossipAtMs,
+      this.#syncAtMs,
+      this.#reprobeAtMs,
+      this.#detector.nextDeadlineMs(),
+      this.#members.nextDeadlineMs(),
+    )
+  }
+
+  members(nowMs: number): Member[] {
+    return [...this.#table.values()].map((entry) => this.#describe(entry, nowMs))
+  }
+
+  member(id: string, nowMs: number): Member | undefined {
+    const entry = this.#table.get(id)
+    return entry && this.#describe(entry, nowMs)
+  }
+
+  /** Ids of members that hold another map under the same epoch. */
+  mapMismatch(): string[] {
+    const others = this.#members
+      .present()
+      .filter(({ mapEpoch, mapHash }) => mapEpoch === this.#mapEpoch && mapHash !== this.#mapHash)
+    return others.map(({ place }) => place.id)
+  }
+
+  /** Lifeguard's score of this member: 0 is healthy. */
+  get awareness(): number {
+    return this.#awareness.score
+  }
+
+  /** What grows with use: members that there is news of, and rows of the board. */
+  get sizes(): { members: number; news: number; rows: number } {
+    return { members: this.#table.size, news: this.#news.size, rows: this.#board.size }
+  }
+
+  #dispatch(event: GossipEvent, nowMs: number): void {
+    if (event.type === 'packet') this.#receive(event, nowMs)
+    else if (event.type === 'tick') this.#tick(nowMs)
+    else if (event.type === 'load') this.#setLoad(event.load, nowMs)
+    else if (event.type === 'meta') this.#setMeta(event.meta)
+    else if (event.type === 'map') this.#setMap(event, nowMs)
+    else if (event.type === 'refused') this.#refuse(event.id, nowMs)
+    else if (event.type === 'start') this.#start(nowMs)
+    else this.#leave(nowMs)
+  }
+
+  #start(nowMs: number): void {
+    const { gossipIntervalMs, reprobeIntervalMs } = this.#times
+    this.#running = true
+    this.#detector.start(nowMs)
+    this.#gossipAtMs = nowMs + this.#random.next() * gossipIntervalMs
+    this.#reprobeAtMs = nowMs + this.#random.next() * reprobeIntervalMs
+    this.#planSync(nowMs)
+    this.#tell(this.#members.others(), nowMs)
+  }
+
+  #leave(nowMs: number): void {
+    this.#members.leave()
+    this.#tell(this.#members.present(), nowMs)
+  }
+
+  #tell(entries: readonly Entry[], nowMs: number): void {
+    for (const entry of sample(this.#random, entries, TOLD_MAX)) this.#send(entry, nowMs)
+  }
+
+  #tick(nowMs: number): void {
+    this.#noticePause(nowMs)
+    this.#detector.tick(nowMs)
+    this.#members.expire(nowMs)
+    if (this.#gossipAtMs <= nowMs) this.#gossip(nowMs)
+    if (this.#syncAtMs <= nowMs) this.#syncWithOne(nowMs)
+    if (this.#reprobeAtMs <= nowMs) this.#reprobe(nowMs)
+  }
+
+  /** A loop that was late cannot tell a silent member from its own unread socket. */
+  #noticePause(nowMs: number): void {
+    const lateMs = nowMs - this.nextDeadlineMs()
+    if (lateMs < this.#times.probeTimeoutMs) return
+    this.#detector.reset()
+    this.#members.postpone(lateMs)
+    this.#awareness.add(1)
+  }
+
+  /** One window of news and loads to a few random members. */
+  #gossip(nowMs: number): void {
+    this.#gossipAtMs = nowMs + this.#times.gossipIntervalMs
+    this.#sendToSome(nowMs, this.#composer.window(nowMs))
+  }
+
+  #sendToSome(nowMs: number, window: readonly LoadNews[]): void {
+    const hearers = this.#members.others().filter((entry) => this.#mayHear(entry, nowMs))
+    for (const entry of sample(this.#random, hearers, this.#times.gossipFanout)) {
+      this.#send(entry, nowMs, {}, { window })
+    }
+  }
+
+  /** Those that have just become unreachable too: so they can refute. */
+  #mayHear(entry: Entry, nowMs: number): boolean {
+    if (entry.state === 'alive' || entry.state === 'suspect') return true
+    const goneMs = nowMs - entry.sinceMs
+    return entry.state === 'unreachable' && entry.boot > 0 && goneMs < this.#times.goneGossipMs
+  }
+
+  #planSync(nowMs: number): void {
+    const intervalMs = this.#times.syncIntervalMs * syncScale(this.#table.size)
+    this.#syncAtMs = nowMs + intervalMs * (0.9 + 0.2 * this.#random.next())
+  }
+
+  #syncWithOne(nowMs: number): void {
+    this.#planSync(nowMs)
+    const [partner] = sample(this.#random, this.#members.present(), 1)
+    if (partner) this.#sendTable(partner, nowMs, true)
+  }
+
+  #sendTable(to: Entry, nowMs: number, sync: boolean): void {
+    to.syncedMs = nowMs
+    for (const payload of this.#composer.composeTable(to, this.#head({ sync }))) {
+      this.#effects.sends.push({ to: to.place, toBoot: to.boot, payload })
+    }
+  }
+
+  /** A member of the map that is unreachable is tried for ever. */
+  #reprobe(nowMs: number): void {
+    this.#reprobeAtMs = nowMs + this.#times.reprobeIntervalMs
+    const gone = this.#members.others().filter(({ state }) => state === 'unreachable')
+    const [entry] = sample(this.#random, gone, 1)
+    if (entry) this.#detector.greet(entry, nowMs)
+  }
+
+  #receive(event: PacketEvent, nowMs: number): void {
+    const entry = this.#table.get(event.from)
+    if (!entry || entry === this.#self) return
+    if (!event.current || event.boot < entry.boot) {
+      // Of another life, ours or its own, or a replay: what we say of it tells it what it needs.
+      this.#send(entry, nowMs, {}, { accuse: true, toBoot: event.boot })
+      return
+    }
+    const { packet } = event
+    entry.mapEpoch = packet.mapEpoch
+    entry.mapHash = packet.mapHash
+    for (const claim of packet.claims) this.#members.hear(claim, event.from, nowMs)
+    for (const news of packet.loads) this.#hearLoad(news, nowMs)
+    if (packet.answer) this.#detector.answered(packet.answer, entry, event.boot, nowMs)
+    if (packet.probe) this.#detector.probed(packet.probe, entry, nowMs)
+    if (packet.sync && this.#maySync(entry, nowMs)) this.#sendTable(entry, nowMs, false)
+    if (packet.probe?.type !== 'ping') this.#accuse(entry, nowMs)
+    if (this.#syncsWanted > 0 && entry.state === 'alive') {
+      this.#syncsWanted--
+      this.#sendTable(entry, nowMs, true)
+    }
+  }
+
+  #hearLoad(news: LoadNews, nowMs: number): void {
+    const entry = this.#table.get(news.id)
+    if (!entry || entry === this.#self || news.boot !== entry.boot) return
+    if (this.#board.hear(news, nowMs) && news.urgency > 0) this.#hurryWindow(nowMs)
+  }
+
+  #maySync(entry: Entry, nowMs: number): boolean {
+    return nowMs - entry.syncedMs >= this.#times.probeIntervalMs
+  }
+
+  /** It speaks, and still we hold it for gone: it has not heard that, so it is told. */
+  #accuse(entry: Entry, nowMs: number): void {
+    if (entry.state === 'alive' || entry.state === 'left') return
+    if (nowMs - entry.accusedMs < this.#times.probeTimeoutMs) return
+    entry.accusedMs = nowMs
+    this.#send(entry, nowMs)
+  }
+
+  #refuse(id: string, nowMs: number): void {
+    const entry = this.#table.get(id)
+    if (entry) this.#members.refuse(entry, nowMs)
+  }
+
+  #setLoad(load: LoadVector, nowMs: number): void {
+    const { place, boot } = this.#self
+    const urgent = isUrgent(this.#board.load(place.id), load)
+    const urgency = urgent ? urgencyStart(this.#table.size) : 0
+    const news = { id: place.id, boot, seq: ++this.#loadSeq, ageMs: 0, urgency, load }
+    this.#board.hear(news, nowMs)
+    if (urgent) this.#hurryWindow(nowMs)
+  }
+
+  #hurryWindow(nowMs: number): void {
+    const soonMs = nowMs + this.#times.gossipIntervalMs * FLUSH_PART
+    this.#gossipAtMs = Math.min(this.#gossipAtMs, soonMs)
+  }
+
+  #setMeta(change: Partial<MemberMeta>): void {
+    const meta = { ...this.#self.meta, ...change }
+    if (meta.hostPorts.length > HOST_PORTS_MAX) {
+      throw new RangeError(`a member has at most ${HOST_PORTS_MAX} host ports`)
+    }
+    if (!sameMeta(meta, this.#self.meta)) this.#members.setMeta(meta)
+  }
+
+  #setMap(event: { map: ClusterMap; mapHash: string }, nowMs: number): void {
+    this.#mapEpoch = event.map.epoch
+    this.#mapHash = event.mapHash
+    const { added, removed } = this.#members.setMap(event.map, nowMs)
+    for (const { place } of removed) this.#board.forget(place.id)
+    if (this.#running) this.#tell(added, nowMs)
+  }
+
+  /** Tells what changed: the caller now, the others soon. */
+  #settle(nowMs: number): void {
+    const { transitions, direct } = this.#members.drain()
+    for (const { entry, before } of transitions) {
+      const back = before === 'unreachable' || before === 'left'
+      if (back && entry.state === 'alive') this.#detector.insert(entry.place.id)
+      this.#effects.changes.push({ member: this.#describe(entry, nowMs), before })
+    }
+    if (!this.#running) return
+    for (const entry of direct) this.#send(entry, nowMs)
+    if (transitions.length > 0) {
+      const gapMs = this.#times.gossipIntervalMs * FLUSH_PART
+      this.#flushAtMs = Math.min(this.#flushAtMs, this.#lastFlushMs + gapMs)
+    }
+    if (this.#flushAtMs > nowMs) return
+    if (this.#news.size > 0) this.#sendToSome(nowMs, [])
+    this.#lastFlushMs = nowMs
+    this.#flushAtMs = Number.POSITIVE_INFINITY
+  }
+
+  #head(head: Partial<PacketHead> = {}): PacketHead {
+    return { ...head, mapEpoch: this.#mapEpoch, mapHash: this.#mapHash }
+  }
+
+  #send(
+    to: Entry,
+    nowMs: number,
+    head: Partial<PacketHead> = {},
+    options: { accuse?: boolean; toBoot?: number; window?: readonly LoadNews[] } = {},
+  ): void {
+    const payload = this.#composer.compose(to, this.#head(head), nowMs, options)
+    this.#effects.sends.push({ to: to.place, toBoot: options.toBoot ?? to.boot, payload })
+  }
+
+  #describe(entry: Entry, nowMs: number): Member {
+    const { place, state, boot, version, meta } = entry
+    const load = this.#board.load(place.id)
+    return {
+      ...place,
+      state,
+      boot,
+      version,
+      meta,
+      load,
+      loadAgeMs: this.#board.ageMs(place.id, nowMs),
+    }
+  }
+}

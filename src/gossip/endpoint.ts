@@ -1,0 +1,78 @@
+import type { ClusterMap } from '../config/schema.ts'
+import type { Random } from '../world.ts'
+import { GossipCore } from './core.ts'
+import { Envelope, PAYLOAD_BYTES_MAX } from './envelope.ts'
+import type { GossipEffects, GossipEvent } from './events.ts'
+import { hashMap } from './map-hash.ts'
+import type { Place } from './member-table.ts'
+import { decodePacket } from './packet.ts'
+import type { GossipTimes } from './presets.ts'
+import type { MemberChange } from './types.ts'
+
+export interface EndpointInit {
+  readonly selfId: string
+  readonly map: ClusterMap
+  readonly key: string
+  readonly times: GossipTimes
+  readonly boot: number
+  readonly nowMs: number
+}
+
+export interface Datagram {
+  readonly to: Place
+  readonly bytes: Buffer
+}
+
+/** What an event led to. */
+export interface Outcome {
+  readonly datagrams: readonly Datagram[]
+  readonly changes: readonly MemberChange[]
+}
+
+/** The core with its envelope: datagrams in, datagrams out. Runs under UDP and in the simulator. */
+export class Endpoint {
+  readonly core: GossipCore
+  readonly #envelope: Envelope
+  readonly #selfId: string
+
+  constructor(components: { random: Random }, init: EndpointInit) {
+    const { selfId, map, key, boot } = init
+    this.#selfId = selfId
+    this.#envelope = new Envelope({ selfId, cluster: map.cluster, key, boot })
+    this.core = new GossipCore(components, {
+      ...init,
+      mapHash: hashMap(map),
+      payloadBytesMax: PAYLOAD_BYTES_MAX,
+    })
+  }
+
+  /** A datagram from the address of `from`; undefined when it is not used. */
+  receive(datagram: Buffer, from: string, nowMs: number): Outcome | undefined {
+    const opened = this.#envelope.open(datagram, from)
+    const packet = opened && decodePacket(opened.payload, this.#selfId)
+    if (!packet) return undefined
+    const { boot, current } = opened
+    return this.handle({ type: 'packet', from, boot, current, packet }, nowMs)
+  }
+
+  handle(event: GossipEvent, nowMs: number): Outcome {
+    const effects = this.core.handle(event, nowMs)
+    if (effects.boot !== undefined) this.#envelope.setBoot(effects.boot)
+    return { datagrams: this.#seal(effects), changes: effects.changes }
+  }
+
+  setMap(map: ClusterMap, nowMs: number): Outcome {
+    const outcome = this.handle({ type: 'map', map, mapHash: hashMap(map) }, nowMs)
+    for (const { member } of outcome.changes) {
+      if (!this.core.member(member.id, nowMs)) this.#envelope.forget(member.id)
+    }
+    return outcome
+  }
+
+  #seal(effects: GossipEffects): Datagram[] {
+    return effects.sends.map(({ to, toBoot, payload }) => ({
+      to,
+      bytes: this.#envelope.seal(to.id, toBoot, payload),
+    }))
+  }
+}

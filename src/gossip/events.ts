@@ -1,0 +1,38 @@
+import type { ClusterMap } from '../config/schema.ts'
+import type { Place } from './member-table.ts'
+import type { Packet } from './packet.ts'
+import type { LoadVector, MemberChange, MemberMeta } from './types.ts'
+
+/** All that can happen to the core. */
+export type GossipEvent =
+  | { readonly type: 'start' }
+  | { readonly type: 'tick' }
+  | {
+      readonly type: 'packet'
+      readonly from: string
+      /** The life of the sender. */
+      readonly boot: number
+      /** It was meant for this life of ours; otherwise it may be a replay and is not used. */
+      readonly current: boolean
+      readonly packet: Packet
+    }
+  | { readonly type: 'load'; readonly load: LoadVector }
+  | { readonly type: 'meta'; readonly meta: Partial<MemberMeta> }
+  | { readonly type: 'map'; readonly map: ClusterMap; readonly mapHash: string }
+  | { readonly type: 'refused'; readonly id: string }
+  | { readonly type: 'leave' }
+
+export interface Send {
+  readonly to: Place
+  /** The life of the receiver that it is meant for; 0 when none is known. */
+  readonly toBoot: number
+  readonly payload: Buffer
+}
+
+/** What the core wants done, in this order. */
+export interface GossipEffects {
+  /** The own boot from now on: an earlier life of ours had a greater one. */
+  boot?: number
+  readonly sends: Send[]
+  readonly changes: MemberChange[]
+}

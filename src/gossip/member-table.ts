@@ -1,0 +1,137 @@
+import type { ClusterMap } from '../config/schema.ts'
+import { type Claim, compareStandings, NO_META } from './claim.ts'
+import type { Suspicion } from './suspicion.ts'
+import type { MemberMeta, MemberRole, MemberState } from './types.ts'
+
+/** Where the map says that a member is. */
+export interface Place {
+  readonly id: string
+  readonly role: MemberRole
+  readonly host: string
+  readonly gossipPort: number
+  readonly dataPort: number
+  readonly adminPort: number
+}
+
+/** One member of the map, and the greatest claim heard of it. */
+export interface Entry {
+  place: Place
+  state: MemberState
+  /** 0: never heard of. */
+  boot: number
+  version: number
+  meta: MemberMeta
+  /** Since when it has its state. */
+  sinceMs: number
+  suspicion: Suspicion | undefined
+  /** The map that it said it holds. */
+  mapEpoch: number
+  mapHash: string
+  /** When it was last sent an accusation, and its whole table was last sent to it. */
+  accusedMs: number
+  syncedMs: number
+}
+
+/** Members that the map has: `unreachable` with boot 0 until something is heard of them. */
+export class MemberTable {
+  readonly #entries = new Map<string, Entry>()
+
+  get(id: string): Entry | undefined {
+    return this.#entries.get(id)
+  }
+
+  values(): IterableIterator<Entry> {
+    return this.#entries.values()
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Makes the members those of `map`, and `keepId`; returns who came and who is no more. */
+  setMap(map: ClusterMap, keepId: string, nowMs: number): { added: Entry[]; removed: Entry[] } {
+    const places = new Map(placesOf(map).map((place) => [place.id, place]))
+    const added: Entry[] = []
+    const removed: Entry[] = []
+    for (const [id, entry] of this.#entries) {
+      if (id === keepId || places.has(id)) continue
+      this.#entries.delete(id)
+      removed.push(entry)
+    }
+    for (const place of places.values()) {
+      const known = this.#entries.get(place.id)
+      if (known) known.place = place
+      else added.push(this.#add(place, nowMs))
+    }
+    return { added, removed }
+  }
+
+  #add(place: Place, nowMs: number): Entry {
+    const entry: Entry = {
+      place,
+      state: 'unreachable',
+      boot: 0,
+      version: 0,
+      meta: NO_META,
+      sinceMs: nowMs,
+      suspicion: undefined,
+      mapEpoch: 0,
+      mapHash: '',
+      accusedMs: Number.NEGATIVE_INFINITY,
+      syncedMs: Number.NEGATIVE_INFINITY,
+    }
+    this.#entries.set(place.id, entry)
+    return entry
+  }
+}
+
+/** Takes `claim` into `entry` if it is greater than what is known; false when it is not. */
+export function admit(entry: Entry, claim: Claim, nowMs: number): boolean {
+  if (compareStandings(claim, entry) <= 0) return false
+  const sameLife = entry.boot === claim.boot && entry.version === claim.version
+  if (entry.state !== claim.state) entry.sinceMs = nowMs
+  entry.state = claim.state
+  entry.boot = claim.boot
+  entry.version = claim.version
+  // One version has one meta, whoever tells it.
+  if (!sameLife) entry.meta = claim.meta
+  entry.suspicion = undefined
+  return true
+}
+
+/** What is claimed of `entry`. */
+export function claimOf(entry: Entry): Claim {
+  const { state, boot, version, meta } = entry
+  return {
+    id: entry.place.id,
+    state,
+    boot,
+    version,
+    meta,
+    accusers: entry.suspicion?.accusers ?? [],
+  }
+}
+
+export function placesOf(map: ClusterMap): Place[] {
+  const nodes = map.nodes.map(
+    (node): Place => ({
+      id: node.id,
+      role: 'node',
+      host: node.host,
+      gossipPort: node.gossip,
+      dataPort: node.data,
+      adminPort: node.admin,
+    }),
+  )
+  const fronts = map.fronts.map(
+    (front): Place => ({
+      id: front.id,
+      role: 'front',
+      host: front.host,
+      gossipPort: front.gossip,
+      dataPort: 0,
+      adminPort: front.admin,
+    }),
+  )
+  return [...nodes, ...fronts]
+}

@@ -1,0 +1,237 @@
+import { isMalformed, Reader, Writer } from './bytes.ts'
+import { type Claim, VERSION_MAX } from './claim.ts'
+import type { LoadVector, MemberMeta, MemberState } from './types.ts'
+
+/** The newest load of a member, on its way. Ages travel, never timestamps. */
+export interface LoadNews {
+  readonly id: string
+  readonly boot: number
+  /** Counts the loads that the member told within its boot. */
+  readonly seq: number
+  readonly ageMs: number
+  /** Windows in which it still goes first. */
+  readonly urgency: number
+  readonly load: LoadVector
+}
+
+export interface Probe {
+  /** `ping`: answer me. `ask`: ping `target` in my stead. */
+  readonly type: 'ping' | 'ask'
+  readonly seq: number
+  readonly target: string
+}
+
+export interface Answer {
+  readonly type: 'ack' | 'nack'
+  readonly seq: number
+}
+
+export interface PacketHead {
+  readonly mapEpoch: number
+  /** First 8 bytes of the map's hash, in hex. */
+  readonly mapHash: string
+  /** One at most: a datagram never makes a member send more than one. */
+  readonly probe?: Probe | undefined
+  readonly answer?: Answer | undefined
+  /** Send me your whole table. */
+  readonly sync?: boolean
+}
+
+export interface Packet extends PacketHead {
+  readonly claims: readonly Claim[]
+  readonly loads: readonly LoadNews[]
+}
+
+const VERSION = 1
+export const MAP_HASH_BYTES = 8
+export const HOST_PORTS_MAX = 64
+const ACCUSERS_MAX = 16
+const AGE_MS_MAX = 2 ** 32
+const URGENCY_MAX = 64
+const STATES: readonly MemberState[] = ['alive', 'suspect', 'unreachable', 'left']
+const FLAG = { ping: 1, ask: 2, ack: 4, nack: 8, sync: 16 }
+const PROBES = FLAG.ping | FLAG.ask
+const ANSWERS = FLAG.ack | FLAG.nack
+const ITEM = { claim: 1, load: 2 }
+
+/** Fills one packet after the other up to a budget of bytes. */
+export class PacketWriter {
+  readonly #writer: Writer
+
+  constructor(bytesMax: number) {
+    this.#writer = new Writer(bytesMax)
+  }
+
+  begin(head: PacketHead, bytesMax: number): void {
+    const writer = this.#writer
+    writer.begin(bytesMax)
+    writer.u8(VERSION)
+    writer.u8(flags(head))
+    writer.varint(head.mapEpoch)
+    writer.hex(head.mapHash)
+    if (head.probe) {
+      writer.u32(head.probe.seq)
+      if (head.probe.type === 'ask') writer.id(head.probe.target)
+    }
+    if (head.answer) writer.u32(head.answer.seq)
+  }
+
+  /** False when it does not fit any more. */
+  claim(claim: Claim): boolean {
+    return this.#writer.fits(claim, writeClaim)
+  }
+
+  /** False when it does not fit any more. */
+  load(news: LoadNews): boolean {
+    return this.#writer.fits(news, writeLoad)
+  }
+
+  finish(): Buffer {
+    return this.#writer.bytes()
+  }
+}
+
+/** The packet in `bytes`, or undefined when they are none: nothing of it is then used. */
+export function decodePacket(bytes: Buffer, self: string): Packet | undefined {
+  try {
+    return readPacket(new Reader(bytes), self)
+  } catch (thrown) {
+    if (isMalformed(thrown)) return undefined
+    throw thrown
+  }
+}
+
+function flags(head: PacketHead): number {
+  const probe = head.probe ? FLAG[head.probe.type] : 0
+  const answer = head.answer ? FLAG[head.answer.type] : 0
+  return probe | answer | (head.sync ? FLAG.sync : 0)
+}
+
+function readPacket(reader: Reader, self: string): Packet {
+  reader.ensure(reader.u8() === VERSION)
+  const bits = reader.atMost(reader.u8(), 31)
+  reader.ensure((bits & PROBES) !== PROBES && (bits & ANSWERS) !== ANSWERS)
+  const mapEpoch = reader.varint()
+  const mapHash = reader.hex(MAP_HASH_BYTES)
+  const probe = readProbe(reader, bits, self)
+  const answer = readAnswer(reader, bits)
+  const claims: Claim[] = []
+  const loads: LoadNews[] = []
+  while (reader.left > 0) {
+    const item = reader.u8()
+    reader.ensure(item === ITEM.claim || item === ITEM.load)
+    if (item === ITEM.claim) claims.push(readClaim(reader))
+    else loads.push(readLoad(reader))
+  }
+  return { mapEpoch, mapHash, probe, answer, sync: (bits & FLAG.sync) !== 0, claims, loads }
+}
+
+function readProbe(reader: Reader, bits: number, self: string): Probe | undefined {
+  if ((bits & FLAG.ping) !== 0) return { type: 'ping', seq: reader.u32(), target: self }
+  if ((bits & FLAG.ask) !== 0) return { type: 'ask', seq: reader.u32(), target: reader.id() }
+  return undefined
+}
+
+function readAnswer(reader: Reader, bits: number): Answer | undefined {
+  if ((bits & ANSWERS) === 0) return undefined
+  return { type: (bits & FLAG.ack) !== 0 ? 'ack' : 'nack', seq: reader.u32() }
+}
+
+function writeClaim(writer: Writer, claim: Claim): void {
+  writer.u8(ITEM.claim)
+  writer.id(claim.id)
+  writer.u8(STATES.indexOf(claim.state))
+  writer.u48(claim.boot)
+  writer.varint(claim.version)
+  writeMeta(writer, claim.meta)
+  const accusers = Math.min(claim.accusers.length, ACCUSERS_MAX)
+  writer.u8(accusers)
+  for (let i = 0; i < accusers; i++) writer.id(claim.accusers[i]!)
+}
+
+function readClaim(reader: Reader): Claim {
+  const id = reader.id()
+  const state = STATES[reader.atMost(reader.u8(), STATES.length - 1)]!
+  const boot = reader.u48()
+  reader.ensure(boot > 0)
+  const version = reader.atMost(reader.varint(), VERSION_MAX)
+  const meta = readMeta(reader)
+  const accusers: string[] = []
+  for (let left = reader.atMost(reader.u8(), ACCUSERS_MAX); left > 0; left--) {
+    accusers.push(reader.id())
+  }
+  return { id, state, boot, version, meta, accusers }
+}
+
+function writeMeta(writer: Writer, meta: MemberMeta): void {
+  writer.u8((meta.cordoned ? 1 : 0) | (meta.draining ? 2 : 0))
+  writer.varint(meta.incarnation)
+  writer.u16(meta.poolPort)
+  writer.u8(meta.hostPorts.length)
+  for (const port of meta.hostPorts) writer.u16(port)
+}
+
+function readMeta(reader: Reader): MemberMeta {
+  const bits = reader.atMost(reader.u8(), 3)
+  const incarnation = reader.varint()
+  const poolPort = reader.u16()
+  const hostPorts: number[] = []
+  for (let left = reader.atMost(reader.u8(), HOST_PORTS_MAX); left > 0; left--) {
+    hostPorts.push(reader.u16())
+  }
+  const cordoned = (bits & 1) !== 0
+  return { incarnation, poolPort, hostPorts, cordoned, draining: (bits & 2) !== 0 }
+}
+
+/** Cores travel in ten-thousandths, lag in tenths of a millisecond. */
+const CPU_SCALE = 10_000
+const LAG_SCALE = 10
+
+function writeLoad(writer: Writer, news: LoadNews): void {
+  const { load } = news
+  writer.u8(ITEM.load)
+  writer.id(news.id)
+  writer.u48(news.boot)
+  writer.varint(whole(news.seq))
+  writer.varint(Math.min(whole(news.ageMs), AGE_MS_MAX))
+  writer.u8(Math.min(whole(news.urgency), URGENCY_MAX))
+  writer.varint(whole(load.cpu * CPU_SCALE))
+  writer.varint(whole(load.cpuCapacity * CPU_SCALE))
+  writer.varint(whole(load.memoryBytes))
+  writer.varint(whole(load.memoryBytesMax))
+  writer.varint(whole(load.requests))
+  writer.varint(whole(load.requestsMax))
+  writer.varint(whole(load.connections))
+  writer.varint(whole(load.connectionsMax))
+  writer.varint(whole(load.ioBytesPerSecond))
+  writer.varint(whole(load.workers))
+  writer.varint(whole(load.lagMs * LAG_SCALE))
+}
+
+function readLoad(reader: Reader): LoadNews {
+  const id = reader.id()
+  const boot = reader.u48()
+  const seq = reader.varint()
+  const ageMs = reader.atMost(reader.varint(), AGE_MS_MAX)
+  const urgency = reader.atMost(reader.u8(), URGENCY_MAX)
+  const load: LoadVector = {
+    cpu: reader.varint() / CPU_SCALE,
+    cpuCapacity: reader.varint() / CPU_SCALE,
+    memoryBytes: reader.varint(),
+    memoryBytesMax: reader.varint(),
+    requests: reader.varint(),
+    requestsMax: reader.varint(),
+    connections: reader.varint(),
+    connectionsMax: reader.varint(),
+    ioBytesPerSecond: reader.varint(),
+    workers: reader.varint(),
+    lagMs: reader.varint() / LAG_SCALE,
+  }
+  return { id, boot, seq, ageMs, urgency, load }
+}
+
+/** A figure as the wire takes it: whole, not negative, finite. */
+function whole(value: number): number {
+  if (!(value > 0)) return 0
+  return Math.min(Math.round(value), Number.MAX_SAFE_INTEGER)
+}

@@ -1,0 +1,101 @@
+/** The times and counts of gossip. Where they come from: memberlist's and MOSIX's, see each preset. */
+export interface GossipTimes {
+  /** Between two probe rounds, and from a probe's ping to its verdict. */
+  readonly probeIntervalMs: number
+  /** How long the target itself may take to answer, before others are asked to try. */
+  readonly probeTimeoutMs: number
+  /** Members probed in one round. */
+  readonly probesPerRound: number
+  /** Members asked to probe in our stead. */
+  readonly helpers: number
+  /** Shortest suspicion is `suspicionMult × max(1, log10 n) × probeIntervalMs`. */
+  readonly suspicionMult: number
+  /** Longest suspicion is this many times the shortest. */
+  readonly suspicionMaxMult: number
+  /** Accusations beyond the first after which a suspicion is as short as it gets. */
+  readonly confirmations: number
+  /** A claim is sent `retransmitMult × ceil(log10(n + 1))` times. */
+  readonly retransmitMult: number
+  /** Between two windows of news and loads. */
+  readonly gossipIntervalMs: number
+  /** Random members that one window goes to. */
+  readonly gossipFanout: number
+  /** How long an unreachable member still gets windows, so that it can refute. */
+  readonly goneGossipMs: number
+  /** Between two exchanges of the whole table with a random member; grows with log2 n. */
+  readonly syncIntervalMs: number
+  /** Between two tries to reach a member that is unreachable. */
+  readonly reprobeIntervalMs: number
+  /** How long `leave` tells it. */
+  readonly leaveMs: number
+}
+
+export type PresetName = 'lan' | 'wan' | 'quick'
+
+/** Largest datagram, header and tag included: passes every common path unfragmented. */
+export const DATAGRAM_BYTES_MAX = 1_400
+
+export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
+  // memberlist's LAN values with the shorter probe of a switched network.
+  lan: {
+    probeIntervalMs: 1_000,
+    probeTimeoutMs: 300,
+    probesPerRound: 1,
+    helpers: 3,
+    suspicionMult: 4,
+    suspicionMaxMult: 6,
+    confirmations: 2,
+    retransmitMult: 4,
+    gossipIntervalMs: 200,
+    gossipFanout: 3,
+    goneGossipMs: 30_000,
+    syncIntervalMs: 30_000,
+    reprobeIntervalMs: 2_000,
+    leaveMs: 600,
+  },
+  // memberlist's WAN values.
+  wan: {
+    probeIntervalMs: 5_000,
+    probeTimeoutMs: 3_000,
+    probesPerRound: 1,
+    helpers: 3,
+    suspicionMult: 6,
+    suspicionMaxMult: 6,
+    confirmations: 4,
+    retransmitMult: 4,
+    gossipIntervalMs: 500,
+    gossipFanout: 4,
+    goneGossipMs: 60_000,
+    syncIntervalMs: 60_000,
+    reprobeIntervalMs: 5_000,
+    leaveMs: 2_000,
+  },
+  // Up to some sixteen members on one switch: a dead one is known in well under half a second
+  // (one round until it is probed, one for the verdict, two of suspicion).
+  quick: {
+    probeIntervalMs: 100,
+    probeTimeoutMs: 50,
+    probesPerRound: 2,
+    helpers: 3,
+    suspicionMult: 2,
+    suspicionMaxMult: 2,
+    confirmations: 1,
+    retransmitMult: 6,
+    gossipIntervalMs: 200,
+    gossipFanout: 3,
+    goneGossipMs: 15_000,
+    syncIntervalMs: 10_000,
+    reprobeIntervalMs: 500,
+    leaveMs: 250,
+  },
+}
+
+/** How often one claim is sent on; `n` members (memberlist's formula). */
+export function retransmitLimit(retransmitMult: number, n: number): number {
+  return retransmitMult * Math.ceil(Math.log10(n + 1))
+}
+
+/** How much longer the time between two table exchanges is with `n` members (memberlist's). */
+export function syncScale(n: number): number {
+  return n <= 32 ? 1 : Math.ceil(Math.log2(n) - 5) + 1
+}
