@@ -1,15 +1,15 @@
 import { dataToken } from '../auth.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
-import { AriesError } from '../errors.ts'
 import type { Gossip } from '../gossip/gossip.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { Peers } from '../peers.ts'
-import type { DrainReport, MoveReport, NodeStatusInfo, WorkerInfo } from '../rpc.ts'
+import type { DrainReport, NodeStatusInfo } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
 import { VERSION } from '../version.ts'
 import type { TimerHandle, World } from '../world.ts'
 import { Balancer } from './balancer.ts'
+import { nodeCalls } from './calls.ts'
 import { Drain } from './drain.ts'
 import { HostClient } from './host-client.ts'
 import { Lease } from './lease.ts'
@@ -71,6 +71,7 @@ export class Node {
   readonly #rpc: RpcServer
   readonly #startedMs: number
   #config: Config
+  #refused: string | undefined
   #cordoned = false
   #draining = false
   #stopping = false
@@ -177,10 +178,25 @@ export class Node {
         paused: () => this.#draining || this.#stopping || this.#lease.incarnation === 0,
       },
     )
-    this.#rpc = new RpcServer({ handlers: this.#handlers(), log }, { token })
+    const handlers = nodeCalls({
+      node: this,
+      ownership: this.#ownership,
+      placer: this.#placer,
+      mover: this.#mover,
+      host: this.#host,
+      peers: this.#peers,
+      store,
+      incarnation: () => this.#lease.incarnation,
+      classes: () => this.#config.classes,
+    })
+    this.#rpc = new RpcServer({ handlers, log }, { token })
     gossip.onChange(({ member }) => {
       if (member.role === 'node' && member.state === 'unreachable') this.#mourn(member.id)
     })
+  }
+
+  get id(): string {
+    return this.#entry.id
   }
 
   get peers(): Peers {
@@ -243,8 +259,8 @@ export class Node {
     return this.#drain.run(() => this.#draining)
   }
 
-  status(notes: readonly string[]): NodeStatusInfo {
-    const own = [...notes]
+  status(): NodeStatusInfo {
+    const own = this.#refused === undefined ? [] : [this.#refused]
     if (this.#lease.trouble) own.push(`the store does not answer: ${this.#lease.trouble}`)
     if (this.#host.port === 0) own.push('the host process is starting')
     if (this.#pool.port === 0) own.push('the pool process is starting')
@@ -273,9 +289,14 @@ export class Node {
     }
   }
 
+  /** Why a changed configuration was refused; undefined when the one in force is the newest. */
+  setRefusal(note: string | undefined): void {
+    this.#refused = note
+  }
+
   /** Figures for `/metrics`. */
   figures(): NodeFigures {
-    const { ready, processes } = this.status([])
+    const { ready, processes } = this.status()
     return {
       ready,
       processes,
@@ -287,65 +308,11 @@ export class Node {
     }
   }
 
-  #handlers(): ConstructorParameters<typeof RpcServer>[0]['handlers'] {
-    return {
-      ping: async () => ({ incarnation: this.#lease.incarnation }),
-      resolve: async ({ class: className, key, suspect }) =>
-        this.#ownership.resolve(workerId(className, key), suspect),
-      activate: async ({ class: className, key, decision }) =>
-        this.#ownership.activate(workerId(className, key), decision),
-      workers: async () => this.#workers(),
-      recall: async ({ class: className, key }) => this.#placer.recall(workerId(className, key)),
-      move: async ({ class: className, key, to }) => this.#move(workerId(className, key), to),
-      drain: async ({ wait }) => {
-        const done = this.drain()
-        return wait ? done : { node: this.#entry.id, moved: 0, left: [], ms: 0 }
-      },
-      undrain: async () => this.#setFlags({ draining: false, cordoned: false }),
-      cordon: async () => this.#setFlags({ cordoned: true }),
-      status: async () => this.status([]),
-    }
-  }
-
-  #workers(): WorkerInfo[] {
-    const known = new Map(this.#host.stats.workers.map((w) => [formatWorkerId(w), w]))
-    return this.#ownership.workers.flatMap((id) => {
-      const worker = known.get(formatWorkerId(id))
-      return worker ? [{ ...worker, node: this.#entry.id }] : []
-    })
-  }
-
-  /** Any node may be asked: the owner does it. */
-  async #move(id: WorkerId, to: string): Promise<MoveReport> {
-    if (!this.#config.classes.has(id.class)) {
-      const known = [...this.#config.classes.keys()].join(', ')
-      throw new AriesError(
-        'ARIES_E_CLASS_UNKNOWN',
-        `no route declares the worker class "${id.class}"; there are ${known}`,
-      )
-    }
-    if (!(await this.#c.store.owner(id))) {
-      throw new AriesError(
-        'ARIES_E_WORKER_UNKNOWN',
-        `there is no worker ${formatWorkerId(id)}; it is made by its first request`,
-      )
-    }
-    const owner = await this.#ownership.resolve(id)
-    if (owner.node !== this.#entry.id) {
-      return this.#peers.call(owner.node, 'move', { ...id, to }, { timeoutMs: 80_000 })
-    }
-    return this.#mover.move(id, to, this.#placer.decided(id, to, 'operator'))
-  }
-
-  async #setFlags(flags: {
-    draining?: boolean
-    cordoned?: boolean
-  }): Promise<Record<string, never>> {
+  setFlags(flags: { draining?: boolean; cordoned?: boolean }): void {
     this.#draining = flags.draining ?? this.#draining
     this.#cordoned = flags.cordoned ?? this.#cordoned
     this.#c.gossip.setMeta({ draining: this.#draining, cordoned: this.#cordoned })
     this.#c.log.info({ draining: this.#draining, cordoned: this.#cordoned }, 'flags changed')
-    return {}
   }
 
   #granted(incarnation: number): void {
@@ -402,12 +369,4 @@ export class Node {
       this.#c.log.error({ err: error, node }, 'takeover failed; requests will do the rest')
     }
   }
-}
-
-/** What a peer sent as a worker's name; it may be anything. */
-function workerId(className: unknown, key: unknown): WorkerId {
-  if (typeof className === 'string' && typeof key === 'string' && className !== '' && key !== '') {
-    return { class: className, key }
-  }
-  throw new AriesError('ARIES_E_BAD_REQUEST', 'a worker has a class and a key')
 }

@@ -27,7 +27,6 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
   }
   const world = realWorld
   let current = config
-  let refusal: string | undefined
   let finish: (code: number) => void = () => {}
   const stopped = new Promise<number>((resolve) => {
     finish = resolve
@@ -41,7 +40,7 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
   const node = new Node({ store, gossip, log, world }, { config, entry })
   const view = new ClusterView(
     { membership: gossip, peers: node.peers },
-    { config: () => current, status: () => node.status(refusal ? [refusal] : []) },
+    { config: () => current, status: () => node.status() },
   )
   const metrics = new Metrics({ role: 'node', id })
   addTable(metrics, NODE_METRICS, () => node.figures())
@@ -83,9 +82,7 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
   return {
     stop,
     setConfig,
-    setRefusal: (note) => {
-      refusal = note
-    },
+    setRefusal: (note) => node.setRefusal(note),
     stopped,
   }
 }

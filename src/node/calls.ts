@@ -1,0 +1,89 @@
+import { AriesError } from '../errors.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Peers } from '../peers.ts'
+import type { MoveReport, WorkerInfo } from '../rpc.ts'
+import type { Store } from '../store/store.ts'
+import type { HostClient } from './host-client.ts'
+import type { Mover } from './mover.ts'
+import type { Node } from './node.ts'
+import type { Ownership } from './ownership.ts'
+import type { Placer } from './placer.ts'
+import type { RpcHandlers } from './rpc-server.ts'
+
+/** Longer than any move may take. */
+const MOVE_TIMEOUT_MS = 80_000
+
+export interface CallComponents {
+  readonly node: Node
+  readonly ownership: Ownership
+  readonly placer: Placer
+  readonly mover: Mover
+  readonly host: HostClient
+  readonly peers: Peers
+  readonly store: Store
+  readonly incarnation: () => number
+  readonly classes: () => ReadonlyMap<string, string>
+}
+
+/** What a node answers on its data port; `src/rpc.ts` says what each call means. */
+export function nodeCalls(c: CallComponents): RpcHandlers {
+  return {
+    ping: async () => ({ incarnation: c.incarnation() }),
+    resolve: async (params) => c.ownership.resolve(workerId(params), params.suspect),
+    activate: async (params) => c.ownership.activate(workerId(params), params.decision),
+    workers: async () => openWorkers(c),
+    recall: async (params) => c.placer.recall(workerId(params)),
+    move: async (params) => move(c, workerId(params), String(params.to)),
+    drain: async ({ wait }) => {
+      const done = c.node.drain()
+      return wait ? done : { node: c.node.id, moved: 0, left: [], ms: 0 }
+    },
+    undrain: async () => {
+      c.node.setFlags({ draining: false, cordoned: false })
+      return {}
+    },
+    cordon: async () => {
+      c.node.setFlags({ cordoned: true })
+      return {}
+    },
+    status: async () => c.node.status(),
+  }
+}
+
+function openWorkers(c: CallComponents): WorkerInfo[] {
+  return c.ownership.workers.flatMap((id) => {
+    const worker = c.host.worker(id)
+    return worker ? [{ ...worker, node: c.node.id }] : []
+  })
+}
+
+/** Any node may be asked: the owner does it. */
+async function move(c: CallComponents, id: WorkerId, to: string): Promise<MoveReport> {
+  if (!c.classes().has(id.class)) {
+    const known = [...c.classes().keys()].join(', ')
+    throw new AriesError(
+      'ARIES_E_CLASS_UNKNOWN',
+      `no route declares the worker class "${id.class}"; there are ${known}`,
+    )
+  }
+  if (!(await c.store.owner(id))) {
+    throw new AriesError(
+      'ARIES_E_WORKER_UNKNOWN',
+      `there is no worker ${formatWorkerId(id)}; it is made by its first request`,
+    )
+  }
+  const owner = await c.ownership.resolve(id)
+  if (owner.node !== c.node.id) {
+    return c.peers.call(owner.node, 'move', { ...id, to }, { timeoutMs: MOVE_TIMEOUT_MS })
+  }
+  return c.mover.move(id, to, c.placer.decided(id, to, 'operator'))
+}
+
+/** What a peer sent as a worker's name; it may be anything. */
+function workerId(params: WorkerId): WorkerId {
+  const { class: className, key } = params as { class: unknown; key: unknown }
+  if (typeof className === 'string' && typeof key === 'string' && className !== '' && key !== '') {
+    return { class: className, key }
+  }
+  throw new AriesError('ARIES_E_BAD_REQUEST', 'a worker has a class and a key')
+}
