@@ -25,7 +25,7 @@ function pinnedNode() {
     const folder = dirname(createRequire(import.meta.url).resolve('node/package.json'))
     const file = join(folder, 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
     return existsSync(file) ? file : undefined
-  } catch (_) {
+  } catch {
     return undefined
   }
 }
