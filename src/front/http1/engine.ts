@@ -1,8 +1,16 @@
 import type { Socket } from 'node:net'
 import type { ConfigFile } from '../../config/schema.ts'
+import { AriesError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { Planner } from '../plan.ts'
+import { ClientConnection, type ClientHome } from './client-connection.ts'
+import type { EngineContext } from './context.ts'
+import { Deadlines } from './deadlines.ts'
+import { replyHeadText } from './head-edit.ts'
+import { errorReply } from './reply.ts'
 import { type EngineHooks, type EngineStats, emptyStats } from './stats.ts'
+import type { Tunnel } from './tunnel.ts'
+import { UpstreamPools } from './upstream-pools.ts'
 
 export interface Http1EngineComponents {
   readonly planner: Planner
@@ -11,27 +19,104 @@ export interface Http1EngineComponents {
 }
 
 /** The reverse proxy's HTTP/1.1 side: takes client sockets, asks the planner, forwards. */
-export class Http1Engine {
-  readonly components: Http1EngineComponents
-  readonly init: ConfigFile['front']
-  readonly #stats = emptyStats()
+export class Http1Engine implements ClientHome {
+  readonly #context: EngineContext
+  readonly #clients = new Set<ClientConnection>()
+  readonly #tunnels = new Set<Tunnel>()
+  #whenEmpty: (() => void) | undefined
 
   constructor(components: Http1EngineComponents, init: ConfigFile['front']) {
-    this.components = components
-    this.init = init
+    const deadlines = new Deadlines()
+    const stats = emptyStats()
+    this.#context = {
+      planner: components.planner,
+      log: components.log,
+      hooks: components.hooks,
+      init,
+      deadlines,
+      stats,
+      pools: new UpstreamPools({ deadlines, stats }, init),
+      closing: false,
+    }
   }
 
-  /** Takes over a fresh client connection. */
+  /** Takes over a fresh client connection; nothing of it may have been read. */
   accept(socket: Socket): void {
-    socket.destroy()
+    const { stats, init, closing } = this.#context
+    if (closing) {
+      socket.destroy()
+      return
+    }
+    if (this.#clients.size >= init.connectionsMax) {
+      stats.connectionsRefused++
+      refuse(socket, init.connectionsMax)
+      return
+    }
+    stats.connectionsTotal++
+    this.#clients.add(new ClientConnection(this.#context, socket, this))
+    stats.connectionsOpen = this.#clients.size
   }
 
-  /** Closes idle connections, lets exchanges in flight finish, cuts what is left after `graceMs`. */
+  /**
+   * Closes idle connections, lets exchanges in flight finish with `Connection: close`, and cuts
+   * what is left after `graceMs`, tunnels included. Connections that were taken are not its own.
+   */
   async close(graceMs: number): Promise<void> {
-    await Promise.resolve(graceMs)
+    const context = this.#context
+    context.closing = true
+    context.pools.close()
+    for (const client of [...this.#clients]) if (client.idle) client.destroy()
+    if (this.#clients.size + this.#tunnels.size > 0) await this.#emptied(graceMs)
+    context.deadlines.stop()
   }
 
   stats(): EngineStats {
-    return this.#stats
+    const { stats } = this.#context
+    return { ...stats, byStatusClass: [...stats.byStatusClass], errors: { ...stats.errors } }
   }
+
+  left(connection: ClientConnection): void {
+    this.#clients.delete(connection)
+    this.#context.stats.connectionsOpen = this.#clients.size
+    this.#checkEmpty()
+  }
+
+  tunnelBegan(tunnel: Tunnel): void {
+    this.#tunnels.add(tunnel)
+  }
+
+  tunnelEnded(tunnel: Tunnel): void {
+    this.#tunnels.delete(tunnel)
+    this.#checkEmpty()
+  }
+
+  #emptied(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        for (const client of [...this.#clients]) client.destroy()
+        for (const tunnel of [...this.#tunnels]) tunnel.destroy()
+      }, graceMs)
+      this.#whenEmpty = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  #checkEmpty(): void {
+    if (this.#clients.size + this.#tunnels.size === 0) this.#whenEmpty?.()
+  }
+}
+
+/** One small answer without a parser behind it: it must cost less than what it refuses. */
+function refuse(socket: Socket, connectionsMax: number): void {
+  const reply = errorReply(
+    new AriesError('ARIES_E_OVERLOADED', `more than front.connectionsMax (${connectionsMax})`),
+  )
+  socket.on('error', () => socket.destroy())
+  socket.end(
+    replyHeadText(reply.status, reply.headers, reply.body.length, undefined, true) +
+      String(reply.body),
+    () => socket.destroy(),
+  )
 }

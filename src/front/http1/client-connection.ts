@@ -1,0 +1,374 @@
+import type { Socket } from 'node:net'
+import { AriesError, toAriesError } from '../../errors.ts'
+import type { Plan } from '../plan.ts'
+import { BodyReader } from './body-reader.ts'
+import type { EngineContext } from './context.ts'
+import { NEVER, type Timed } from './deadlines.ts'
+import { Exchange, type ExchangeClient } from './exchange.ts'
+import { forwardedLines } from './head-edit.ts'
+import { HeadFinder } from './head-finder.ts'
+import { LINGER_MS, PIPELINE_BYTES_MAX } from './limits.ts'
+import { Listeners } from './listeners.ts'
+import { Outbox } from './outbox.ts'
+import { errorReply, replyText } from './reply.ts'
+import { checkUnfinishedHead, ParsedRequest } from './request-head.ts'
+import { Tunnel } from './tunnel.ts'
+import type { UpstreamConnection } from './upstream-connection.ts'
+
+/** Where a client connection is known as open: the engine. */
+export interface ClientHome {
+  /** Removes it: closed, handed over or spliced into `successor`. */
+  left(connection: ClientConnection): void
+  tunnelBegan(tunnel: Tunnel): void
+  tunnelEnded(tunnel: Tunnel): void
+}
+
+const READING = 0
+const BUSY = 1
+const LINGERING = 2
+const GONE = 3
+
+/**
+ * One client connection: reads heads, one exchange at a time, so that pipelined requests are
+ * answered in their order and what waits is bounded.
+ */
+export class ClientConnection implements ExchangeClient, Timed {
+  readonly out: Outbox
+  readonly forwarded: string
+  deadlineMs: number
+  readonly #engine: EngineContext
+  readonly #home: ClientHome
+  readonly #socket: Socket
+  readonly #listeners: Listeners
+  readonly #remoteAddress: string
+  readonly #finder = new HeadFinder()
+  readonly #body = new BodyReader()
+  readonly #onPiece = (piece: Buffer): void => this.#exchange?.clientData(piece)
+  #state = READING
+  #exchange: Exchange | undefined
+  /** Read and not yet taken: a part of a head, or pipelined requests. */
+  #pending: Buffer | undefined
+  #blankLineSeen = false
+  #halfClosed = false
+  #held = false
+  #pumping = false
+  #bytesCounted = 0
+
+  constructor(engine: EngineContext, socket: Socket, home: ClientHome) {
+    this.#engine = engine
+    this.#home = home
+    this.#socket = socket
+    this.out = new Outbox(socket)
+    this.#remoteAddress = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+    this.forwarded = forwardedLines(this.#remoteAddress)
+    this.deadlineMs = engine.deadlines.after(engine.init.idleTimeoutMs)
+    socket.allowHalfOpen = true
+    socket.setNoDelay(true)
+    this.#listeners = new Listeners(socket, [
+      ['data', (chunk: Buffer) => this.#data(chunk)],
+      ['end', () => this.#ended()],
+      ['drain', () => this.#drained()],
+      ['finish', () => this.#finished()],
+      ['error', () => socket.destroy()],
+      ['close', () => this.#closed()],
+    ])
+    engine.deadlines.add(this)
+  }
+
+  /** Whether nothing is under way: no exchange, no part of a head. */
+  get idle(): boolean {
+    return this.#state === READING && this.#pending === undefined
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  expired(): void {
+    this.deadlineMs = NEVER
+    if (this.#state === READING && this.#pending !== undefined) {
+      this.#refuse(tooSlow('head', 'headTimeoutMs', this.#engine.init.headTimeoutMs))
+    } else if (this.#state === BUSY && !this.#socket.writableNeedDrain) {
+      const { bodyIdleTimeoutMs } = this.#engine.init
+      this.#exchange?.fail(tooSlow('body', 'bodyIdleTimeoutMs', bodyIdleTimeoutMs))
+    } else this.#socket.destroy()
+  }
+
+  // For the exchange.
+
+  get bodyEnded(): boolean {
+    return this.#body.ended
+  }
+
+  get trailers(): string {
+    return this.#body.trailers
+  }
+
+  feed(): void {
+    const pending = this.#pending
+    if (pending === undefined || this.#body.ended) return
+    this.#pending = undefined
+    this.#readBody(pending)
+  }
+
+  dropBody(): boolean {
+    const pending = this.#pending
+    if (!this.#body.ended && pending !== undefined) {
+      try {
+        const at = this.#body.read(pending, 0, () => {})
+        this.#pending = at < pending.length ? pending.subarray(at) : undefined
+      } catch {
+        return false
+      }
+    }
+    return this.#body.ended
+  }
+
+  hold(): void {
+    this.#held = true
+    this.#regulate()
+    this.#arm()
+  }
+
+  release(): void {
+    if (this.#held) {
+      this.#held = false
+      this.#regulate()
+    }
+    this.#arm()
+  }
+
+  flush(): boolean {
+    const ready = this.out.flush()
+    this.#engine.stats.bytesOut += this.out.bytes - this.#bytesCounted
+    this.#bytesCounted = this.out.bytes
+    if (!ready) this.#arm()
+    return ready
+  }
+
+  exchangeDone(keepAlive: boolean): void {
+    this.#exchange = undefined
+    this.#held = false
+    if (this.#state !== BUSY) return
+    if (!keepAlive || !this.#body.ended || this.#engine.closing) {
+      this.#linger()
+      return
+    }
+    this.#state = READING
+    this.#blankLineSeen = false
+    const { headTimeoutMs, idleTimeoutMs } = this.#engine.init
+    const waitMs = this.#pending === undefined ? idleTimeoutMs : headTimeoutMs
+    this.deadlineMs = this.#engine.deadlines.after(waitMs)
+    this.#next()
+  }
+
+  cut(): void {
+    this.#exchange = undefined
+    this.#socket.resetAndDestroy()
+  }
+
+  take(take: Extract<Plan, { kind: 'take' }>['take']): void {
+    const rest = this.#detach()
+    take(this.#socket, rest ?? Buffer.alloc(0))
+  }
+
+  tunnel(connection: UpstreamConnection, ended: () => void): void {
+    this.flush()
+    const fromClient = this.#detach()
+    const fromTarget = connection.detach()
+    const tunnel = new Tunnel(
+      this.#engine,
+      { client: this.#socket, target: connection.stream },
+      () => {
+        this.#home.tunnelEnded(tunnel)
+        ended()
+      },
+    )
+    this.#home.tunnelBegan(tunnel)
+    tunnel.begin(fromClient, fromTarget)
+  }
+
+  // Reading.
+
+  #data(chunk: Buffer): void {
+    this.#engine.stats.bytesIn += chunk.length
+    if (this.#state === LINGERING) return
+    if (this.#state === BUSY && !this.#body.ended) {
+      this.#readBody(chunk)
+      return
+    }
+    if (this.#pending === undefined) {
+      if (this.#state === READING) {
+        this.deadlineMs = this.#engine.deadlines.after(this.#engine.init.headTimeoutMs)
+      }
+      this.#pending = chunk
+    } else this.#pending = Buffer.concat([this.#pending, chunk])
+    if (this.#state === READING) this.#next()
+    else this.#regulate()
+  }
+
+  #readBody(chunk: Buffer): void {
+    const exchange = this.#exchange
+    let at: number
+    try {
+      at = this.#body.read(chunk, 0, this.#onPiece)
+    } catch (thrown) {
+      exchange?.fail(toAriesError(thrown))
+      return
+    }
+    if (this.#exchange !== exchange || exchange === undefined) return
+    if (at < chunk.length) this.#pending = chunk.subarray(at)
+    if (this.#body.ended) exchange.clientEnd()
+    exchange.clientFlush()
+    this.#arm()
+  }
+
+  /** Begins the exchanges whose heads are here, one after the other. */
+  #next(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    while (this.#state === READING && !this.#socket.writableNeedDrain && this.#readHead()) {}
+    this.#pumping = false
+    const stuck = this.#socket.writableNeedDrain
+    if (this.#state === READING && this.#halfClosed && !stuck) this.#linger()
+    this.#regulate()
+  }
+
+  /** False when no complete head is here. */
+  #readHead(): boolean {
+    const buffer = this.#pending
+    if (buffer === undefined) return false
+    const { headBytesMax } = this.#engine.init
+    let head: ParsedRequest
+    try {
+      const end = this.#finder.find(buffer)
+      checkUnfinishedHead(end < 0 ? buffer.length : end, this.#finder.hasLine, headBytesMax)
+      if (end < 0) return false
+      this.#pending = end < buffer.length ? buffer.subarray(end) : undefined
+      this.#finder.reset()
+      // One empty line before a request is an old client's habit (RFC 9112 §2.2); two are none.
+      if (end === 2 && !this.#blankLineSeen) {
+        this.#blankLineSeen = true
+        return true
+      }
+      head = new ParsedRequest(buffer.toString('latin1', 0, end), this.#remoteAddress)
+    } catch (thrown) {
+      this.#refuse(toAriesError(thrown))
+      return false
+    }
+    this.#begin(head)
+    return true
+  }
+
+  #begin(head: ParsedRequest): void {
+    this.#state = BUSY
+    this.deadlineMs = NEVER
+    if (head.chunked) this.#body.chunked()
+    else if (head.contentLength > 0) this.#body.length(head.contentLength)
+    else this.#body.none()
+    const exchange = new Exchange(this.#engine, this, head)
+    this.#exchange = exchange
+    exchange.begin()
+    if (this.#exchange === exchange) this.#arm()
+  }
+
+  /** Answers what cannot be read as a request, and reads nothing more. */
+  #refuse(error: AriesError): void {
+    const { stats } = this.#engine
+    stats.errors[error.code] = (stats.errors[error.code] ?? 0) + 1
+    stats.requests++
+    stats.byStatusClass[Math.trunc(error.status / 100)]!++
+    const bytesOut = replyText(this.out, errorReply(error), undefined, true)
+    this.flush()
+    this.#engine.hooks?.exchangeDone?.({
+      method: '',
+      target: '',
+      remoteAddress: this.#remoteAddress,
+      status: error.status,
+      targetId: '',
+      attempts: 0,
+      bytesIn: 0,
+      bytesOut,
+      ms: 0,
+      error: error.code,
+    })
+    this.#linger()
+  }
+
+  /** Pauses the socket while the body is held back or too much is waiting. */
+  #regulate(): void {
+    if (this.#state === GONE) return
+    const pause = this.#held || (this.#pending?.length ?? 0) > PIPELINE_BYTES_MAX
+    if (pause === this.#socket.isPaused()) return
+    if (pause) this.#socket.pause()
+    else this.#socket.resume()
+  }
+
+  /** Sets the time limit of a running exchange: for the next piece of a body, either way. */
+  #arm(): void {
+    if (this.#state !== BUSY) return
+    const waiting = this.#socket.writableNeedDrain || (!this.#body.ended && !this.#held)
+    this.deadlineMs = waiting
+      ? this.#engine.deadlines.after(this.#engine.init.bodyIdleTimeoutMs)
+      : NEVER
+  }
+
+  // Ends.
+
+  #drained(): void {
+    this.#exchange?.clientDrained()
+    this.#arm()
+    if (this.#state === READING) this.#next()
+  }
+
+  #ended(): void {
+    this.#halfClosed = true
+    if (this.#state === BUSY && !this.#body.ended) this.#socket.destroy()
+    else if (this.#state === READING) this.#next()
+  }
+
+  /**
+   * Ends the connection behind its last answer: reads and drops what still comes for a while,
+   * because closing on unread bytes sends a reset, which can overtake the answer (RFC 9112 §9.6).
+   */
+  #linger(): void {
+    this.#state = LINGERING
+    this.#pending = undefined
+    this.deadlineMs = this.#engine.deadlines.after(this.#engine.init.bodyIdleTimeoutMs)
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  #finished(): void {
+    if (this.#state === LINGERING) this.deadlineMs = this.#engine.deadlines.after(LINGER_MS)
+  }
+
+  #detach(): Buffer | undefined {
+    const rest = this.#pending
+    this.#pending = undefined
+    this.#state = GONE
+    this.#exchange = undefined
+    this.#socket.pause()
+    this.#listeners.remove()
+    this.#engine.deadlines.delete(this)
+    this.#home.left(this)
+    return rest
+  }
+
+  #closed(): void {
+    if (this.#state === GONE) return
+    this.#state = GONE
+    this.#engine.deadlines.delete(this)
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    exchange?.clientGone()
+    this.#home.left(this)
+  }
+}
+
+function tooSlow(part: 'head' | 'body', limit: string, ms: number): AriesError {
+  return new AriesError(
+    'ARIES_E_REQUEST_TIMEOUT',
+    `the request ${part} did not come within front.${limit} (${ms} ms)`,
+  )
+}

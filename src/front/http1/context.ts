@@ -1,0 +1,19 @@
+import type { ConfigFile } from '../../config/schema.ts'
+import type { Logger } from '../../log.ts'
+import type { Planner } from '../plan.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { EngineHooks, EngineStats } from './stats.ts'
+import type { UpstreamPools } from './upstream-pools.ts'
+
+/** What the parts of one engine share. */
+export interface EngineContext {
+  readonly planner: Planner
+  readonly log: Logger
+  readonly hooks: EngineHooks | undefined
+  readonly init: ConfigFile['front']
+  readonly deadlines: Deadlines
+  readonly pools: UpstreamPools
+  readonly stats: EngineStats
+  /** The engine is shutting down: every response is the last of its connection. */
+  closing: boolean
+}

@@ -1,0 +1,332 @@
+import { AriesError } from '../../errors.ts'
+import type { AttemptFailure, AttemptOutcome, Picker, Plan, Target } from '../plan.ts'
+import { Attempt, type AttemptExchange } from './attempt.ts'
+import type { EngineContext } from './context.ts'
+import { fieldLines, maxForwards } from './head-edit.ts'
+import { ATTEMPTS_MAX } from './limits.ts'
+import type { Outbox } from './outbox.ts'
+import { errorReply, type Reply, replyText } from './reply.ts'
+import type { ParsedRequest } from './request-head.ts'
+import type { UpstreamConnection } from './upstream-connection.ts'
+
+/** What an exchange needs of the connection of its client. */
+export interface ExchangeClient {
+  readonly out: Outbox
+  /** `X-Forwarded-For` and `-Proto` lines. */
+  readonly forwarded: string
+  readonly bodyEnded: boolean
+  readonly trailers: string
+  /** Hands what is already here of the body to `clientData`. */
+  feed(): void
+  /** Drops what is already here of the body; whether that was all of it. */
+  dropBody(): boolean
+  /** Stops reading the body until `release`. */
+  hold(): void
+  release(): void
+  /** Writes what is in `out`; false when the client has to read first. */
+  flush(): boolean
+  /** The response is complete; `keepAlive`: another request may follow. */
+  exchangeDone(keepAlive: boolean): void
+  /** Cuts the connection, visibly: the client must not take what it has for a whole response. */
+  cut(): void
+  take(take: Extract<Plan, { kind: 'take' }>['take']): void
+  tunnel(connection: UpstreamConnection, ended: () => void): void
+}
+
+/** Idempotent methods (RFC 9110 §9.2.2). */
+const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+const NOTHING: readonly Buffer[] = []
+
+/** One request and its response: asks for targets, keeps the body for another attempt, ends once. */
+export class Exchange implements AttemptExchange {
+  readonly engine: EngineContext
+  readonly client: ExchangeClient
+  readonly head: ParsedRequest
+  readonly #startedMs = performance.now()
+  #picker: Picker | undefined
+  #attempt: Attempt | undefined
+  #attempts = 0
+  #staleOnce = false
+  /** The body for the next attempt; undefined when it is no longer complete. */
+  #kept: Buffer[] | undefined
+  #keptBytes = 0
+  #bodyLost = false
+  #bytesIn = 0
+  #bytesOut = 0
+  #status = 0
+  #last = false
+  #targetId = ''
+  #error: AriesError | undefined
+  #done = false
+
+  constructor(engine: EngineContext, client: ExchangeClient, head: ParsedRequest) {
+    this.engine = engine
+    this.client = client
+    this.head = head
+    engine.stats.requests++
+    engine.stats.exchangesActive++
+  }
+
+  begin(): void {
+    const { bodyBytesMax } = this.engine.init
+    if (this.head.contentLength > bodyBytesMax) {
+      this.fail(bodyTooLarge(bodyBytesMax))
+      return
+    }
+    if (maxForwards(this.head) === 0) {
+      this.#finalRecipient()
+      return
+    }
+    try {
+      this.#run(this.engine.planner.plan(this.head))
+    } catch (thrown) {
+      this.fail(this.#internal(thrown))
+    }
+  }
+
+  #run(plan: Plan): void {
+    if (plan.kind === 'forward') {
+      this.#picker = plan.picker
+      this.client.feed()
+      if (!this.#done) this.#pick(undefined)
+    } else if (plan.kind === 'reply') {
+      // Before anything is written: a header that cannot be sent is a fault of ours.
+      fieldLines(plan.headers)
+      this.#answer(plan, undefined)
+    } else {
+      this.#finish(101, undefined)
+      this.client.take(plan.take)
+    }
+  }
+
+  // The client's side.
+
+  clientData(piece: Buffer): void {
+    if (this.#done) return
+    this.#bytesIn += piece.length
+    const { bodyBytesMax, replayBytesMax } = this.engine.init
+    if (this.#bytesIn > bodyBytesMax) {
+      this.fail(bodyTooLarge(bodyBytesMax))
+      return
+    }
+    if (!this.#bodyLost) {
+      this.#kept ??= []
+      this.#kept.push(piece)
+      this.#keptBytes += piece.length
+    }
+    if (this.#attempt?.sending === true) {
+      this.#attempt.send(piece)
+      this.bodySent()
+    } else if (this.#keptBytes > replayBytesMax) this.client.hold()
+  }
+
+  clientEnd(): void {
+    if (this.#attempt?.sending === true) this.#attempt.sendEnd()
+  }
+
+  /** What one read brought has been handed over. */
+  clientFlush(): void {
+    if (this.#attempt?.sending === true) this.#attempt.flush()
+  }
+
+  clientDrained(): void {
+    this.#attempt?.clientDrained()
+  }
+
+  clientGone(): void {
+    if (this.#done) return
+    this.#attempt?.drop()
+    this.#finish(499, undefined)
+  }
+
+  // For the attempt.
+
+  get bodyBegan(): boolean {
+    return this.#bytesIn > 0
+  }
+
+  get kept(): readonly Buffer[] {
+    return this.#kept ?? NOTHING
+  }
+
+  bodySent(): void {
+    if (this.#keptBytes <= this.engine.init.replayBytesMax) return
+    this.#kept = undefined
+    this.#keptBytes = 0
+    this.#bodyLost = true
+  }
+
+  answered(outcome: AttemptOutcome): void {
+    this.#picker!.answered(outcome)
+  }
+
+  responding(status: number, last: boolean): void {
+    this.#status = status
+    this.#last = last
+    this.#kept = undefined
+    this.#keptBytes = 0
+    this.#bodyLost = true
+  }
+
+  responseBytes(bytes: number): void {
+    this.#bytesOut += bytes
+  }
+
+  completed(): void {
+    this.client.flush()
+    this.#finish(this.#status, undefined)
+    this.client.exchangeDone(!this.#last)
+  }
+
+  truncated(): void {
+    this.#finish(0, undefined)
+    this.client.cut()
+  }
+
+  tunnelled(connection: UpstreamConnection): void {
+    this.client.tunnel(connection, () => this.#finish(101, undefined))
+  }
+
+  attemptFailed(failure: AttemptFailure, how: 'again' | 'final' | 'stale'): void {
+    if (this.#done) return
+    const notApplied = failure.phase === 'connect' || failure.phase === 'not-owner'
+    if (how === 'final' && failure.error.code === 'ARIES_E_TIMEOUT') {
+      this.fail(failure.error, failure)
+    } else if (!notApplied && !this.#repeatable) {
+      this.fail(outcomeUnknown(failure, this.head.method), failure)
+    } else if (how === 'final') this.fail(failure.error, failure)
+    else if (this.#bodyLost) this.fail(bodyGone(failure), failure)
+    else if (this.#attempts >= ATTEMPTS_MAX) this.fail(tooManyAttempts(failure), failure)
+    else this.#again(failure, how)
+  }
+
+  // Attempts.
+
+  #again(failure: AttemptFailure, how: 'again' | 'stale'): void {
+    this.engine.stats.retries++
+    // A kept connection that closed as the request left says nothing about the target: no news
+    // for the picker, one more try over a new connection.
+    if (how === 'stale' && !this.#staleOnce) {
+      this.#staleOnce = true
+      this.#try(failure.target, true)
+    } else this.#pick(failure)
+  }
+
+  get #repeatable(): boolean {
+    return SAFE_TO_REPEAT.has(this.head.method) || this.#picker!.repeatable === true
+  }
+
+  #pick(failure: AttemptFailure | undefined): void {
+    this.#attempt = undefined
+    try {
+      const picked = this.#picker!.pick(failure)
+      if (picked instanceof Promise) {
+        picked.then(
+          (target) => this.#try(target, false),
+          (thrown: unknown) => this.fail(this.#internal(thrown)),
+        )
+      } else this.#try(picked, false)
+    } catch (thrown) {
+      this.fail(this.#internal(thrown))
+    }
+  }
+
+  #try(target: Target, fresh: boolean): void {
+    if (this.#done) return
+    this.#attempts++
+    this.#targetId = target.id
+    const attempt = new Attempt(this, target)
+    this.#attempt = attempt
+    attempt.begin(fresh)
+  }
+
+  // Ends.
+
+  /** Answers with `error`, or cuts the connection when a response has begun. */
+  fail(error: AriesError, failure?: AttemptFailure): void {
+    if (this.#done) return
+    this.#attempt?.drop()
+    if (this.#status !== 0) {
+      this.truncated()
+      return
+    }
+    this.#error = error
+    const { errors } = this.engine.stats
+    errors[error.code] = (errors[error.code] ?? 0) + 1
+    this.#answer(errorReply(error), failure)
+  }
+
+  #answer(reply: Reply, failure: AttemptFailure | undefined): void {
+    const last = !this.client.dropBody() || !this.head.keepAlive || this.engine.closing
+    this.#bytesOut = replyText(this.client.out, reply, this.head, last)
+    this.client.flush()
+    this.#finish(reply.status, failure)
+    this.client.exchangeDone(!last)
+  }
+
+  /** RFC 9110 §7.6.2: Max-Forwards is used up, the engine answers for itself. */
+  #finalRecipient(): void {
+    const status = this.head.method === 'TRACE' ? 405 : 204
+    this.#answer({ status, headers: [['Allow', 'OPTIONS']], body: '' }, undefined)
+  }
+
+  #internal(thrown: unknown): AriesError {
+    if (thrown instanceof AriesError) return thrown
+    this.engine.log.error(
+      { err: thrown, target: this.head.target },
+      'a request failed in the front',
+    )
+    return new AriesError('ARIES_E_INTERNAL', 'the front failed; its log says how')
+  }
+
+  /** Once: the books are closed. */
+  #finish(status: number, failure: AttemptFailure | undefined): void {
+    if (this.#done) return
+    this.#done = true
+    this.#kept = undefined
+    const { stats, hooks } = this.engine
+    stats.exchangesActive--
+    if (status >= 100) stats.byStatusClass[Math.trunc(status / 100)]!++
+    this.#picker?.done(failure)
+    if (hooks?.exchangeDone === undefined) return
+    hooks.exchangeDone({
+      method: this.head.method,
+      target: this.head.target,
+      remoteAddress: this.head.remoteAddress,
+      status,
+      targetId: this.#targetId,
+      attempts: this.#attempts,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      ms: performance.now() - this.#startedMs,
+      error: this.#error?.code,
+    })
+  }
+}
+
+function bodyTooLarge(bytesMax: number): AriesError {
+  return new AriesError(
+    'ARIES_E_BODY_TOO_LARGE',
+    `the request body is larger than front.bodyBytesMax (${bytesMax})`,
+  )
+}
+
+function outcomeUnknown(failure: AttemptFailure, method: string): AriesError {
+  return new AriesError(
+    'ARIES_E_OUTCOME_UNKNOWN',
+    `${failure.error.message}; the ${method} was sent and may have been applied`,
+  )
+}
+
+function bodyGone(failure: AttemptFailure): AriesError {
+  if (failure.phase !== 'not-owner') return failure.error
+  return new AriesError(
+    'ARIES_E_NO_TARGET',
+    'the worker moved while its request was being sent; nothing was applied, send it again',
+  )
+}
+
+function tooManyAttempts(failure: AttemptFailure): AriesError {
+  if (failure.phase !== 'not-owner') return failure.error
+  return new AriesError('ARIES_E_NO_TARGET', `no owner of the worker in ${ATTEMPTS_MAX} attempts`)
+}

@@ -1,0 +1,40 @@
+import type { AriesError } from '../../errors.ts'
+import { replyHeadText } from './head-edit.ts'
+import type { Outbox } from './outbox.ts'
+import type { ParsedRequest } from './request-head.ts'
+
+/** A response of the engine's own. */
+export interface Reply {
+  readonly status: number
+  readonly headers: readonly (readonly [string, string])[]
+  readonly body: string | Uint8Array
+}
+
+const JSON_TYPE = ['Content-Type', 'application/json'] as const
+const ERROR_HEADERS = [JSON_TYPE]
+const RETRY_HEADERS = [JSON_TYPE, ['Retry-After', '1'] as const]
+
+export function errorReply(error: AriesError): Reply {
+  return {
+    status: error.status,
+    headers: error.status === 503 ? RETRY_HEADERS : ERROR_HEADERS,
+    body: `${JSON.stringify(error.toBody())}\n`,
+  }
+}
+
+/**
+ * Writes `reply` and returns the bytes of its body that were written. `request` is undefined when
+ * there was none that could be read; `last`: the connection closes behind it.
+ */
+export function replyText(
+  out: Outbox,
+  reply: Reply,
+  request: ParsedRequest | undefined,
+  last: boolean,
+): number {
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : Buffer.from(reply.body)
+  out.text(replyHeadText(reply.status, reply.headers, body.length, request, last))
+  if (request?.method === 'HEAD' || reply.status === 204 || reply.status === 304) return 0
+  out.piece(body)
+  return body.length
+}

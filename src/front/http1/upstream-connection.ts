@@ -1,0 +1,282 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { AriesError, toAriesError } from '../../errors.ts'
+import type { Target } from '../plan.ts'
+import { BodyReader } from './body-reader.ts'
+import { type Deadlines, NEVER, type Timed } from './deadlines.ts'
+import { HeadFinder } from './head-finder.ts'
+import { DISCARD_BYTES_MAX, POOL_IDLE_MS, POOL_IDLE_MS_MAX } from './limits.ts'
+import { Listeners } from './listeners.ts'
+import { Outbox } from './outbox.ts'
+import { ParsedResponse } from './response-head.ts'
+
+/** Who uses a connection for one attempt: an exchange. */
+export interface UpstreamUser {
+  /** A response head; the body follows unless the answer is `none`. */
+  upstreamHead(response: ParsedResponse): 'none' | 'body' | 'tunnel'
+  upstreamData(piece: Buffer): void
+  /** The response is complete, and so is what was sent; the connection is no longer the user's. */
+  upstreamEnd(trailers: string): void
+  /** What one read brought has been handed over. */
+  upstreamFlush(): void
+  upstreamDrain(): void
+  /**
+   * The connection failed, before, in or instead of a response. Called at most once, and last.
+   * `spoke`: what the target sent is not HTTP, so that another attempt would not help.
+   */
+  upstreamFailed(error: AriesError, spoke: boolean): void
+  upstreamExpired(): void
+}
+
+/** Where a connection goes when it is free or gone: its pool. */
+export interface UpstreamHome {
+  opened(connection: UpstreamConnection): void
+  openFailed(connection: UpstreamConnection, error: AriesError): void
+  released(connection: UpstreamConnection): void
+  closed(connection: UpstreamConnection): void
+}
+
+const CONNECTING = 0
+const IDLE = 1
+const BUSY = 2
+const CLOSED = 3
+
+/** Bytes of a target's response head; generous, because it is the operator's own server. */
+const RESPONSE_HEAD_BYTES_MAX = 262_144
+
+/** One connection to a target: a response parser and a place in the pool. */
+export class UpstreamConnection implements Timed {
+  readonly target: Target
+  readonly stream: Duplex
+  readonly out: Outbox
+  deadlineMs = NEVER
+  /** Whether it has carried a request before the current one: the target may close it meanwhile. */
+  reused = false
+  /** Whether the current request was sent to its end. */
+  sentAll = false
+  readonly #listeners: Listeners
+  readonly #home: UpstreamHome
+  readonly #deadlines: Deadlines
+  readonly #finder = new HeadFinder()
+  readonly #body = new BodyReader()
+  readonly #onPiece: (piece: Buffer) => void
+  #state = CONNECTING
+  #user: UpstreamUser | undefined
+  #pending: Buffer | undefined
+  #inBody = false
+  #discarded = -1
+  #reusable = false
+  #idleMs = POOL_IDLE_MS
+
+  constructor(target: Target, stream: Duplex, home: UpstreamHome, deadlines: Deadlines) {
+    this.target = target
+    this.stream = stream
+    this.out = new Outbox(stream)
+    this.#home = home
+    this.#deadlines = deadlines
+    this.#onPiece = (piece) => this.#piece(piece)
+    this.#listeners = new Listeners(stream, [
+      ['data', (chunk: Buffer) => this.#data(chunk)],
+      ['end', () => this.#ended()],
+      ['drain', () => this.#user?.upstreamDrain()],
+      ['error', (error: Error) => this.#lost(error)],
+      ['close', () => this.#lost(undefined)],
+    ])
+    deadlines.add(this)
+  }
+
+  /** Waits for `connect` where there is such a thing. */
+  open(connectTimeoutMs: number): void {
+    if ((this.stream as Socket).connecting !== true) {
+      this.#state = IDLE
+      this.#home.opened(this)
+      return
+    }
+    this.deadlineMs = this.#deadlines.after(connectTimeoutMs)
+    this.stream.once('connect', () => {
+      this.#state = IDLE
+      this.deadlineMs = NEVER
+      this.#home.opened(this)
+    })
+  }
+
+  get usable(): boolean {
+    return this.#state === IDLE && this.stream.writable && this.stream.readable
+  }
+
+  /** Nobody waits for it: it stays open for a while. */
+  keepIdle(): void {
+    this.deadlineMs = this.#deadlines.after(this.#idleMs)
+  }
+
+  /** Begins an attempt for `user`. */
+  assign(user: UpstreamUser): void {
+    this.#state = BUSY
+    this.#user = user
+    this.deadlineMs = NEVER
+    this.sentAll = false
+    this.#inBody = false
+    this.#finder.reset()
+  }
+
+  /** The user has no more interest; the connection is closed, for its rest belongs to nobody. */
+  abandon(): void {
+    this.#user = undefined
+    this.stream.destroy()
+  }
+
+  /**
+   * The user does not want this response: read a small rest of it so that the connection can be
+   * used again. To be called from `upstreamHead`.
+   */
+  discard(timeoutMs: number): void {
+    this.#user = undefined
+    this.#discarded = 0
+    this.deadlineMs = this.#deadlines.after(timeoutMs)
+  }
+
+  /** Hands the stream over for a tunnel, with what was read past the head: called by `#head`. */
+  detach(): Buffer | undefined {
+    const rest = this.#pending
+    this.#pending = undefined
+    this.#state = CLOSED
+    this.#user = undefined
+    this.stream.pause()
+    this.#listeners.remove()
+    this.#deadlines.delete(this)
+    this.#home.closed(this)
+    return rest
+  }
+
+  expired(): void {
+    this.deadlineMs = NEVER
+    if (this.#user !== undefined) this.#user.upstreamExpired()
+    else if (this.#state === CONNECTING) this.#lost(new Error('connecting took too long'))
+    this.stream.destroy()
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.#state !== BUSY) {
+      // Bytes that nobody asked for would be taken for the answer to the next request.
+      this.stream.destroy()
+      return
+    }
+    const user = this.#user
+    try {
+      this.#read(chunk)
+    } catch (thrown) {
+      const why = toAriesError(thrown).message
+      this.#lost(new Error(`its answer is not strict HTTP: ${why}`), true)
+    }
+    user?.upstreamFlush()
+  }
+
+  #read(chunk: Buffer): void {
+    let at = 0
+    while (this.#state === BUSY && !this.stream.destroyed) {
+      if (this.#inBody) {
+        at = this.#body.read(chunk, at, this.#onPiece)
+        if (!this.#body.ended) return
+        this.#complete(at < chunk.length)
+        return
+      }
+      const buffer: Buffer =
+        this.#pending === undefined ? chunk : Buffer.concat([this.#pending, chunk])
+      const end = this.#finder.find(buffer)
+      if (end < 0) {
+        if (buffer.length > RESPONSE_HEAD_BYTES_MAX) throw new Error('its head is too large')
+        this.#pending = buffer
+        return
+      }
+      chunk = buffer.subarray(end)
+      this.#pending = undefined
+      at = 0
+      this.#finder.reset()
+      this.#head(new ParsedResponse(buffer.toString('latin1', 0, end)), chunk)
+      if (!this.#inBody && chunk.length === 0) return
+    }
+  }
+
+  #head(response: ParsedResponse, rest: Buffer): void {
+    this.#pending = rest
+    const follows = this.#user!.upstreamHead(response)
+    if (this.#state !== BUSY) return
+    this.#pending = undefined
+    if (response.interim) return
+    this.#reusable = response.keepAlive
+    this.#idleMs =
+      response.keepAliveMs < 0
+        ? POOL_IDLE_MS
+        : Math.min(response.keepAliveMs - 1_000, POOL_IDLE_MS_MAX)
+    if (follows === 'none') this.#body.none()
+    else if (response.chunked) this.#body.chunked()
+    else if (response.contentLength >= 0) this.#body.length(response.contentLength)
+    else {
+      this.#body.untilClose()
+      this.#reusable = false
+    }
+    this.#inBody = true
+  }
+
+  #piece(piece: Buffer): void {
+    if (this.#user !== undefined) this.#user.upstreamData(piece)
+    else if (this.#discarded >= 0) {
+      this.#discarded += piece.length
+      if (this.#discarded > DISCARD_BYTES_MAX) this.stream.destroy()
+    }
+  }
+
+  #complete(hasExcess: boolean): void {
+    const user = this.#user
+    this.#user = undefined
+    this.#inBody = false
+    this.#discarded = -1
+    const keep = this.#reusable && this.sentAll && !hasExcess && this.#idleMs > 0
+    if (keep && !this.stream.destroyed) {
+      this.#state = IDLE
+      this.reused = true
+      if (this.stream.isPaused()) this.stream.resume()
+      this.#home.released(this)
+    } else {
+      this.#lost(undefined)
+      this.stream.destroy()
+    }
+    user?.upstreamEnd(this.#body.trailers)
+  }
+
+  #ended(): void {
+    if (this.#state === BUSY && this.#inBody && this.#body.close()) {
+      const user = this.#user
+      this.#complete(false)
+      user?.upstreamFlush()
+      return
+    }
+    this.#lost(new Error('the connection was closed'))
+    this.stream.destroy()
+  }
+
+  /** Once: tells the user and the pool that the connection is gone. */
+  #lost(cause: Error | undefined, spoke = false): void {
+    if (this.#state === CLOSED) return
+    const wasConnecting = this.#state === CONNECTING
+    this.#state = CLOSED
+    this.#deadlines.delete(this)
+    const user = this.#user
+    this.#user = undefined
+    const error = failure(this.target, cause, wasConnecting)
+    if (wasConnecting) this.#home.openFailed(this, error)
+    else this.#home.closed(this)
+    user?.upstreamFailed(error, spoke)
+    if (cause !== undefined) this.stream.destroy()
+  }
+}
+
+function failure(target: Target, cause: Error | undefined, connecting: boolean): AriesError {
+  if (cause instanceof AriesError) return cause
+  const what = connecting ? 'cannot be reached' : 'failed'
+  return new AriesError(
+    'ARIES_E_BAD_GATEWAY',
+    `target ${target.id} ${what}: ${cause?.message ?? 'the connection was closed'}`,
+    { cause },
+  )
+}

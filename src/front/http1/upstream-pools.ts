@@ -1,0 +1,200 @@
+import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { AriesError, toAriesError } from '../../errors.ts'
+import type { Target } from '../plan.ts'
+import { type Deadlines, NEVER, type Timed } from './deadlines.ts'
+import { TARGET_CONNECTIONS_MAX } from './limits.ts'
+import type { EngineStats } from './stats.ts'
+import { UpstreamConnection, type UpstreamHome } from './upstream-connection.ts'
+
+/** Who wants a connection. Exactly one of the two is called, unless it cancels. */
+export interface PoolWaiter {
+  connected(connection: UpstreamConnection): void
+  connectFailed(error: AriesError): void
+}
+
+export interface UpstreamPoolsComponents {
+  readonly deadlines: Deadlines
+  readonly stats: EngineStats
+}
+
+export interface UpstreamPoolsInit {
+  readonly connectTimeoutMs: number
+  readonly connectionsMax?: number
+}
+
+/** The connections to all targets, by `Target.poolKey`. */
+export class UpstreamPools {
+  readonly components: UpstreamPoolsComponents
+  readonly connectTimeoutMs: number
+  readonly connectionsMax: number
+  readonly #pools = new Map<string, UpstreamPool>()
+  closing = false
+
+  constructor(components: UpstreamPoolsComponents, init: UpstreamPoolsInit) {
+    this.components = components
+    this.connectTimeoutMs = init.connectTimeoutMs
+    this.connectionsMax = init.connectionsMax ?? TARGET_CONNECTIONS_MAX
+  }
+
+  /**
+   * Gives `waiter` a connection to `target`, at once when one is idle. `fresh`: not a pooled one.
+   */
+  acquire(target: Target, waiter: PoolWaiter, fresh: boolean): void {
+    let pool = this.#pools.get(target.poolKey)
+    if (pool === undefined) {
+      pool = new UpstreamPool(this, target.poolKey)
+      this.#pools.set(target.poolKey, pool)
+    }
+    pool.acquire(target, waiter, fresh)
+  }
+
+  /** `waiter` has gone; nothing is called any more. */
+  cancel(target: Target, waiter: PoolWaiter): void {
+    this.#pools.get(target.poolKey)?.cancel(waiter)
+  }
+
+  remove(poolKey: string): void {
+    this.#pools.delete(poolKey)
+  }
+
+  /** Closes what is idle, and from now on what becomes so. */
+  close(): void {
+    this.closing = true
+    for (const pool of this.#pools.values()) pool.closeIdle()
+  }
+}
+
+interface Waiting {
+  readonly waiter: PoolWaiter
+  readonly target: Target
+  readonly untilMs: number
+}
+
+/**
+ * The connections to one target: the last used is taken first, so that few stay warm and the rest
+ * can go. Whoever finds none waits in line, for the one that is opened for it or an earlier one.
+ */
+class UpstreamPool implements UpstreamHome, Timed {
+  deadlineMs = NEVER
+  readonly #pools: UpstreamPools
+  readonly #key: string
+  readonly #idle: UpstreamConnection[] = []
+  readonly #waiting: Waiting[] = []
+  #open = 0
+  #connecting = 0
+
+  constructor(pools: UpstreamPools, key: string) {
+    this.#pools = pools
+    this.#key = key
+    pools.components.deadlines.add(this)
+  }
+
+  acquire(target: Target, waiter: PoolWaiter, fresh: boolean): void {
+    while (!fresh && this.#idle.length > 0) {
+      const connection = this.#idle.pop()!
+      if (connection.usable) {
+        waiter.connected(connection)
+        return
+      }
+    }
+    const untilMs = this.#pools.components.deadlines.after(this.#pools.connectTimeoutMs)
+    this.#waiting.push({ waiter, target, untilMs })
+    this.#setDeadline()
+    this.#connect(target)
+  }
+
+  cancel(waiter: PoolWaiter): void {
+    const index = this.#waiting.findIndex((waiting) => waiting.waiter === waiter)
+    if (index >= 0) this.#waiting.splice(index, 1)
+    this.#setDeadline()
+  }
+
+  opened(connection: UpstreamConnection): void {
+    this.#connecting--
+    this.released(connection)
+  }
+
+  openFailed(connection: UpstreamConnection, error: AriesError): void {
+    this.#connecting--
+    this.#shift()?.waiter.connectFailed(error)
+    this.closed(connection)
+  }
+
+  released(connection: UpstreamConnection): void {
+    const waiting = this.#shift()
+    if (waiting !== undefined) waiting.waiter.connected(connection)
+    else if (this.#pools.closing) connection.stream.destroy()
+    else {
+      connection.keepIdle()
+      this.#idle.push(connection)
+    }
+  }
+
+  closed(connection: UpstreamConnection): void {
+    this.#open--
+    this.#pools.components.stats.upstreamConnectionsOpen--
+    const index = this.#idle.indexOf(connection)
+    if (index >= 0) this.#idle.splice(index, 1)
+    const next = this.#waiting[0]
+    if (next !== undefined && this.#waiting.length > this.#connecting) this.#connect(next.target)
+    else this.#removeIfEmpty()
+  }
+
+  expired(): void {
+    const nowMs = this.#pools.components.deadlines.nowMs
+    while (this.#waiting.length > 0 && this.#waiting[0]!.untilMs <= nowMs) {
+      const { waiter, target } = this.#shift()!
+      waiter.connectFailed(
+        new AriesError(
+          'ARIES_E_NO_TARGET',
+          `target ${target.id} gave no connection within connectTimeoutMs (${this.#pools.connectTimeoutMs})`,
+        ),
+      )
+    }
+    this.#setDeadline()
+  }
+
+  closeIdle(): void {
+    for (const connection of [...this.#idle]) connection.stream.destroy()
+  }
+
+  #connect(target: Target): void {
+    if (this.#open >= this.#pools.connectionsMax) return
+    let stream: Duplex
+    try {
+      stream = openStream(target)
+    } catch (thrown) {
+      this.#shift()?.waiter.connectFailed(toAriesError(thrown, 'ARIES_E_BAD_GATEWAY'))
+      this.#removeIfEmpty()
+      return
+    }
+    const { stats, deadlines } = this.#pools.components
+    this.#open++
+    this.#connecting++
+    stats.upstreamConnectionsOpen++
+    stats.upstreamConnectionsTotal++
+    new UpstreamConnection(target, stream, this, deadlines).open(this.#pools.connectTimeoutMs)
+  }
+
+  #removeIfEmpty(): void {
+    if (this.#open > 0 || this.#waiting.length > 0) return
+    this.#pools.components.deadlines.delete(this)
+    this.#pools.remove(this.#key)
+  }
+
+  #shift(): Waiting | undefined {
+    const waiting = this.#waiting.shift()
+    if (waiting !== undefined) this.#setDeadline()
+    return waiting
+  }
+
+  #setDeadline(): void {
+    this.deadlineMs = this.#waiting[0]?.untilMs ?? NEVER
+  }
+}
+
+function openStream(target: Target): Duplex {
+  const { host, port } = target
+  return target.connect?.() ?? connect({ host, port, noDelay: true, allowHalfOpen: true })
+}
