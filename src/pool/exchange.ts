@@ -29,6 +29,13 @@ export interface TaskFailure {
 
 export type TaskReply = TaskAnswer | TaskFailure
 
+/** Something that a task left behind failed after it had answered. */
+export interface StrayFailure {
+  readonly task: string | undefined
+  readonly message: string
+  readonly stack: string | undefined
+}
+
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',

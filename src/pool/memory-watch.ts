@@ -18,7 +18,7 @@ const MB = 1_048_576
 /** Samples in a row above the limit that end a task. */
 const SAMPLES_ABOVE_MAX = 4
 /** Idle threads are looked at on every so many looks. */
-const IDLE_EVERY = 20
+const IDLE_EVERY = 10
 /** Room above the limit for the largest single allocation that V8 can make. */
 const HARD_EXTRA_MB = 1_024
 

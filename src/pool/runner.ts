@@ -10,7 +10,7 @@ import type { ConfigFile } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
-import type { TaskCall, TaskReply } from './exchange.ts'
+import type { StrayFailure, TaskCall, TaskReply } from './exchange.ts'
 import { heapMbHard, MemoryWatch } from './memory-watch.ts'
 import { TaskRun } from './run.ts'
 
@@ -53,6 +53,9 @@ export class TaskRunner {
       },
     })
     this.#piscina.on('error', (error) => this.#log.error({ err: error }, 'task thread failed'))
+    this.#piscina.on('message', ({ message, ...stray }: StrayFailure) => {
+      this.#log.error(stray, `failed after the task had answered: ${message}`)
+    })
     this.#memory = new MemoryWatch(
       { log: this.#log, threads: () => this.#piscina.threads },
       { limitMb: init.limits.taskMemoryMb },

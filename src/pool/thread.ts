@@ -7,8 +7,15 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { pathToFileURL } from 'node:url'
+import { parentPort } from 'node:worker_threads'
 import type { Task } from '../worker/task.ts'
-import { isInnerHeader, type TaskCall, type TaskReply } from './exchange.ts'
+import {
+  isInnerHeader,
+  type StrayFailure,
+  type TaskCall,
+  type TaskFailure,
+  type TaskReply,
+} from './exchange.ts'
 
 class Running {
   readonly task: string
@@ -34,8 +41,13 @@ process.on('unhandledRejection', strayFailure)
 
 function strayFailure(thrown: unknown): void {
   const running = current.getStore()
-  if (running?.settle) running.end(failure(thrown))
-  else console.error(`task ${running?.task ?? '?'}: failed after it had answered:`, thrown)
+  if (running?.settle) {
+    running.end(failure(thrown))
+    return
+  }
+  const { message, stack } = failure(thrown)
+  const stray: StrayFailure = { task: running?.task, message, stack }
+  parentPort?.postMessage(stray)
 }
 
 /** Entry of piscina. */
@@ -93,7 +105,7 @@ async function readAll(response: Response, bytesMax: number): Promise<Uint8Array
   return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes)
 }
 
-function failure(thrown: unknown): TaskReply {
+function failure(thrown: unknown): TaskFailure {
   if (thrown instanceof Error) return { ok: false, message: thrown.message, stack: thrown.stack }
   return { ok: false, message: `the task threw ${describe(thrown)}`, stack: undefined }
 }

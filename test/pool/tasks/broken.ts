@@ -1,0 +1,3 @@
+const settings = JSON.parse('{') as { text: string }
+
+export default (): Response => new Response(settings.text)
