@@ -74,7 +74,7 @@ export interface CommitRecord {
   readonly epoch: Epoch
   /** Number of the turn; one more than the last committed. */
   readonly seq: number
-  /** A name that is in `remove` too is set. Values may be views; they are copied at the call. */
+  /** A name that is in `remove` too is set. Values stay as they are until the call is answered. */
   readonly set: readonly Section[]
   readonly remove: readonly string[]
 }

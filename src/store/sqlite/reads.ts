@@ -1,8 +1,8 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { WorkerId } from '../../identity.ts'
 import type { Incarnation, NodeRecord, NodeStatus, OwnerRecord, Section } from '../store.ts'
-import { whenFree } from './database.ts'
 import type { LoadedSlice, ReadJob, Reply } from './ipc.ts'
+import { whenFree } from './lock.ts'
 
 type Row = Record<string, SQLOutputValue>
 

@@ -2,8 +2,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { toAriesError } from '../../errors.ts'
-import { inTransaction, openDatabase } from './database.ts'
+import { openDatabase } from './database.ts'
 import type { FromThread, Reply, ToThread } from './ipc.ts'
+import { inTransaction } from './lock.ts'
 import { Reads } from './reads.ts'
 import { Writes } from './writes.ts'
 
