@@ -1,14 +1,30 @@
-/** The front of a process: its main thread gossips and keeps the shards, which serve clients. */
+/**
+ * The front of a process. Its main thread gossips, keeps the board and the health of the upstreams;
+ * its shards, a thread each, serve the clients. No byte of a client passes the main thread.
+ */
+import { availableParallelism } from 'node:os'
+import { dataToken } from '../auth.ts'
 import type { Config } from '../config/schema.ts'
-import type { Membership } from '../gossip/types.ts'
+import type { Member, MemberChange, Membership } from '../gossip/types.ts'
 import type { Logger } from '../log.ts'
 import type { World } from '../world.ts'
-import { emptyStats, type FrontStats } from './metrics.ts'
+import { Board } from './board.ts'
+import { BoardWriter } from './board-writer.ts'
+import { HealthChecks } from './health.ts'
+import { type ListenerAddress, parseListener, probe } from './listen.ts'
+import type { FrontStats } from './metrics.ts'
+import { RouteTable } from './routes.ts'
+import { upstreamsOf } from './shard.ts'
+import type { FromShard, ShardConfig } from './shard-ipc.ts'
+import { Shards } from './shards.ts'
 
 export interface FrontComponents {
   readonly log: Logger
   readonly world: World
+  /** The front starts it and leaves with it. */
   readonly membership: Membership
+  /** A crashed shard was started again. */
+  readonly onRestart?: (shard: number) => void
 }
 
 export interface FrontInit {
@@ -17,30 +33,184 @@ export interface FrontInit {
   readonly id: string
 }
 
+/** Prices on the board change with the age of the news: written this often. */
+const BOARD_INTERVAL_MS = 50
+
 export class Front {
   readonly #components: FrontComponents
+  readonly #id: string
   #config: Config
+  #listeners: ListenerAddress[] = []
+  readonly #board = new Board()
+  readonly #writer: BoardWriter
+  readonly #health: HealthChecks
+  readonly #shards: Shards
+  #refreshing: NodeJS.Timeout | undefined
+  #unsubscribe: () => void = () => {}
+  /** Changes of the configuration are applied one after the other. */
+  #changing: Promise<void> = Promise.resolve()
 
   constructor(components: FrontComponents, init: FrontInit) {
+    const { log, world } = components
     this.#components = components
+    this.#id = init.id
     this.#config = init.config
+    this.#writer = new BoardWriter({ board: this.#board, log })
+    this.#health = new HealthChecks(
+      {
+        log,
+        world,
+        onChange: (url, healthy) => this.#shards.broadcast({ type: 'health', url, healthy }),
+      },
+      init.config.health,
+    )
+    this.#shards = new Shards(
+      {
+        log,
+        world,
+        onMessage: (message) => this.#hear(message),
+        onRestart: (shard) => components.onRestart?.(shard),
+      },
+      {
+        count: shardsOf(init.config),
+        setup: () => ({
+          front: this.#id,
+          board: this.#board.buffer,
+          nodes: this.#writer.views(components.membership.members()),
+          unhealthy: this.#health.unhealthy(),
+          config: this.#shardConfig(this.#config, this.#listeners),
+        }),
+      },
+    )
   }
 
-  /** Serves when it resolves. Rejects with `ARIES_E_PORT_IN_USE`; then nothing is left running. */
+  /**
+   * Serves when it resolves. Rejects with `ARIES_E_PORT_IN_USE`, naming the listener, or with
+   * `ARIES_E_CONFIG`; then nothing is left running.
+   */
   async start(): Promise<void> {
-    await this.#components.membership.start()
+    const { membership } = this.#components
+    const { routes, listeners, health } = this.#config
+    const table = new RouteTable(routes)
+    this.#listeners = await probe(listeners.map(parseListener))
+    await membership.start()
+    try {
+      this.#refreshBoard()
+      this.#unsubscribe = membership.onChange((change) => this.#memberChanged(change))
+      await this.#shards.start()
+    } catch (thrown) {
+      this.#unsubscribe()
+      await membership.leave()
+      throw thrown
+    }
+    this.#health.set(upstreamsOf(table, this.#listeners), health)
+    this.#refreshing = setInterval(() => this.#refreshBoard(), BOARD_INTERVAL_MS)
   }
 
-  async setConfig(config: Config): Promise<void> {
-    this.#config = config
+  /**
+   * Routes, upstreams, limits and listeners from now on. No connection is closed: those taken at a
+   * listener that is gone go on. Rejects like `start`, and then nothing of it is applied.
+   */
+  setConfig(config: Config): Promise<void> {
+    const changed = this.#changing.then(() => this.#apply(config))
+    this.#changing = changed.catch(() => {})
+    return changed
   }
 
   /** Finishes what runs for at most `front.drainTimeoutMs`, then ends all. */
   async stop(): Promise<void> {
+    await this.#changing
+    await this.#shards.stop(this.#config.front.drainTimeoutMs)
+    clearInterval(this.#refreshing)
+    this.#unsubscribe()
+    await this.#health.stop()
     await this.#components.membership.leave()
   }
 
-  stats(): FrontStats {
-    return { ...emptyStats(), shards: this.#config.front.shards ?? 1, restarts: 0 }
+  /** Where it listens, in the order of the configuration; ports that the system chose filled in. */
+  addresses(): readonly ListenerAddress[] {
+    return this.#listeners
   }
+
+  /** At most about a second old. */
+  stats(): FrontStats {
+    return this.#shards.stats()
+  }
+
+  async #apply(config: Config): Promise<void> {
+    const table = new RouteTable(config.routes)
+    const listeners = await this.#probeNew(config.listeners.map(parseListener))
+    if (shardsOf(config) !== shardsOf(this.#config)) {
+      this.#components.log.warn('front.shards takes effect at the next start')
+    }
+    await this.#shards.configure(
+      this.#shardConfig(config, listeners),
+      this.#shardConfig(this.#config, this.#listeners),
+    )
+    this.#config = config
+    this.#listeners = listeners
+    this.#health.set(upstreamsOf(table, listeners), config.health)
+  }
+
+  /** `wanted` with the ports of those that are open already; the others are free. */
+  async #probeNew(wanted: readonly ListenerAddress[]): Promise<ListenerAddress[]> {
+    const open = new Map(this.#listeners.map((listener) => [keyOf(listener), listener.port]))
+    const probed = await probe(wanted.filter((listener) => !open.has(keyOf(listener))))
+    const fresh = new Map(probed.map((listener) => [keyOf(listener), listener.port]))
+    return wanted.map((listener) => {
+      const key = keyOf(listener)
+      return { ...listener, port: open.get(key) ?? fresh.get(key) ?? listener.port }
+    })
+  }
+
+  #shardConfig(config: Config, listeners: readonly ListenerAddress[]): ShardConfig {
+    return {
+      listeners,
+      routes: config.routes,
+      front: config.front,
+      messageBytesMax: config.host.messageBytesMax,
+      candidates: config.placement.candidates,
+      token: dataToken(config.key),
+      logLevel: config.log.level,
+    }
+  }
+
+  #refreshBoard(): void {
+    this.#writer.refresh(this.#components.membership.members(), performance.now())
+  }
+
+  #memberChanged({ member }: MemberChange): void {
+    this.#refreshBoard()
+    const nodes = this.#writer.views([member])
+    if (nodes.length > 0) this.#shards.broadcast({ type: 'nodes', nodes })
+    if (isDown(member)) this.#shards.broadcast({ type: 'down', node: member.id })
+  }
+
+  #hear(message: FromShard): void {
+    switch (message.type) {
+      case 'refused':
+        this.#components.membership.reportRefused(message.node)
+        break
+      case 'pool-failed':
+        this.#writer.failed(message.node, performance.now())
+        this.#refreshBoard()
+        break
+      case 'upstream-failed':
+        this.#health.failed(message.url)
+        break
+    }
+  }
+}
+
+function isDown({ role, state }: Member): boolean {
+  return role === 'node' && (state === 'unreachable' || state === 'left')
+}
+
+function shardsOf({ front }: Config): number {
+  return front.shards ?? Math.max(1, Math.floor(availableParallelism() / 2))
+}
+
+/** The same listener before and after a change: a TCP listener may have other upstreams. */
+function keyOf({ name, upstreams }: ListenerAddress): string {
+  return `${upstreams === undefined ? 'http' : 'tcp'} ${name}`
 }

@@ -106,8 +106,8 @@ function compilePattern(path: string): Omit<Pattern, 'route'> {
     .split('/')
     .map((segment, i, all) => {
       if (/^:[A-Za-z_]\w*$/.test(segment)) return `(?<${segment.slice(1)}>[^/]+)`
-      const literal = RegExp.escape(segment.replace(/\*$/, ''))
-      return i === all.length - 1 && segment.endsWith('*') ? `${literal}.*` : RegExp.escape(segment)
+      const literal = escapeRegExp(segment.replace(/\*$/, ''))
+      return i === all.length - 1 && segment.endsWith('*') ? `${literal}.*` : escapeRegExp(segment)
     })
     .join('/')
   try {
@@ -115,6 +115,10 @@ function compilePattern(path: string): Omit<Pattern, 'route'> {
   } catch {
     throw new AriesError('ARIES_E_CONFIG', `route ${path}: a name is used twice`)
   }
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
 function decodeKey(encoded: string): string {

@@ -1,0 +1,116 @@
+import { toAriesError } from '../../errors.ts'
+import { formatWorkerId, type WorkerId } from '../../identity.ts'
+import { HEADER, type OwnerAddress, parseOwner } from '../../wire.ts'
+import type { ShardStats } from '../metrics.ts'
+import type { Nodes } from '../nodes.ts'
+import type { Owners } from '../owners.ts'
+import type { AttemptFailure, AttemptOutcome, Target } from '../plan.ts'
+import { CountedPicker } from './counted.ts'
+
+export interface WorkerBalance {
+  readonly owners: Owners
+  readonly nodes: Nodes
+  readonly stats: ShardStats
+  /** For `aries-auth`; empty: none. */
+  readonly token: () => string
+  /** How long one request may look for its owner. */
+  readonly timeoutMs: () => number
+}
+
+/** From this attempt on there is a pause before the next: owners that contradict each other. */
+const PAUSE_FROM_ATTEMPT = 3
+const PAUSE_MS = 25
+
+/**
+ * A request of a worker goes to its owner and nowhere else. There is nothing to balance; what there
+ * is to do is to believe the right one: the cache first, the host that answers 421 next, the nodes
+ * last. An owner that could not be reached is told to the nodes as suspect, and the request waits
+ * until they have found or made another one.
+ */
+export class WorkerPicker extends CountedPicker {
+  readonly repeatable: boolean
+  readonly #balance: WorkerBalance
+  readonly #id: WorkerId
+  readonly #worker: string
+  #owner: OwnerAddress | undefined
+  #attempts = 0
+  #deadlineMs = Number.POSITIVE_INFINITY
+
+  /** `repeatable`: the request has an `Idempotency-Key`. */
+  constructor(balance: WorkerBalance, id: WorkerId, repeatable: boolean) {
+    super(balance.stats, 'worker')
+    this.#balance = balance
+    this.#id = id
+    this.#worker = formatWorkerId(id)
+    this.repeatable = repeatable
+  }
+
+  pick(failure?: AttemptFailure): Target | Promise<Target> {
+    this.#attempts += 1
+    if (failure !== undefined) return this.#pickAgain(failure)
+    const owner = this.#balance.owners.get(this.#worker)
+    if (owner === undefined || !this.#balance.nodes.mayBeThere(owner.node)) {
+      return this.#resolve(owner)
+    }
+    return this.#target(owner)
+  }
+
+  override answered(outcome: AttemptOutcome): void {
+    super.answered(outcome)
+    const owner = outcome.owner === undefined ? undefined : parseOwner(outcome.owner)
+    if (owner !== undefined) this.#balance.owners.learn(this.#worker, owner)
+  }
+
+  override done(failure?: AttemptFailure): void {
+    if (failure !== undefined && this.#owner !== undefined && failure.phase !== 'not-owner') {
+      this.#balance.owners.forget(this.#worker, this.#owner)
+    }
+    super.done(failure)
+  }
+
+  async #pickAgain(failure: AttemptFailure): Promise<Target> {
+    const nowMs = performance.now()
+    if (this.#attempts === 2) this.#deadlineMs = nowMs + this.#balance.timeoutMs()
+    if (nowMs > this.#deadlineMs) throw this.refusal(failure.error)
+    if (this.#attempts >= PAUSE_FROM_ATTEMPT) await pause(PAUSE_MS)
+    if (failure.phase !== 'not-owner') return this.#resolve(this.#owner)
+    const told = failure.owner === undefined ? undefined : parseOwner(failure.owner)
+    if (told === undefined || told.epoch < (this.#owner?.epoch ?? 0)) {
+      if (this.#owner !== undefined) this.#balance.owners.forget(this.#worker, this.#owner)
+      return this.#resolve(undefined)
+    }
+    this.#balance.owners.learn(this.#worker, told)
+    return this.#target(told)
+  }
+
+  async #resolve(suspect: OwnerAddress | undefined): Promise<Target> {
+    try {
+      return this.#target(await this.#balance.owners.resolve(this.#id, suspect))
+    } catch (thrown) {
+      throw this.refusal(toAriesError(thrown))
+    }
+  }
+
+  #target(owner: OwnerAddress): Target {
+    this.#owner = owner
+    const token = this.#balance.token()
+    const headers: [string, string][] = [
+      [HEADER.worker, this.#worker],
+      [HEADER.epoch, String(owner.epoch)],
+    ]
+    if (token !== '') headers.push([HEADER.auth, token])
+    return {
+      id: owner.node,
+      poolKey: `${owner.host}:${owner.port}`,
+      host: owner.host,
+      port: owner.port,
+      headers,
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}

@@ -1,0 +1,81 @@
+import type { Socket } from 'node:net'
+import type { ConfigFile } from '../config/schema.ts'
+import type { Logger } from '../log.ts'
+import { Http1Engine } from './http1/engine.ts'
+import type { EngineStats } from './http1/stats.ts'
+import type { ShardStats } from './metrics.ts'
+import type { Planner } from './plan.ts'
+
+/** Counters of engines that have ended. */
+interface Ended {
+  retries: number
+  connectionsTotal: number
+  bytesIn: number
+  bytesOut: number
+}
+
+/**
+ * The engine in force, and those before it. Limits are an engine's for life: when they change, new
+ * connections get a new engine, and the old one stays until its last connection is over.
+ */
+export class Engines {
+  readonly #components: { planner: Planner; log: Logger }
+  #limits: ConfigFile['front']
+  #current: Http1Engine
+  #retired: Http1Engine[] = []
+  readonly #ended: Ended = { retries: 0, connectionsTotal: 0, bytesIn: 0, bytesOut: 0 }
+
+  constructor(components: { planner: Planner; log: Logger }, limits: ConfigFile['front']) {
+    this.#components = components
+    this.#limits = limits
+    this.#current = new Http1Engine(components, limits)
+  }
+
+  accept(socket: Socket): void {
+    this.#current.accept(socket)
+  }
+
+  setLimits(limits: ConfigFile['front']): void {
+    if (JSON.stringify(limits) === JSON.stringify(this.#limits)) return
+    this.#limits = limits
+    this.#retired.push(this.#current)
+    this.#current = new Http1Engine(this.#components, limits)
+  }
+
+  /** Ends retired engines that serve nobody any more. Call now and then. */
+  sweep(): void {
+    const idle = this.#retired.filter((engine) => clientsOf(engine.stats()) === 0)
+    if (idle.length === 0) return
+    this.#retired = this.#retired.filter((engine) => !idle.includes(engine))
+    for (const engine of idle) {
+      addCounters(this.#ended, engine.stats())
+      void engine.close(0)
+    }
+  }
+
+  /** Writes the figures of all engines into `stats`. */
+  report(stats: ShardStats): void {
+    Object.assign(stats, this.#ended, { connections: 0, inFlight: 0 })
+    for (const engine of [this.#current, ...this.#retired]) {
+      const one = engine.stats()
+      addCounters(stats, one)
+      stats.connections += clientsOf(one)
+      stats.inFlight += one.exchangesActive
+    }
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await Promise.all([this.#current, ...this.#retired].map((engine) => engine.close(graceMs)))
+  }
+}
+
+function clientsOf(stats: EngineStats): number {
+  return stats.connectionsOpen + stats.tunnelsOpen
+}
+
+function addCounters(into: Ended, from: EngineStats): void {
+  into.retries += from.retries
+  into.connectionsTotal += from.connectionsTotal
+  into.bytesIn += from.bytesIn
+  into.bytesOut += from.bytesOut
+}

@@ -1,0 +1,75 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Logger } from '../log.ts'
+import { type ListenerAddress, listen } from './listen.ts'
+
+export interface ListenersComponents {
+  readonly log: Logger
+  /** A client came to `address`, as it stands in the configuration now. */
+  readonly onClient: (socket: Socket, address: ListenerAddress) => void
+}
+
+interface Open {
+  readonly server: Server
+  address: ListenerAddress
+}
+
+/** The listening sockets of one shard. */
+export class Listeners {
+  readonly #components: ListenersComponents
+  readonly #reusePort: boolean
+  #open = new Map<string, Open>()
+
+  constructor(components: ListenersComponents, init: { reusePort: boolean }) {
+    this.#components = components
+    this.#reusePort = init.reusePort
+  }
+
+  /**
+   * Listens at `addresses` and nowhere else; connections that were taken stay. When one cannot be
+   * listened at, none of the change is applied, and its error is thrown.
+   */
+  async set(addresses: readonly ListenerAddress[]): Promise<void> {
+    const added: Open[] = []
+    try {
+      for (const address of addresses) {
+        if (!this.#open.has(keyOf(address))) added.push(await this.#listen(address))
+      }
+    } catch (thrown) {
+      for (const { server } of added) server.close()
+      throw thrown
+    }
+    const wanted = new Map(addresses.map((address) => [keyOf(address), address]))
+    for (const [key, open] of this.#open) {
+      const address = wanted.get(key)
+      if (address !== undefined) {
+        open.address = address
+        continue
+      }
+      open.server.close()
+      this.#open.delete(key)
+    }
+    for (const open of added) this.#open.set(keyOf(open.address), open)
+  }
+
+  /** Takes no client any more; those taken stay. */
+  close(): void {
+    for (const { server } of this.#open.values()) server.close()
+    this.#open.clear()
+  }
+
+  async #listen(address: ListenerAddress): Promise<Open> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true })
+    await listen(server, address, this.#reusePort)
+    const open: Open = { server, address }
+    server.on('connection', (socket) => this.#components.onClient(socket, open.address))
+    // Out of file descriptors: the next client may find some again.
+    server.on('error', (error) => {
+      this.#components.log.error({ listener: address.name, error: error.message }, 'accept failed')
+    })
+    return open
+  }
+}
+
+function keyOf({ host, port, upstreams }: ListenerAddress): string {
+  return `${upstreams === undefined ? 'http' : 'tcp'} ${host} ${port}`
+}

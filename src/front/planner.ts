@@ -1,0 +1,106 @@
+import type { Socket } from 'node:net'
+import { AriesError, toAriesError } from '../errors.ts'
+import { type TaskBalance, TaskPicker, taskHeaders } from './balance/task.ts'
+import { type UpstreamBalance, UpstreamPicker } from './balance/upstreams.ts'
+import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
+import { countAnswer, type ShardStats } from './metrics.ts'
+import type { Plan, Planner, RequestHead, Target } from './plan.ts'
+import { replyError } from './reply.ts'
+import type { CompiledRoute, Match, RouteTable } from './routes.ts'
+import type { Sessions } from './sessions.ts'
+import type { Upstream, Upstreams } from './upstreams.ts'
+
+export interface PlannerComponents {
+  readonly tasks: TaskBalance
+  readonly workers: WorkerBalance
+  readonly upstreamBalance: UpstreamBalance
+  readonly upstreams: Upstreams
+  readonly sessions: Sessions
+  readonly stats: ShardStats
+}
+
+/** Gives each request of a shard its plan by the routes in force. */
+export class RoutePlanner implements Planner {
+  readonly #components: PlannerComponents
+  #table: RouteTable
+  /** What each route needs at every request, made once. */
+  readonly #headers = new Map<CompiledRoute, NonNullable<Target['headers']>>()
+  readonly #upstreams = new Map<CompiledRoute, Upstream[]>()
+
+  constructor(components: PlannerComponents, init: { table: RouteTable; token: string }) {
+    this.#components = components
+    this.#table = init.table
+    this.setRoutes(init.table, init.token)
+  }
+
+  /** Requests that have their plan keep it. `Upstreams` knows those of `table` already. */
+  setRoutes(table: RouteTable, token: string): void {
+    this.#headers.clear()
+    this.#upstreams.clear()
+    for (const route of table.routes) {
+      if (route.kind === 'task') this.#headers.set(route, taskHeaders(route.task, token))
+      if (route.kind === 'upstreams') {
+        const upstreams = route.upstreams.map(({ url }) => this.#components.upstreams.get(url))
+        this.#upstreams.set(route, upstreams)
+      }
+    }
+    this.#table = table
+  }
+
+  plan(head: RequestHead): Plan {
+    let match: Match | undefined
+    try {
+      match = this.#table.match(head.path)
+    } catch (thrown) {
+      return this.#reply(toAriesError(thrown))
+    }
+    if (match === undefined) {
+      return this.#reply(
+        new AriesError('ARIES_E_NO_ROUTE', `no route matches ${head.method} ${shown(head.path)}`),
+      )
+    }
+    const { tasks, workers, upstreamBalance } = this.#components
+    switch (match.route.kind) {
+      case 'task':
+        return {
+          kind: 'forward',
+          picker: new TaskPicker(tasks, this.#headers.get(match.route) ?? []),
+        }
+      case 'upstreams':
+        return {
+          kind: 'forward',
+          picker: new UpstreamPicker(
+            upstreamBalance,
+            this.#upstreams.get(match.route) ?? [],
+            match.route.forwarder,
+          ),
+        }
+      case 'worker': {
+        const { worker } = match as Extract<Match, { worker: unknown }>
+        if (head.upgrade?.toLowerCase() === 'websocket') return this.#planSession(head, worker)
+        const repeatable = head.header('idempotency-key') !== undefined
+        return { kind: 'forward', picker: new WorkerPicker(workers, worker, repeatable) }
+      }
+    }
+  }
+
+  #planSession(head: RequestHead, worker: Extract<Match, { worker: unknown }>['worker']): Plan {
+    const { sessions } = this.#components
+    const fault = sessions.fault(head)
+    if (fault !== undefined) return this.#reply(fault)
+    return {
+      kind: 'take',
+      take: (socket: Socket, early: Buffer) => sessions.open(head, worker, socket, early),
+    }
+  }
+
+  #reply(error: AriesError): Plan {
+    countAnswer(this.#components.stats, 'none', error.status)
+    return replyError(error)
+  }
+}
+
+/** A path as a message can show it. */
+function shown(path: string): string {
+  return path.length <= 100 ? path : `${path.slice(0, 100)}…`
+}

@@ -1,0 +1,37 @@
+/** Answers of the front itself: an `ErrorBody` in JSON. */
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { AriesError } from '../errors.ts'
+import type { Plan } from './plan.ts'
+
+/** Seconds after which a refused client may try again. */
+const RETRY_AFTER_S = '1'
+
+/** The answer as a plan for the engine. */
+export function replyError(error: AriesError): Extract<Plan, { kind: 'reply' }> {
+  return {
+    kind: 'reply',
+    status: error.status,
+    headers: errorHeaders(error),
+    body: JSON.stringify(error.toBody()),
+  }
+}
+
+/** The answer to a request whose socket the engine has handed over; the connection ends with it. */
+export function writeError(socket: Socket, status: number, error: AriesError): void {
+  const body = JSON.stringify(error.toBody())
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    ...errorHeaders(error).map(([name, value]) => `${name}: ${value}`),
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ]
+  socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`)
+  socket.destroySoon()
+}
+
+function errorHeaders(error: AriesError): [string, string][] {
+  const headers: [string, string][] = [['content-type', 'application/json']]
+  if (error.status === 503) headers.push(['retry-after', RETRY_AFTER_S])
+  return headers
+}

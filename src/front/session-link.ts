@@ -1,0 +1,156 @@
+import { request } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { encodeFrame, type Frame, FrameDecoder, type SessionId } from '../session-frames.ts'
+import { HEADER } from '../wire.ts'
+import type { Session } from './session.ts'
+
+export interface HostLinkInit {
+  readonly node: string
+  readonly host: string
+  readonly port: number
+  /** For `aries-auth`; empty: none. */
+  readonly token: string
+  readonly hello: Extract<Frame, { type: 'hello' }>
+  readonly connectTimeoutMs: number
+}
+
+export interface HostLinkHandlers {
+  readonly frame: (link: HostLink, frame: Frame) => void
+  /** Once, when it is closed or could not be opened. */
+  readonly closed: (link: HostLink, why: string) => void
+}
+
+/** While so much waits to be written to a host, the clients of its sessions are not read. */
+const CONGESTED_BYTES = 8 * 1024 * 1024
+
+/** One connection to a host, with the frames of all of this shard's sessions there. */
+export class HostLink {
+  readonly node: string
+  readonly sessions = new Set<Session>()
+  readonly #handlers: HostLinkHandlers
+  readonly #request: ReturnType<typeof request>
+  readonly #decoder = new FrameDecoder()
+  #socket: Duplex | undefined
+  #unsent: Buffer[] = []
+  #unsentBytes = 0
+  #acks = new Map<SessionId, number>()
+  #scheduled = false
+  #closed = false
+
+  constructor(handlers: HostLinkHandlers, init: HostLinkInit) {
+    this.node = init.node
+    this.#handlers = handlers
+    this.send(init.hello)
+    this.#request = request({
+      host: init.host,
+      port: init.port,
+      agent: false,
+      headers: {
+        connection: 'Upgrade',
+        upgrade: 'aries-session',
+        ...(init.token === '' ? undefined : { [HEADER.auth]: init.token }),
+      },
+    })
+    const timer = setTimeout(() => this.destroy('connect timeout'), init.connectTimeoutMs)
+    this.#request
+      .once('upgrade', (_answer, socket, head) => {
+        clearTimeout(timer)
+        this.#open(socket, head)
+      })
+      .once('response', (answer) => this.destroy(`host answered ${answer.statusCode}`))
+      .on('error', (error) => this.destroy(error.message))
+      .once('close', () => {
+        clearTimeout(timer)
+        if (this.#socket === undefined) this.destroy('closed')
+      })
+      .end()
+  }
+
+  /** It was connected at least once. */
+  get wasOpen(): boolean {
+    return this.#socket !== undefined
+  }
+
+  get isCongested(): boolean {
+    return this.#unsentBytes + (this.#socket?.writableLength ?? 0) > CONGESTED_BYTES
+  }
+
+  /** Frames of one macrotask leave in one write, in order. */
+  send(frame: Frame): void {
+    if (this.#closed) return
+    const bytes = encodeFrame(frame)
+    this.#unsent.push(bytes)
+    this.#unsentBytes += bytes.length
+    this.#schedule()
+  }
+
+  /** Only the newest acknowledgement of a session is worth sending. */
+  acknowledge(sid: SessionId, n: number): void {
+    this.#acks.set(sid, n)
+    this.#schedule()
+  }
+
+  /** Sends what is left, then closes; `closed` is not called any more. */
+  end(): void {
+    if (this.#closed) return
+    this.#flush()
+    this.#closed = true
+    if (this.#socket === undefined) this.#request.destroy()
+    else this.#socket.end()
+  }
+
+  destroy(why: string): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#request.destroy()
+    this.#socket?.destroy()
+    this.#handlers.closed(this, why)
+  }
+
+  #open(socket: Duplex, head: Buffer): void {
+    if (this.#closed) {
+      socket.destroy()
+      return
+    }
+    this.#socket = socket
+    if ('setNoDelay' in socket) (socket as import('node:net').Socket).setNoDelay(true)
+    socket
+      .on('data', (chunk: Buffer) => this.#read(chunk))
+      .on('error', (error) => this.destroy(error.message))
+      .on('end', () => this.destroy('the host ended it'))
+      .on('close', () => this.destroy('closed'))
+      .on('drain', () => {
+        for (const session of this.sessions) session.updateFlow()
+      })
+    if (head.length > 0) this.#read(head)
+    this.#flush()
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      for (const frame of this.#decoder.push(chunk)) {
+        if (this.#closed) return
+        this.#handlers.frame(this, frame)
+      }
+    } catch (thrown) {
+      this.destroy(thrown instanceof Error ? thrown.message : String(thrown))
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#socket === undefined) return
+    this.#scheduled = true
+    queueMicrotask(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    if (this.#socket === undefined || this.#closed) return
+    for (const [sid, n] of this.#acks) this.#unsent.push(encodeFrame({ type: 'ack', sid, n }))
+    this.#acks.clear()
+    if (this.#unsent.length === 0) return
+    this.#socket.write(Buffer.concat(this.#unsent))
+    this.#unsent = []
+    this.#unsentBytes = 0
+  }
+}

@@ -1,0 +1,57 @@
+/** What the main thread of a front and its shards say to each other over the threads' port. */
+import type { ConfigFile } from '../config/schema.ts'
+import type { ErrorBody } from '../errors.ts'
+import type { ListenerAddress } from './listen.ts'
+import type { ShardStats } from './metrics.ts'
+import type { NodeView } from './nodes.ts'
+
+/** The part of the configuration that a shard works by. */
+export interface ShardConfig {
+  readonly listeners: readonly ListenerAddress[]
+  readonly routes: ConfigFile['routes']
+  readonly front: ConfigFile['front']
+  /** `host.messageBytesMax`: largest WebSocket message. */
+  readonly messageBytesMax: number
+  /** `placement.candidates`: random nodes compared for one task. */
+  readonly candidates: number
+  /** For `aries-auth`; empty: none. */
+  readonly token: string
+  readonly logLevel: string
+}
+
+export interface ShardSetup {
+  readonly front: string
+  readonly shard: number
+  /** Wall clock of the thread's start: with front and shard it names a session uniquely. */
+  readonly boot: number
+  /** Buffer of the `Board`. */
+  readonly board: SharedArrayBuffer
+  readonly nodes: readonly NodeView[]
+  /** Upstreams that are not healthy now. */
+  readonly unhealthy: readonly string[]
+  readonly config: ShardConfig
+  /** Other shards listen at the same ports. */
+  readonly reusePort: boolean
+}
+
+export type ToShard =
+  /** Answered with `done` or, when nothing of it was applied, `failed`. */
+  | { readonly type: 'config'; readonly call: number; readonly config: ShardConfig }
+  /** New nodes, and those whose addresses changed. */
+  | { readonly type: 'nodes'; readonly nodes: readonly NodeView[] }
+  /** Gossip found the node dead or gone: links to it are over. */
+  | { readonly type: 'down'; readonly node: string }
+  | { readonly type: 'health'; readonly url: string; readonly healthy: boolean }
+  /** Finish what runs for at most `graceMs`, then end the thread. */
+  | { readonly type: 'stop'; readonly graceMs: number }
+
+export type FromShard =
+  /** Call 0: the shard listens. */
+  | { readonly type: 'done'; readonly call: number }
+  | { readonly type: 'failed'; readonly call: number; readonly error: ErrorBody }
+  | { readonly type: 'stats'; readonly stats: ShardStats }
+  /** Nobody listens at the data port of that node. */
+  | { readonly type: 'refused'; readonly node: string }
+  /** A connection to the pool of that node failed. */
+  | { readonly type: 'pool-failed'; readonly node: string }
+  | { readonly type: 'upstream-failed'; readonly url: string }

@@ -1,0 +1,203 @@
+/** One event loop of the front: takes clients, routes them, forwards. No gossip, no user code. */
+import { toAriesError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { RequestChooser } from '../placement/request-chooser.ts'
+import { realWorld } from '../world.ts'
+import { Board } from './board.ts'
+import { Engines } from './engines.ts'
+import type { ListenerAddress } from './listen.ts'
+import { Listeners } from './listeners.ts'
+import { emptyStats, type ShardStats } from './metrics.ts'
+import { Nodes } from './nodes.ts'
+import { Owners } from './owners.ts'
+import { RoutePlanner } from './planner.ts'
+import { Resolver } from './resolver.ts'
+import { RouteTable, type UpstreamAddress } from './routes.ts'
+import { Sessions, type SessionsLimits } from './sessions.ts'
+import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
+import { TcpSplicer } from './tcp.ts'
+import { Upstreams } from './upstreams.ts'
+
+const STATS_INTERVAL_MS = 1_000
+
+export interface ShardComponents {
+  readonly log: Logger
+  readonly post: (message: FromShard) => void
+}
+
+export class Shard {
+  readonly #components: ShardComponents
+  #config: ShardConfig
+  readonly #stats: ShardStats = emptyStats()
+  readonly #nodes: Nodes
+  readonly #owners: Owners
+  readonly #resolver: Resolver
+  readonly #upstreams: Upstreams
+  readonly #sessions: Sessions
+  readonly #planner: RoutePlanner
+  readonly #engines: Engines
+  readonly #tcp: TcpSplicer
+  readonly #listeners: Listeners
+  #reporting: NodeJS.Timeout | undefined
+
+  /** Throws `ARIES_E_CONFIG` when the routes cannot be served. */
+  constructor(components: ShardComponents, setup: ShardSetup) {
+    const { log, post } = components
+    const { random } = realWorld
+    const { config } = setup
+    const stats = this.#stats
+    const board = new Board(setup.board)
+    const token = (): string => this.#config.token
+    this.#components = components
+    this.#config = config
+    this.#nodes = new Nodes({ board, random })
+    this.#nodes.set(setup.nodes)
+    this.#resolver = new Resolver(
+      { nodes: this.#nodes, onRefused: (node) => post({ type: 'refused', node }) },
+      { token, connectTimeoutMs: config.front.connectTimeoutMs },
+    )
+    this.#owners = new Owners(
+      { world: realWorld, resolve: (id, suspect) => this.#resolver.resolve(id, suspect) },
+      ownersLimits(config),
+    )
+    this.#upstreams = new Upstreams({ log })
+    this.#sessions = new Sessions(
+      { log, owners: this.#owners, nodes: this.#nodes, stats },
+      { front: setup.front, shard: setup.shard, boot: setup.boot },
+      sessionsLimits(config),
+    )
+    const onFailed = (upstream: { healthy: boolean; address: UpstreamAddress }): void => {
+      upstream.healthy = false
+      post({ type: 'upstream-failed', url: upstream.address.url })
+    }
+    const table = new RouteTable(config.routes)
+    this.#upstreams.set(upstreamsOf(table, config.listeners))
+    for (const url of setup.unhealthy) this.#upstreams.setHealth(url, false)
+    this.#planner = new RoutePlanner(
+      {
+        tasks: {
+          chooser: new RequestChooser(board.prices, { random, sample: config.candidates }),
+          nodes: this.#nodes,
+          stats,
+          onFailed: (node) => post({ type: 'pool-failed', node }),
+        },
+        workers: {
+          owners: this.#owners,
+          nodes: this.#nodes,
+          stats,
+          token,
+          timeoutMs: () => this.#config.front.ownerTimeoutMs,
+        },
+        upstreamBalance: { random, stats, onFailed },
+        upstreams: this.#upstreams,
+        sessions: this.#sessions,
+        stats,
+      },
+      { table, token: config.token },
+    )
+    this.#engines = new Engines({ planner: this.#planner, log }, config.front)
+    this.#tcp = new TcpSplicer({ log, random, stats, onFailed }, config.front)
+    this.#listeners = new Listeners(
+      {
+        log,
+        onClient: (socket, { upstreams }) => {
+          if (upstreams === undefined) this.#engines.accept(socket)
+          else
+            this.#tcp.accept(
+              socket,
+              upstreams.map(({ url }) => this.#upstreams.get(url)),
+            )
+        },
+      },
+      { reusePort: setup.reusePort },
+    )
+  }
+
+  /** Serves when it resolves; throws `ARIES_E_PORT_IN_USE`. */
+  async start(): Promise<void> {
+    await this.#listeners.set(this.#config.listeners)
+    this.#reporting = setInterval(() => {
+      this.#engines.sweep()
+      this.report()
+    }, STATS_INTERVAL_MS)
+  }
+
+  handle(message: Exclude<ToShard, { type: 'stop' }>): void {
+    switch (message.type) {
+      case 'config':
+        void this.#reload(message.call, message.config)
+        break
+      case 'nodes':
+        this.#nodes.set(message.nodes)
+        break
+      case 'down':
+        this.#sessions.nodeDown(message.node)
+        break
+      case 'health':
+        this.#upstreams.setHealth(message.url, message.healthy)
+        break
+    }
+  }
+
+  /** Lets what runs finish, for at most `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    clearInterval(this.#reporting)
+    this.#listeners.close()
+    await Promise.all([
+      this.#engines.close(graceMs),
+      this.#sessions.close(graceMs),
+      this.#tcp.close(graceMs),
+    ])
+    this.#owners.close()
+    this.#upstreams.close()
+    await this.#resolver.close()
+    this.report()
+  }
+
+  report(): void {
+    this.#engines.report(this.#stats)
+    Object.assign(this.#stats, this.#owners.stats())
+    this.#components.post({ type: 'stats', stats: this.#stats })
+  }
+
+  async #reload(call: number, config: ShardConfig): Promise<void> {
+    const before = upstreamsOf(new RouteTable(this.#config.routes), this.#config.listeners)
+    try {
+      const table = new RouteTable(config.routes)
+      this.#upstreams.set([...before, ...upstreamsOf(table, config.listeners)])
+      await this.#listeners.set(config.listeners)
+      this.#upstreams.set(upstreamsOf(table, config.listeners))
+      this.#config = config
+      this.#planner.setRoutes(table, config.token)
+      this.#engines.setLimits(config.front)
+      this.#tcp.setLimits(config.front)
+      this.#owners.setLimits(ownersLimits(config))
+      this.#sessions.setLimits(sessionsLimits(config))
+      this.#components.post({ type: 'done', call })
+    } catch (thrown) {
+      this.#upstreams.set(before)
+      this.#components.post({ type: 'failed', call, error: toAriesError(thrown).toBody() })
+    }
+  }
+}
+
+/** Every upstream of the routes and the TCP listeners, once each. */
+export function upstreamsOf(
+  table: RouteTable,
+  listeners: readonly ListenerAddress[],
+): UpstreamAddress[] {
+  const all = [
+    ...table.routes.flatMap((route) => (route.kind === 'upstreams' ? route.upstreams : [])),
+    ...listeners.flatMap((listener) => listener.upstreams ?? []),
+  ]
+  return [...new Map(all.map((address) => [address.url, address])).values()]
+}
+
+function ownersLimits({ front }: ShardConfig): { waitingMax: number; timeoutMs: number } {
+  return { waitingMax: front.waitingMax, timeoutMs: front.ownerTimeoutMs }
+}
+
+function sessionsLimits({ front, messageBytesMax, token }: ShardConfig): SessionsLimits {
+  const { connectionsMax, connectTimeoutMs, ownerTimeoutMs } = front
+  return { token, messageBytesMax, connectionsMax, connectTimeoutMs, ownerTimeoutMs }
+}

@@ -1,0 +1,112 @@
+/** Raw TCP: a client's connection spliced with one to an upstream. */
+import { connect, type Socket } from 'node:net'
+import type { Logger } from '../log.ts'
+import type { Random } from '../world.ts'
+import { leastInFlight } from './balance/upstreams.ts'
+import type { ShardStats } from './metrics.ts'
+import type { Upstream } from './upstreams.ts'
+
+export interface TcpComponents {
+  readonly log: Logger
+  readonly random: Random
+  readonly stats: ShardStats
+  readonly onFailed: (upstream: Upstream) => void
+}
+
+export interface TcpLimits {
+  readonly connectionsMax: number
+  readonly connectTimeoutMs: number
+  readonly tunnelIdleTimeoutMs: number
+}
+
+/**
+ * Takes connections of TCP listeners. Each goes to the upstream with the fewest; when it cannot be
+ * connected, to the next. Both directions end on their own (half-close), and a slow reader slows
+ * its writer.
+ */
+export class TcpSplicer {
+  readonly #components: TcpComponents
+  #limits: TcpLimits
+  readonly #clients = new Set<Socket>()
+
+  constructor(components: TcpComponents, limits: TcpLimits) {
+    this.#components = components
+    this.#limits = limits
+  }
+
+  setLimits(limits: TcpLimits): void {
+    this.#limits = limits
+  }
+
+  /** `client`: fresh, with `allowHalfOpen`. */
+  accept(client: Socket, upstreams: readonly Upstream[]): void {
+    const { stats } = this.#components
+    if (this.#clients.size >= this.#limits.connectionsMax) {
+      client.resetAndDestroy()
+      return
+    }
+    this.#clients.add(client)
+    stats.tcpConnections += 1
+    stats.tcpConnectionsTotal += 1
+    client.on('error', () => client.destroy())
+    client.once('close', () => {
+      this.#clients.delete(client)
+      stats.tcpConnections -= 1
+      stats.bytesIn += client.bytesRead
+      stats.bytesOut += client.bytesWritten
+    })
+    client.pause()
+    this.#connect(client, upstreams, new Set())
+  }
+
+  /** Waits at most `graceMs` for the connections to end, then cuts them. */
+  async close(graceMs: number): Promise<void> {
+    const cut = setTimeout(() => {
+      for (const client of this.#clients) client.resetAndDestroy()
+    }, graceMs)
+    await Promise.all(
+      [...this.#clients].map((client) => new Promise((done) => client.once('close', done))),
+    )
+    clearTimeout(cut)
+  }
+
+  #connect(client: Socket, upstreams: readonly Upstream[], tried: Set<Upstream>): void {
+    const { log, random, onFailed } = this.#components
+    const upstream = leastInFlight(upstreams, random, tried)
+    if (upstream === undefined) {
+      log.warn({ client: client.remoteAddress }, 'no upstream takes the TCP connection')
+      client.resetAndDestroy()
+      return
+    }
+    const { host, port } = upstream.address
+    const server = connect({ host, port, allowHalfOpen: true, noDelay: true })
+    upstream.inFlight += 1
+    let connected = false
+    const abandon = (): void => void server.destroy()
+    const timer = setTimeout(abandon, this.#limits.connectTimeoutMs)
+    client.once('close', abandon)
+    server.once('connect', () => {
+      connected = true
+      clearTimeout(timer)
+      this.#splice(client, server)
+    })
+    server.on('error', abandon)
+    server.once('close', () => {
+      clearTimeout(timer)
+      client.off('close', abandon)
+      upstream.inFlight -= 1
+      if (connected || client.destroyed) {
+        client.destroy()
+        return
+      }
+      onFailed(upstream)
+      this.#connect(client, upstreams, tried.add(upstream))
+    })
+  }
+
+  #splice(client: Socket, server: Socket): void {
+    client.setTimeout(this.#limits.tunnelIdleTimeoutMs, () => client.destroy())
+    client.pipe(server)
+    server.pipe(client)
+  }
+}

@@ -1,0 +1,60 @@
+/** The client's end of a WebSocket: the handshake on a socket that the engine has handed over. */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { AriesError } from '../errors.ts'
+import type { RequestHead } from './plan.ts'
+
+/** What ws reads of a request, and the protocol that the worker chose. */
+type UpgradeRequest = IncomingMessage & { protocol: string }
+
+export class WebSocketEndpoint {
+  readonly #server: WebSocketServer
+
+  constructor(init: { messageBytesMax: number }) {
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: init.messageBytesMax,
+      handleProtocols: (_offered, request) => (request as UpgradeRequest).protocol || false,
+    })
+  }
+
+  setLimits(init: { messageBytesMax: number }): void {
+    this.#server.options.maxPayload = init.messageBytesMax
+  }
+
+  /** Completes the handshake; undefined when the client has gone in the meantime. */
+  upgrade(
+    head: RequestHead,
+    protocol: string,
+    socket: Socket,
+    early: Buffer,
+  ): WebSocket | undefined {
+    let upgraded: WebSocket | undefined
+    this.#server.handleUpgrade(upgradeRequest(head, protocol), socket, early, (ws) => {
+      upgraded = ws
+    })
+    return upgraded
+  }
+}
+
+/** Why the request is no WebSocket handshake; undefined when it is one (RFC 6455, 4.2.1). */
+export function handshakeFault(head: RequestHead): AriesError | undefined {
+  const key = head.header('sec-websocket-key') ?? ''
+  const version = head.header('sec-websocket-version') ?? ''
+  if (head.method === 'GET' && /^[+/0-9A-Za-z]{22}==$/.test(key) && /^(13|8)$/.test(version)) {
+    return undefined
+  }
+  return new AriesError('ARIES_E_BAD_REQUEST', 'not a WebSocket handshake of version 13 or 8')
+}
+
+function upgradeRequest(head: RequestHead, protocol: string): UpgradeRequest {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of head.headers) {
+    const lower = name.toLowerCase()
+    headers[lower] = headers[lower] === undefined ? value : `${headers[lower]}, ${value}`
+  }
+  return { method: head.method, url: head.target, headers, protocol } as UpgradeRequest
+}
