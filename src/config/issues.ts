@@ -62,7 +62,7 @@ class IssueReader {
     const path = [...base, ...(issue.path as KeyPath)]
     if (issue.code === 'invalid_union') this.#readUnion(issue, path)
     else if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys) this.#unknownKey(path, key)
+      for (const key of issue.keys) this.#wrongKey(path, key)
     } else this.#problems.add(this.#document, path, words(issue, valueAt(this.#data, path)))
   }
 
@@ -83,12 +83,7 @@ class IssueReader {
     if (meant.length === 1) {
       for (const inner of issue.errors[meant[0]!] ?? []) {
         if (inner.code !== 'unrecognized_keys') this.read(inner, path)
-        else
-          this.#misplaced(
-            inner.keys.filter((key) => known.has(key)),
-            path,
-            marks[meant[0]!]!,
-          )
+        else for (const key of inner.keys) if (known.has(key)) this.#wrongKey(path, key)
       }
       return
     }
@@ -101,11 +96,16 @@ class IssueReader {
     }
   }
 
-  #misplaced(keys: readonly string[], path: KeyPath, mark: readonly string[]): void {
-    for (const key of keys) {
-      const said = `does not go with \`${mark[0]}\``
-      this.#problems.add(this.#document, [...path, key], said, 'key')
+  #wrongKey(path: KeyPath, key: string): void {
+    const branches = shapeAt(this.#shape, path)?.anyOf ?? []
+    if (!branches.some((branch) => key in (branch.properties ?? {}))) {
+      this.#unknownKey(path, key)
+      return
     }
+    const value = valueAt(this.#data, path) as object
+    const marks = branches.flatMap((branch) => marksOf(branch, branches).slice(0, 1))
+    const mark = marks.find((name) => name in value)
+    this.#problems.add(this.#document, [...path, key], `does not go with \`${mark}\``, 'key')
   }
 
   #unknownKey(path: KeyPath, key: string): void {

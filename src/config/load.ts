@@ -27,8 +27,8 @@ export interface LoadOptions {
  */
 export async function loadConfig(file: string, options: LoadOptions = {}): Promise<Config> {
   const env = options.env ?? process.env
-  const problems = new Problems()
   const configFile = resolve(file)
+  const problems = new Problems(configFile)
   const folder = dirname(configFile)
 
   const document = await read(configFile, env, problems)

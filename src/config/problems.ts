@@ -43,6 +43,12 @@ export function formatFile(file: string): string {
 /** Gathers everything that is wrong, so that one run tells all of it. */
 export class Problems {
   readonly #list: Problem[] = []
+  readonly #first: string
+
+  /** `first`: the file whose problems are told first. */
+  constructor(first: string) {
+    this.#first = first
+  }
 
   get count(): number {
     return this.#list.length
@@ -67,7 +73,7 @@ export class Problems {
   }
 
   #inOrder(): Problem[] {
-    const files = [...new Set(this.#list.map((problem) => problem.file))]
+    const files = [...new Set([this.#first, ...this.#list.map((problem) => problem.file)])]
     return this.#list.toSorted(
       (a, b) =>
         files.indexOf(a.file) - files.indexOf(b.file) ||

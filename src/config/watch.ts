@@ -160,7 +160,7 @@ class ConfigWatcher implements ConfigWatch {
 function refuseMap(before: Config, after: Config): void {
   const words = mapRefusal(before.map, after.map)
   if (words === undefined) return
-  const problems = new Problems()
+  const problems = new Problems(after.mapFile)
   problems.addAt(after.mapFile, undefined, words)
   throw problems.toError()
 }
