@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AriesError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import type { OwnerAddress } from '../wire.ts'
+import type { Worker } from '../worker/worker.ts'
+import type { Forwarder } from './forwarder.ts'
+import type { Mail } from './mailbox.ts'
+import { sendError, sendResponse } from './response.ts'
+
+/** One request to a worker, its body read, and the way to answer it. */
+export class Exchange implements Mail {
+  readonly arrivedMs: number
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly body: Buffer | undefined
+  readonly #node: string
+  readonly #log: Logger
+  readonly #forwarder: Forwarder
+
+  constructor(
+    components: {
+      req: IncomingMessage
+      res: ServerResponse
+      log: Logger
+      forwarder: Forwarder
+    },
+    init: { node: string; arrivedMs: number; body: Buffer | undefined },
+  ) {
+    this.req = components.req
+    this.res = components.res
+    this.#log = components.log
+    this.#forwarder = components.forwarder
+    this.#node = init.node
+    this.arrivedMs = init.arrivedMs
+    this.body = init.body
+  }
+
+  get abandoned(): boolean {
+    return this.res.destroyed
+  }
+
+  run(instance: Worker): unknown {
+    const { method, url, rawHeaders } = this.req
+    const headers: [string, string][] = []
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+      headers.push([rawHeaders[i]!, rawHeaders[i + 1]!])
+    }
+    const init: RequestInit = { method: method!, headers }
+    // `Request` throws for a body where HTTP gives it no meaning.
+    if (this.body && method !== 'GET' && method !== 'HEAD')
+      init.body = this.body as Uint8Array<ArrayBuffer>
+    return instance.fetch(new Request(`http://${this.req.headers.host ?? 'localhost'}${url}`, init))
+  }
+
+  succeed(result: unknown): void {
+    // It was answered already when the commit took too long.
+    if (this.res.headersSent) return
+    if (!(result instanceof Response)) {
+      this.fail(new AriesError('ARIES_E_WORKER_FAILED', 'fetch did not return a Response'))
+      return
+    }
+    sendResponse(this.res, result, this.#node).catch((error: unknown) => {
+      this.#log.warn({ err: error, url: this.req.url }, 'response body failed')
+      this.res.destroy()
+    })
+  }
+
+  fail(error: AriesError, headers?: Readonly<Record<string, string>>): void {
+    sendError(this.res, this.#node, error, headers)
+  }
+
+  overdue(error: AriesError): void {
+    this.fail(error)
+  }
+
+  moved(owner: OwnerAddress): void {
+    void this.#forwarder.forward(this, owner)
+  }
+}

@@ -1,0 +1,203 @@
+/** A host: the workers of one process, from the control loop's messages to the port. */
+import { AriesError, toAriesError } from '../errors.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import type { Clock, TimerHandle } from '../world.ts'
+import { ClassLoader } from './class-loader.ts'
+import { Committer } from './committer.ts'
+import { Forwarder } from './forwarder.ts'
+import type { FromHost, HostSetup, ToHost } from './ipc.ts'
+import { StopMail } from './lifecycle-mail.ts'
+import { MOVE_PROTOCOL } from './move-link.ts'
+import { Moves } from './moves.ts'
+import type { OpenWorker } from './open-worker.ts'
+import { HostServer } from './server.ts'
+import { SESSION_PROTOCOL } from './session-link.ts'
+import { Sessions } from './sessions.ts'
+import { StatsSampler } from './stats.ts'
+import { WorkerTable } from './worker-table.ts'
+
+const STATS_INTERVAL_MS = 500
+const SWEEP_INTERVAL_MS_MIN = 10
+const SWEEP_INTERVAL_MS_MAX = 500
+
+export interface HostComponents {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Logger
+  readonly send: (message: FromHost) => void
+}
+
+export class Host {
+  readonly #c: HostComponents
+  readonly #setup: HostSetup
+  readonly #table: WorkerTable
+  readonly #sessions: Sessions
+  readonly #forwarder: Forwarder
+  readonly #server: HostServer
+  readonly #moves: Moves
+  readonly #stats: StatsSampler
+  readonly #timers = new Set<TimerHandle>()
+  #stopped = false
+
+  constructor(components: HostComponents, setup: HostSetup) {
+    const { store, clock, log } = components
+    const { node, limits, token } = setup
+    this.#c = components
+    this.#setup = setup
+    const classes = new ClassLoader(setup.classes)
+    const table = new WorkerTable(
+      {
+        store,
+        committer: new Committer({ store, log }, setup),
+        classes,
+        clock,
+        log,
+        onDropped: (worker, why) => this.#lost(worker, why),
+      },
+      { node, queueMax: limits.queueMax },
+    )
+    this.#table = table
+    this.#sessions = new Sessions({ table, clock, log }, limits)
+    this.#forwarder = new Forwarder({ log }, limits)
+    this.#moves = new Moves(
+      { table, sessions: this.#sessions, classes, store, clock, log, send: components.send },
+      setup,
+    )
+    this.#server = new HostServer(
+      { table, forwarder: this.#forwarder, clock, log },
+      {
+        node,
+        token,
+        bodyBytesMax: limits.bodyBytesMax,
+        upgrades: {
+          [SESSION_PROTOCOL]: (socket) => this.#sessions.connect(socket),
+          [MOVE_PROTOCOL]: (socket) => this.#moves.accept(socket),
+        },
+      },
+    )
+    this.#stats = new StatsSampler(
+      { table, sessions: this.#sessions, server: this.#server, clock },
+      (name) => this.#moves.cannotMove(name),
+    )
+  }
+
+  /** Listens and says so (`ready`). */
+  async start(): Promise<void> {
+    const port = await this.#server.listen(this.#setup.bind)
+    const { requestTimeoutMs } = this.#setup.limits
+    const sweepMs = Math.max(SWEEP_INTERVAL_MS_MIN, requestTimeoutMs / 20)
+    this.#every(Math.min(SWEEP_INTERVAL_MS_MAX, sweepMs), () => this.#sweep())
+    this.#every(STATS_INTERVAL_MS, () =>
+      this.#c.send({ type: 'stats', stats: this.#stats.sample() }),
+    )
+    this.#c.send({ type: 'ready', port })
+  }
+
+  /** Takes no new connection, finishes what runs, waits for its commits. */
+  async stop(): Promise<void> {
+    const closed = this.#server.close()
+    await this.#idle()
+    await Promise.all([...this.#table.values()].map((worker) => quiet(worker)))
+    this.#stopped = true
+    for (const timer of this.#timers) timer.cancel()
+    this.#sessions.end()
+    this.#moves.destroy()
+    await this.#forwarder.close()
+    await closed
+  }
+
+  handle(message: ToHost): void {
+    switch (message.type) {
+      case 'open':
+        this.#answer(message.call, this.#table.open(message.id, message.epoch))
+        break
+      case 'close':
+        this.#answer(message.call, this.#close(message.id))
+        break
+      case 'move':
+        this.#answer(message.call, this.#moves.move(message.id, message.to))
+        break
+      case 'reserved':
+        this.#moves.reserved(message.call, message.refusal)
+        break
+      case 'fenced':
+        this.#c.log.warn('fenced: everything is dropped')
+        this.#table.fence()
+        break
+      default:
+        break
+    }
+  }
+
+  #answer(call: number, doing: Promise<unknown>): void {
+    doing.then(
+      (result) => {
+        const report = (result ?? null) as Extract<FromHost, { type: 'answer' }>['result']
+        this.#c.send({ type: 'answer', call, result: report })
+      },
+      (error: unknown) => {
+        const failed = toAriesError(error)
+        if (failed.code === 'ARIES_E_INTERNAL') this.#c.log.error({ err: error }, 'call failed')
+        this.#c.send({ type: 'failed', call, error: failed.toBody() })
+      },
+    )
+  }
+
+  async #close(id: WorkerId): Promise<void> {
+    const worker = this.#table.get(formatWorkerId(id))
+    if (!worker) return
+    await new Promise<void>((resolve) => {
+      worker.offer(new StopMail(worker, this.#c.clock.nowMs(), resolve), true)
+    })
+    if (this.#table.get(worker.name) !== worker) return
+    const waiting = worker.retire()
+    this.#table.remove(worker)
+    this.#sessions.lose(worker, 'the worker was closed')
+    const error = new AriesError('ARIES_E_NOT_OWNER', `${worker.name} was closed here`)
+    for (const mail of waiting) mail.fail(error)
+    this.#c.send({ type: 'gone', id, owner: undefined, why: 'closed' })
+  }
+
+  #lost(worker: OpenWorker, why: 'fenced' | 'store'): void {
+    this.#c.log.warn({ worker: worker.name, epoch: worker.epoch, why }, 'worker dropped')
+    this.#sessions.lose(worker, 'the worker is restarted elsewhere')
+    this.#c.send({ type: 'gone', id: worker.id, owner: undefined, why })
+  }
+
+  #sweep(): void {
+    for (const worker of this.#table.values()) worker.expire(this.#setup.limits.requestTimeoutMs)
+    this.#sessions.sweep()
+  }
+
+  /** Resolves when no request is running or waiting. */
+  #idle(): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.#server.inFlight === 0 && this.#forwarder.inFlight === 0) resolve()
+        else this.#c.clock.after(SWEEP_INTERVAL_MS_MIN, look)
+      }
+      look()
+    })
+  }
+
+  #every(intervalMs: number, run: () => void): void {
+    let timer: TimerHandle
+    const again = (): void => {
+      this.#timers.delete(timer)
+      if (this.#stopped) return
+      run()
+      next()
+    }
+    const next = (): void => {
+      timer = this.#c.clock.after(intervalMs, again)
+      this.#timers.add(timer)
+    }
+    next()
+  }
+}
+
+function quiet(worker: OpenWorker): Promise<void> {
+  return new Promise((resolve) => worker.pause(resolve))
+}

@@ -1,0 +1,65 @@
+import type { AriesError } from '../errors.ts'
+import type { OwnerAddress } from '../wire.ts'
+import type { Worker } from '../worker/index.ts'
+
+/** Something that happens to a worker: a request, a session's message. It is run as one turn. */
+export interface Mail {
+  readonly arrivedMs: number
+  /** Whoever sent it has gone: it need not be run. */
+  readonly abandoned: boolean
+  /** Calls the author's code. */
+  run(instance: Worker): unknown
+  /** The turn is committed; `result` is what `run` gave. */
+  succeed(result: unknown): void
+  /** It was not run, it threw, or its turn was not committed. */
+  fail(error: AriesError): void
+  /** Its turn is over, but it takes too long to commit it; `succeed` or `fail` follow all the same. */
+  overdue?(error: AriesError): void
+  /** It was not run; the worker now lives there. */
+  moved(owner: OwnerAddress): void
+}
+
+/** What waits for a worker, in order of arrival, up to a limit. */
+export class Mailbox {
+  readonly #sizeMax: number
+  #queue: Mail[] = []
+  #head = 0
+
+  constructor(sizeMax: number) {
+    this.#sizeMax = sizeMax
+  }
+
+  get size(): number {
+    return this.#queue.length - this.#head
+  }
+
+  /** False when it is full; `always` is for mail whose number another limit holds down. */
+  push(mail: Mail, always = false): boolean {
+    if (!always && this.size >= this.#sizeMax) return false
+    this.#queue.push(mail)
+    return true
+  }
+
+  peek(): Mail | undefined {
+    return this.#queue[this.#head]
+  }
+
+  shift(): Mail | undefined {
+    const mail = this.#queue[this.#head]
+    if (mail === undefined) return undefined
+    this.#head++
+    // Dropping the consumed part now and then keeps `shift` cheap for long queues.
+    if (this.#head > 64 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
+    return mail
+  }
+
+  takeAll(): Mail[] {
+    const all = this.#queue.slice(this.#head)
+    this.#queue = []
+    this.#head = 0
+    return all
+  }
+}

@@ -1,0 +1,40 @@
+/** Entry of a host process: forked by its node, set up by its first message, gone with its node. */
+import { createLogger } from '../log.ts'
+import { openStore } from '../store/open.ts'
+import { realWorld } from '../world.ts'
+import { Host } from './host.ts'
+import type { FromHost, HostSetup, ToHost } from './ipc.ts'
+
+function send(message: FromHost): void {
+  // A channel that closes meanwhile ends the process anyway.
+  if (process.connected) process.send!(message, undefined, {}, () => undefined)
+}
+
+let host: Host | undefined
+
+async function setUp(setup: HostSetup): Promise<void> {
+  const log = createLogger({ role: 'host', id: setup.node }, setup.logLevel)
+  try {
+    const store = await openStore({ log }, setup.store)
+    host = new Host({ store, clock: realWorld.clock, log, send }, setup)
+    await host.start()
+  } catch (error) {
+    log.fatal({ err: error }, 'host cannot start')
+    process.exit(1)
+  }
+}
+
+async function shutDown(): Promise<void> {
+  await host?.stop()
+  process.exit(0)
+}
+
+process.on('message', (message: ToHost) => {
+  if (message.type === 'setup') void setUp(message.setup)
+  else if (message.type === 'shutdown') void shutDown()
+  else host?.handle(message)
+})
+process.once('disconnect', () => process.exit(0))
+// The terminal sends them to the whole group; the node decides when its host ends.
+process.on('SIGINT', () => undefined)
+process.on('SIGTERM', () => undefined)

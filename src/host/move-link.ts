@@ -1,0 +1,102 @@
+/** The connection between the two hosts of a move. */
+import { request } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { AriesError } from '../errors.ts'
+import { encodeMessage, MessageDecoder } from '../move/codec.ts'
+import type { ToSource, ToTarget } from '../move/messages.ts'
+import { HEADER } from '../wire.ts'
+
+export const MOVE_PROTOCOL = 'aries-move'
+const CONNECT_TIMEOUT_MS = 2_000
+
+type Message = ToTarget | ToSource
+
+export class MoveLink {
+  readonly #socket: Duplex
+  bytes = 0
+
+  constructor(
+    socket: Duplex,
+    handlers: { readonly message: (message: Message) => void; readonly closed: () => void },
+  ) {
+    this.#socket = socket
+    const decoder = new MessageDecoder()
+    ;(socket as Partial<Socket>).setNoDelay?.(true)
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        for (const message of decoder.push(chunk)) handlers.message(message)
+      } catch {
+        socket.destroy()
+      }
+    })
+    socket.on('error', () => socket.destroy())
+    socket.on('end', () => socket.end())
+    socket.once('close', () => handlers.closed())
+  }
+
+  /** What waits to be sent. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  send(message: Message): void {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return
+    const bytes = encodeMessage(message)
+    this.bytes += bytes.length
+    this.#socket.write(bytes)
+  }
+
+  /** Resolves when everything was handed to the system, or the connection is gone. */
+  async drained(): Promise<void> {
+    const socket = this.#socket
+    if (!socket.writableNeedDrain || socket.destroyed) return
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        socket.off('drain', done)
+        socket.off('close', done)
+        resolve()
+      }
+      socket.on('drain', done)
+      socket.on('close', done)
+    })
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+}
+
+/** Connects to the host of the target. Throws `ARIES_E_MOVE_REFUSED`: nothing has begun. */
+export function connectMove(
+  to: { readonly node: string; readonly host: string; readonly port: number },
+  token: string,
+): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const refuse = (why: string): void => {
+      reject(new AriesError('ARIES_E_MOVE_REFUSED', `${to.node}: ${why}`))
+    }
+    const req = request({
+      host: to.host,
+      port: to.port,
+      timeout: CONNECT_TIMEOUT_MS,
+      headers: { connection: 'Upgrade', upgrade: MOVE_PROTOCOL, [HEADER.auth]: token },
+    })
+    req.once('upgrade', (_res, socket, head) => {
+      socket.setTimeout(0)
+      if (head.length > 0) socket.unshift(head)
+      resolve(socket)
+    })
+    req.once('response', (res) => {
+      res.destroy()
+      refuse(`its host answered ${res.statusCode}`)
+    })
+    req.once('timeout', () => req.destroy(new Error('its host does not answer')))
+    req.once('error', (error) => refuse(error.message))
+    req.end()
+  })
+}

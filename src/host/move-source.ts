@@ -1,0 +1,238 @@
+/** Drives the source of one move: the core's effects on the worker, the link and the store. */
+
+import type { Duplex } from 'node:stream'
+import { setImmediate as immediately, setTimeout as sleep } from 'node:timers/promises'
+import { AriesError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import type { ToSource } from '../move/messages.ts'
+import {
+  Source,
+  type SourceEffect,
+  type SourceEvent,
+  type SourceResult,
+  type SourceTimer,
+} from '../move/source.ts'
+import type { MoveReport } from '../rpc.ts'
+import type { Section, Store } from '../store/store.ts'
+import type { OwnerAddress } from '../wire.ts'
+import type { Clock, TimerHandle } from '../world.ts'
+import { claimHandover } from './claim.ts'
+import type { Mail } from './mailbox.ts'
+import { MoveLink } from './move-link.ts'
+import { moveReport } from './move-report.ts'
+import type { OpenWorker } from './open-worker.ts'
+import { sectionHash } from './section-hash.ts'
+
+/** One piece of the copy: about half a millisecond of the event loop. */
+const PIECE_BYTES = 64 * 1024
+/** An event loop that comes round later than this is busy: the copy waits as long again. */
+const LAG_MS_MAX = 5
+const PAUSE_MS_MAX = 50
+/** A target that falls so far behind the changes is given up. */
+const UNSENT_BYTES_MAX = 64 * 1024 * 1024
+export const PREPARE_TIMEOUT_MS = 5_000
+
+export interface MoveSourceComponents {
+  readonly worker: OpenWorker
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Logger
+  /** Forgets the worker here, with its sessions, and tells everyone where it went. */
+  readonly handOver: (worker: OpenWorker, owner: OwnerAddress) => readonly Mail[]
+}
+
+export interface MoveSourceInit {
+  readonly node: string
+  readonly incarnation: number
+  readonly to: { readonly node: string; readonly host: string; readonly port: number }
+  readonly copyTimeoutMs: number
+  readonly turnBudgetMs: number
+  readonly fenceTimeoutMs: number
+}
+
+export class MoveSource {
+  readonly #c: MoveSourceComponents
+  readonly #init: MoveSourceInit
+  readonly #core: Source
+  readonly #link: MoveLink
+  readonly #timers = new Map<SourceTimer, TimerHandle>()
+  readonly #sessions: number
+  #settle:
+    | { resolve: (report: MoveReport) => void; reject: (error: AriesError) => void }
+    | undefined
+  #closedMs = 0
+  #committedMs = 0
+  #switchedMs = 0
+  #carried = 0
+
+  constructor(components: MoveSourceComponents, init: MoveSourceInit, socket: Duplex) {
+    const { worker } = components
+    this.#c = components
+    this.#init = init
+    this.#sessions = worker.sessions.size
+    this.#core = new Source(
+      {
+        worker: worker.name,
+        node: init.node,
+        target: init.to.node,
+        epoch: worker.epoch,
+        stateBytes: worker.state.bytes,
+        prepareTimeoutMs: PREPARE_TIMEOUT_MS,
+        copyTimeoutMs: init.copyTimeoutMs,
+        turnBudgetMs: init.turnBudgetMs,
+        fenceTimeoutMs: init.fenceTimeoutMs,
+      },
+      sectionHash,
+    )
+    this.#link = new MoveLink(socket, {
+      message: (message) => this.#handle({ type: 'message', message: message as ToSource }),
+      closed: () => this.#handle({ type: 'link-lost' }),
+    })
+  }
+
+  /** Rejects with `ARIES_E_MOVE_REFUSED`, `ARIES_E_MOVE_ABORTED`, or `ARIES_E_FENCED` when the worker is lost. */
+  run(): Promise<MoveReport> {
+    const { worker } = this.#c
+    worker.tail = (seq, changes) => this.#handle({ type: 'turn', seq, changes })
+    worker.onLost = (why) => this.#handle({ type: 'worker-lost', why })
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+      this.#handle({ type: 'begin' })
+    })
+  }
+
+  #handle(event: SourceEvent): void {
+    for (const effect of this.#core.handle(event, this.#c.clock.nowMs())) this.#apply(effect)
+  }
+
+  #apply(effect: SourceEffect): void {
+    const { worker, store } = this.#c
+    switch (effect.do) {
+      case 'send':
+        this.#link.send(effect.message)
+        if (this.#link.unsentBytes > UNSENT_BYTES_MAX) this.#link.destroy()
+        break
+      case 'copy':
+        void this.#copy()
+        break
+      case 'pause':
+        this.#pause(effect.whole)
+        break
+      case 'resume':
+        worker.resume(effect.epoch)
+        break
+      case 'claim':
+        void claimHandover(store, worker.id, effect.fromEpoch, this.#init).then((outcome) =>
+          this.#handle({ type: 'claimed', outcome }),
+        )
+        break
+      case 'hand-over':
+        this.#handOver(effect.epoch)
+        break
+      case 'drop':
+        worker.drop('fenced')
+        break
+      case 'timer':
+        this.#timer(effect.name, effect.delayMs)
+        break
+      case 'end':
+        this.#end(effect.result)
+        break
+    }
+  }
+
+  #pause(whole: boolean): void {
+    const { worker, clock } = this.#c
+    const pausedMs = clock.nowMs()
+    worker.pause(() => {
+      this.#closedMs = Math.max(pausedMs, worker.turnEndedMs)
+      const { sections } = worker.state
+      this.#handle({
+        type: 'quiet',
+        seq: worker.seq,
+        count: sections.size,
+        whole: whole ? Array.from(sections, ([name, value]) => ({ name, value })) : undefined,
+        sessions: worker.sessions.carry(),
+      })
+    })
+  }
+
+  /** Reads the sections piece by piece, one macrotask each, slower when the event loop is busy. */
+  async #copy(): Promise<void> {
+    const { worker, clock } = this.#c
+    let piece: Section[] = []
+    let bytes = 0
+    const names = Array.from(worker.state.sections.keys())
+    for (const name of names) {
+      if (this.#core.phase !== 'copy') return
+      const value = worker.state.sections.get(name)
+      if (value === undefined || this.#core.hasSent(name)) continue
+      piece.push({ name, value })
+      bytes += name.length + value.length
+      if (bytes < PIECE_BYTES) continue
+      this.#handle({ type: 'sections', seq: worker.seq, set: piece })
+      piece = []
+      bytes = 0
+      await this.#link.drained()
+      const beforeMs = clock.nowMs()
+      await immediately()
+      const lagMs = clock.nowMs() - beforeMs
+      if (lagMs > LAG_MS_MAX) await sleep(Math.min(lagMs, PAUSE_MS_MAX))
+    }
+    if (piece.length > 0) this.#handle({ type: 'sections', seq: worker.seq, set: piece })
+    this.#handle({ type: 'copied' })
+  }
+
+  #handOver(epoch: number): void {
+    const { worker, handOver, clock } = this.#c
+    this.#committedMs = clock.nowMs()
+    const owner: OwnerAddress = { ...this.#init.to, epoch }
+    for (const mail of handOver(worker, owner)) {
+      if (!mail.abandoned) this.#carried++
+      mail.moved(owner)
+    }
+    this.#switchedMs = clock.nowMs()
+    void worker.stopInstance('moved')
+  }
+
+  #timer(name: SourceTimer, delayMs: number | undefined): void {
+    this.#timers.get(name)?.cancel()
+    if (delayMs === undefined) return
+    this.#timers.set(
+      name,
+      this.#c.clock.after(delayMs, () => this.#handle({ type: 'timer', name })),
+    )
+  }
+
+  #end(result: SourceResult): void {
+    const { worker, log } = this.#c
+    worker.tail = undefined
+    worker.onLost = undefined
+    this.#link.end()
+    const settle = this.#settle
+    if (result.kind === 'moved') settle?.resolve(this.#report(result))
+    else {
+      log.warn({ worker: worker.name, to: this.#init.to.node, ...result }, 'move failed')
+      settle?.reject(new AriesError(CODE[result.kind], `${worker.name}: ${result.why}`))
+    }
+  }
+
+  #report(result: Extract<SourceResult, { kind: 'moved' }>): MoveReport {
+    const { worker } = this.#c
+    return moveReport(this.#core, result, {
+      id: worker.id,
+      bytes: this.#link.bytes,
+      sessions: this.#sessions,
+      carried: this.#carried,
+      closedMs: this.#closedMs,
+      committedMs: this.#committedMs,
+      switchedMs: this.#switchedMs,
+    })
+  }
+}
+
+const CODE = {
+  refused: 'ARIES_E_MOVE_REFUSED',
+  aborted: 'ARIES_E_MOVE_ABORTED',
+  lost: 'ARIES_E_FENCED',
+} as const

@@ -1,0 +1,123 @@
+/** Drives the target of one move: the core's effects on the table, the link and the store. */
+import type { Duplex } from 'node:stream'
+import { toAriesError } from '../errors.ts'
+import { parseWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import type { ToTarget } from '../move/messages.ts'
+import { Target, type TargetEffect, type TargetEvent } from '../move/target.ts'
+import type { Store } from '../store/store.ts'
+import type { WorkerClass } from '../worker/worker.ts'
+import type { Clock, TimerHandle } from '../world.ts'
+import { claimHandover } from './claim.ts'
+import type { ClassLoader } from './class-loader.ts'
+import { MoveLink } from './move-link.ts'
+import { PREPARE_TIMEOUT_MS } from './move-source.ts'
+import { sectionHash } from './section-hash.ts'
+import type { CarriedSession } from './session.ts'
+import type { Sessions } from './sessions.ts'
+import type { WorkerTable } from './worker-table.ts'
+
+export interface MoveTargetComponents {
+  readonly table: WorkerTable
+  readonly sessions: Sessions
+  readonly classes: ClassLoader
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Logger
+  /** Asks the control loop; resolves with the reason why not, or undefined. */
+  readonly reserve: (id: WorkerId, from: string, stateBytes: number) => Promise<string | undefined>
+  readonly onArrived: (id: WorkerId, epoch: number) => void
+  /** It came, but its instance could not be made. */
+  readonly onStillborn: (id: WorkerId) => void
+}
+
+export interface MoveTargetInit {
+  readonly node: string
+  readonly incarnation: number
+  readonly copyTimeoutMs: number
+  readonly turnBudgetMs: number
+}
+
+export class MoveTarget {
+  readonly #c: MoveTargetComponents
+  readonly #init: MoveTargetInit
+  readonly #core: Target
+  readonly #link: MoveLink
+  #timer: TimerHandle | undefined
+  #id: WorkerId | undefined
+  #class: WorkerClass | undefined
+
+  constructor(components: MoveTargetComponents, init: MoveTargetInit, socket: Duplex) {
+    this.#c = components
+    this.#init = init
+    const limitMs = PREPARE_TIMEOUT_MS + init.copyTimeoutMs + init.turnBudgetMs
+    this.#core = new Target({ node: init.node, limitMs }, sectionHash)
+    this.#link = new MoveLink(socket, {
+      message: (message) => this.#handle({ type: 'message', message: message as ToTarget }),
+      closed: () => this.#handle({ type: 'link-lost' }),
+    })
+  }
+
+  #handle(event: TargetEvent): void {
+    for (const effect of this.#core.handle(event, this.#c.clock.nowMs())) this.#apply(effect)
+  }
+
+  #apply(effect: TargetEffect): void {
+    switch (effect.do) {
+      case 'admit':
+        void this.#admit(effect).then((refusal) => this.#handle({ type: 'admitted', refusal }))
+        break
+      case 'send':
+        this.#link.send(effect.message)
+        break
+      case 'claim':
+        void claimHandover(this.#c.store, this.#id!, effect.fromEpoch, this.#init).then((outcome) =>
+          this.#handle({ type: 'claimed', outcome }),
+        )
+        break
+      case 'open':
+        this.#open(effect)
+        break
+      case 'timer':
+        this.#timer?.cancel()
+        if (effect.delayMs === undefined) break
+        this.#timer = this.#c.clock.after(effect.delayMs, () => this.#handle({ type: 'timer' }))
+        break
+      case 'end':
+        if (effect.why) this.#c.log.info({ worker: this.#id, why: effect.why }, 'move did not come')
+        this.#link.end()
+        break
+    }
+  }
+
+  async #admit(offer: Extract<TargetEffect, { do: 'admit' }>): Promise<string | undefined> {
+    try {
+      this.#id = parseWorkerId(offer.worker)
+      const [refusal, workerClass] = await Promise.all([
+        this.#c.reserve(this.#id, offer.from, offer.stateBytes),
+        this.#c.classes.load(this.#id.class),
+      ])
+      this.#class = workerClass
+      return refusal
+    } catch (error) {
+      return toAriesError(error).message
+    }
+  }
+
+  #open(effect: Extract<TargetEffect, { do: 'open' }>): void {
+    const { table, sessions, log, onArrived, onStillborn } = this.#c
+    const id = this.#id!
+    const { epoch, seq, sections } = effect
+    onArrived(id, epoch)
+    try {
+      // Else the control loop has it opened from the store when somebody asks for it.
+      if (!sections) throw new Error('the state that came is not the state of the store')
+      const worker = table.add(id, this.#class!, { epoch, seq, sections })
+      sessions.arrive(worker, effect.sessions as readonly CarriedSession[])
+      table.begin(worker)
+    } catch (error) {
+      log.error({ err: error, worker: id, epoch }, 'worker came but was not opened')
+      onStillborn(id)
+    }
+  }
+}

@@ -1,0 +1,132 @@
+/** The moves of a host, out of it and into it. */
+import type { Duplex } from 'node:stream'
+import { AriesError } from '../errors.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import type { MoveReport } from '../rpc.ts'
+import type { Store } from '../store/store.ts'
+import type { OwnerAddress } from '../wire.ts'
+import type { Clock } from '../world.ts'
+import type { ClassLoader } from './class-loader.ts'
+import type { FromHost, HostSetup, ToHost } from './ipc.ts'
+import type { Mail } from './mailbox.ts'
+import { connectMove } from './move-link.ts'
+import { MoveSource, PREPARE_TIMEOUT_MS } from './move-source.ts'
+import { MoveTarget } from './move-target.ts'
+import type { OpenWorker } from './open-worker.ts'
+import type { Sessions } from './sessions.ts'
+import type { WorkerTable } from './worker-table.ts'
+
+/** Moves into the host at a time; more are refused. */
+const ARRIVALS_MAX = 256
+
+export interface MovesComponents {
+  readonly table: WorkerTable
+  readonly sessions: Sessions
+  readonly classes: ClassLoader
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Logger
+  readonly send: (message: FromHost) => void
+}
+
+type MoveOrder = Extract<ToHost, { type: 'move' }>
+
+export class Moves {
+  readonly #c: MovesComponents
+  readonly #setup: HostSetup
+  /** Worker → node that it is moving to. */
+  readonly #leaving = new Map<string, string>()
+  readonly #arriving = new Set<Duplex>()
+  readonly #reserving = new Map<number, (refusal: string | undefined) => void>()
+  #calls = 0
+
+  constructor(components: MovesComponents, setup: HostSetup) {
+    this.#c = components
+    this.#setup = setup
+  }
+
+  cannotMove(name: string): string | undefined {
+    const to = this.#leaving.get(name)
+    return to === undefined ? undefined : `it is moving to ${to}`
+  }
+
+  /** Be the source; see `MoveSource.run` for the errors. */
+  async move(id: WorkerId, to: MoveOrder['to']): Promise<MoveReport> {
+    const name = formatWorkerId(id)
+    const { node, incarnation, token } = this.#setup
+    const worker = this.#c.table.get(name)
+    if (!worker) throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node}`)
+    const busy = this.cannotMove(name) ?? (to.node === node ? `it is on ${node}` : undefined)
+    if (busy) throw new AriesError('ARIES_E_MOVE_REFUSED', `${name}: ${busy}`)
+    this.#leaving.set(name, to.node)
+    try {
+      const socket = await connectMove(to, token)
+      if (worker.dropped) {
+        socket.destroy()
+        throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node} any more`)
+      }
+      const { store, clock, log } = this.#c
+      const source = new MoveSource(
+        { worker, store, clock, log, handOver: (left, owner) => this.#handOver(left, owner) },
+        { node, incarnation, to, ...this.#setup.move },
+        socket,
+      )
+      return await source.run()
+    } finally {
+      this.#leaving.delete(name)
+    }
+  }
+
+  /** A source has connected. */
+  accept(socket: Duplex): void {
+    if (this.#arriving.size >= ARRIVALS_MAX) {
+      socket.destroy()
+      return
+    }
+    this.#arriving.add(socket)
+    socket.once('close', () => this.#arriving.delete(socket))
+    const { send } = this.#c
+    new MoveTarget(
+      {
+        ...this.#c,
+        reserve: (id, from, stateBytes) => this.#reserve(id, from, stateBytes),
+        onArrived: (id, epoch) => send({ type: 'arrived', id, epoch }),
+        onStillborn: (id) => send({ type: 'gone', id, owner: undefined, why: 'closed' }),
+      },
+      { ...this.#setup, ...this.#setup.move },
+      socket,
+    )
+  }
+
+  reserved(call: number, refusal: string | undefined): void {
+    this.#reserving.get(call)?.(refusal)
+  }
+
+  destroy(): void {
+    for (const socket of this.#arriving) socket.destroy()
+  }
+
+  #reserve(id: WorkerId, from: string, stateBytes: number): Promise<string | undefined> {
+    const call = ++this.#calls
+    const { clock, send } = this.#c
+    return new Promise((resolve) => {
+      const settle = (refusal: string | undefined): void => {
+        timer.cancel()
+        this.#reserving.delete(call)
+        resolve(refusal)
+      }
+      const timer = clock.after(PREPARE_TIMEOUT_MS, () => settle('its node does not answer'))
+      this.#reserving.set(call, settle)
+      send({ type: 'reserve', call, id, from, stateBytes })
+    })
+  }
+
+  #handOver(worker: OpenWorker, owner: OwnerAddress): readonly Mail[] {
+    const waiting = worker.retire()
+    this.#c.table.remove(worker, owner)
+    this.#c.sessions.depart(worker, owner)
+    this.#c.send({ type: 'gone', id: worker.id, owner, why: 'moved' })
+    return waiting
+  }
+}

@@ -1,0 +1,346 @@
+/**
+ * A worker that is open in this host. It takes its mail one piece at a time; each is a turn. A turn
+ * that changed the state makes a commit record; what the turn wants to say (its result, its
+ * outputs) waits in the gate until everything before it is durable.
+ *
+ * The next turn may run while a commit is under way. When a commit is refused, or nobody knows
+ * whether it was applied, the memory here is worth nothing: the worker is dropped whole.
+ */
+import { AriesError, toAriesError } from '../errors.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import { SECTION_BYTES_REPORTED, SECTION_BYTES_WARNED } from '../worker/section.ts'
+import { type Changes, SectionState } from '../worker/state.ts'
+import type { Worker, WorkerClass } from '../worker/worker.ts'
+import type { Clock } from '../world.ts'
+import type { CommitOwner, Committer } from './committer.ts'
+import { Gate } from './gate.ts'
+import { type Mail, Mailbox } from './mailbox.ts'
+import { WorkerMeter } from './meter.ts'
+import { SessionSet } from './session-set.ts'
+import { isPromise, type Output, Turn } from './turn.ts'
+
+/** How long turns run before the event loop gets its turn. */
+const SLICE_MS = 2
+
+export interface OpenWorkerInit {
+  readonly id: WorkerId
+  readonly node: string
+  readonly epoch: number
+  readonly seq: number
+  readonly sections: Iterable<readonly [string, Uint8Array]>
+  readonly queueMax: number
+}
+
+export interface OpenWorkerComponents {
+  readonly workerClass: WorkerClass
+  readonly committer: Committer
+  readonly clock: Clock
+  readonly log: Logger
+  /** The worker dropped itself: it must be forgotten. */
+  readonly onDropped: (worker: OpenWorker, why: 'fenced' | 'store') => void
+}
+
+export class OpenWorker implements CommitOwner {
+  readonly id: WorkerId
+  readonly name: string
+  readonly node: string
+  readonly mailbox: Mailbox
+  readonly sessions = new SessionSet()
+  readonly meter: WorkerMeter
+  /** Hears of each turn that changed the state: the tail of a move. */
+  tail: ((seq: number, changes: Changes) => void) | undefined
+  /** When the last turn ended. */
+  turnEndedMs = 0
+  /** Hears why the worker was dropped: the move that is under way. */
+  onLost: ((why: string) => void) | undefined
+  readonly #c: OpenWorkerComponents
+  readonly #gate: Gate
+  #epoch: number
+  #seq: number
+  #state: SectionState
+  #instance: Worker
+  #started = false
+  #turn: Turn | undefined
+  #paused = false
+  #scheduled = false
+  #dropped = false
+  #onQuiet: (() => void) | undefined
+
+  constructor(components: OpenWorkerComponents, init: OpenWorkerInit) {
+    this.#c = components
+    this.id = init.id
+    this.name = formatWorkerId(init.id)
+    this.node = init.node
+    this.mailbox = new Mailbox(init.queueMax)
+    this.meter = new WorkerMeter(components.clock)
+    this.#epoch = init.epoch
+    this.#seq = init.seq
+    this.#gate = new Gate(init.seq)
+    this.#state = new SectionState(init.sections)
+    this.#instance = this.#newInstance()
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** Number of the last turn that changed the state. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  get state(): SectionState {
+    return this.#state
+  }
+
+  get dropped(): boolean {
+    return this.#dropped
+  }
+
+  get turn(): Turn | undefined {
+    return this.#turn
+  }
+
+  /** Waiting, running, or done and not yet committed. */
+  get load(): number {
+    return this.mailbox.size + this.#gate.size + (this.#turn ? 1 : 0)
+  }
+
+  get takesWebSockets(): boolean {
+    const instance = this.#instance
+    return instance.webSocketOpen !== undefined || instance.webSocketMessage !== undefined
+  }
+
+  /** False when the queue is full; see `Mailbox.push`. */
+  offer(mail: Mail, always = false): boolean {
+    if (!this.mailbox.push(mail, always)) return false
+    if (!this.#turn && !this.#paused && !this.#scheduled) this.#pump()
+    return true
+  }
+
+  /** What the running turn wants to send; it leaves with the commit. Throws outside a turn. */
+  output(output: Output): void {
+    if (!this.#turn || this.#dropped) {
+      throw new AriesError('ARIES_E_WORKER_FAILED', 'a worker sends within its turns only')
+    }
+    this.#turn.outputs.push(output)
+  }
+
+  /** Closes the mailbox (mail still queues) and calls back when no turn runs and all is committed. */
+  pause(onQuiet: () => void): void {
+    this.#paused = true
+    this.#onQuiet = onQuiet
+    this.#checkQuiet()
+  }
+
+  /** Opens the mailbox again; under a new epoch when a move was given up after its fence. */
+  resume(epoch = this.#epoch): void {
+    this.#epoch = epoch
+    this.#paused = false
+    this.#onQuiet = undefined
+    this.#pump()
+  }
+
+  /** The worker is no longer here. Returns the mail that waited. */
+  retire(): Mail[] {
+    this.#dropped = true
+    this.tail = undefined
+    return this.mailbox.takeAll()
+  }
+
+  /** Tells the instance, outside any turn, that it has left. */
+  async stopInstance(reason: 'moved' | 'closed'): Promise<void> {
+    if (!this.#started) return
+    try {
+      await this.#instance.stop?.(reason)
+    } catch (error) {
+      this.#c.log.warn({ err: error, worker: this.name }, 'stop threw')
+    }
+  }
+
+  /** Everything that was not committed is turned away; see the head of the file. */
+  drop(why: 'fenced' | 'store', failedSeq = 0): void {
+    if (this.#dropped) return
+    const waiting = this.retire()
+    const error = new AriesError('ARIES_E_NOT_OWNER', `${this.name} is not here any more`)
+    const running = this.#turn
+    this.#turn = undefined
+    for (const held of this.#gate.takeAll()) {
+      const unknown = why === 'store' && held.ownSeq !== 0 && held.ownSeq <= failedSeq
+      held.mail.fail(unknown ? outcomeUnknown(this.name) : error)
+    }
+    running?.mail.fail(error)
+    for (const mail of waiting) mail.fail(error)
+    this.onLost?.(why)
+    this.#c.onDropped(this, why)
+  }
+
+  committed(seq: number): void {
+    this.#gate.open(seq)
+    this.#checkQuiet()
+  }
+
+  commitFailed(seq: number, why: 'fenced' | Error): void {
+    this.drop(why === 'fenced' ? 'fenced' : 'store', seq)
+  }
+
+  /** Ends a turn that takes too long: its instance is replaced, since it may still be running. */
+  expire(limitMs: number): void {
+    const nowMs = this.#c.clock.nowMs()
+    const turn = this.#turn
+    if (turn && nowMs - turn.startedMs > limitMs) {
+      this.#c.log.warn(
+        { worker: this.name, limitMs },
+        'turn took too long, its changes are dropped',
+      )
+      this.#state.rollBack()
+      this.#state = new SectionState(this.#state.sections)
+      this.#instance = this.#newInstance()
+      this.#started = false
+      this.#finish(turn, undefined, timeout(`a turn of ${this.name} took over ${limitMs} ms`))
+      this.#pump()
+    }
+    this.#gate.expire(nowMs - 2 * limitMs, () => outcomeUnknown(this.name))
+    for (;;) {
+      const first = this.mailbox.peek()
+      if (!first || nowMs - first.arrivedMs <= limitMs) return
+      this.mailbox.shift()
+      first.fail(timeout(`it waited over ${limitMs} ms for ${this.name}`))
+    }
+  }
+
+  #newInstance(): Worker {
+    const { class: className, key } = this.id
+    const context = {
+      key,
+      className,
+      node: this.node,
+      state: this.#state,
+      webSockets: this.sessions.sockets,
+    }
+    return new this.#c.workerClass(context)
+  }
+
+  #pump(): void {
+    if (this.#scheduled) return
+    const untilMs = this.#c.clock.nowMs() + SLICE_MS
+    while (!this.#turn && !this.#paused && !this.#dropped) {
+      const mail = this.mailbox.shift()
+      if (!mail) return
+      if (mail.abandoned) continue
+      this.#run(mail)
+      if (this.#c.clock.nowMs() > untilMs && this.mailbox.size > 0) {
+        this.#scheduled = true
+        setImmediate(() => {
+          this.#scheduled = false
+          this.#pump()
+        })
+        return
+      }
+    }
+  }
+
+  #run(mail: Mail): void {
+    const turn = new Turn(mail, this.#c.clock.nowMs())
+    this.#turn = turn
+    this.#state.beginTurn()
+    try {
+      const result = this.#started ? mail.run(this.#instance) : this.#startThenRun(mail)
+      if (isPromise(result)) {
+        this.meter.ran(turn.startedMs)
+        result.then(
+          (value) => this.#settled(turn, value, undefined),
+          (error) => this.#settled(turn, undefined, error ?? new Error('rejected')),
+        )
+        return
+      }
+      this.#finish(turn, result, undefined)
+    } catch (error) {
+      this.#finish(turn, undefined, error ?? new Error('thrown'))
+    }
+    this.meter.ran(turn.startedMs)
+  }
+
+  #startThenRun(mail: Mail): unknown {
+    const instance = this.#instance
+    const starting = instance.start?.()
+    if (!isPromise(starting)) {
+      this.#started = true
+      return mail.run(instance)
+    }
+    return starting.then(() => {
+      if (this.#instance === instance) this.#started = true
+      return mail.run(instance)
+    })
+  }
+
+  /** An asynchronous turn came to its end; unless it was given up before. */
+  #settled(turn: Turn, value: unknown, thrown: unknown): void {
+    if (this.#turn !== turn) return
+    this.#finish(turn, value, thrown)
+    this.#pump()
+  }
+
+  #finish(turn: Turn, value: unknown, thrown: unknown): void {
+    this.#turn = undefined
+    this.turnEndedMs = this.#c.clock.nowMs()
+    this.meter.turns++
+    let error = thrown === undefined ? undefined : this.#failure(thrown)
+    let ownSeq = 0
+    if (error) {
+      this.#state.rollBack()
+    } else {
+      try {
+        ownSeq = this.#commit(this.#state.endTurn())
+      } catch (failed) {
+        error = this.#failure(failed)
+      }
+    }
+    if (error) turn.undo()
+    this.#gate.hold({ mail: turn.mail, outputs: turn.outputs, value, error, ownSeq }, this.#seq)
+    this.#checkQuiet()
+  }
+
+  #failure(thrown: unknown): AriesError {
+    if (thrown instanceof AriesError && thrown.code === 'ARIES_E_TIMEOUT') return thrown
+    this.#c.log.warn({ err: thrown, worker: this.name }, 'worker threw')
+    const { message } = toAriesError(thrown)
+    return new AriesError('ARIES_E_WORKER_FAILED', `${this.name}: ${message}`)
+  }
+
+  /** The number of the turn, or 0 when it changed nothing. */
+  #commit(changes: Changes): number {
+    if (changes.set.length === 0 && changes.remove.length === 0) return 0
+    this.#seq++
+    for (const { name, value } of changes.set) this.#report(name, value.length)
+    const { set, remove } = changes
+    this.tail?.(this.#seq, changes)
+    this.#c.committer.submit({ id: this.id, epoch: this.#epoch, seq: this.#seq, set, remove }, this)
+    return this.#seq
+  }
+
+  #report(section: string, bytes: number): void {
+    if (bytes <= SECTION_BYTES_REPORTED) return
+    const level = bytes > SECTION_BYTES_WARNED ? 'warn' : 'info'
+    this.#c.log[level]({ worker: this.name, section, bytes }, 'large section of state')
+  }
+
+  #checkQuiet(): void {
+    if (!this.#paused || this.#turn || this.#gate.size > 0) return
+    const onQuiet = this.#onQuiet
+    this.#onQuiet = undefined
+    onQuiet?.()
+  }
+}
+
+function timeout(message: string): AriesError {
+  return new AriesError('ARIES_E_TIMEOUT', message)
+}
+
+function outcomeUnknown(name: string): AriesError {
+  return new AriesError(
+    'ARIES_E_OUTCOME_UNKNOWN',
+    `the store failed while a change of ${name} was committed`,
+  )
+}

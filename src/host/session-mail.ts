@@ -1,0 +1,124 @@
+/** What happens to a session, as mail of its worker. */
+import type { AriesError } from '../errors.ts'
+import type { OwnerAddress } from '../wire.ts'
+import type { Worker } from '../worker/worker.ts'
+import type { Mail } from './mailbox.ts'
+import type { Session } from './session.ts'
+import type { Output } from './turn.ts'
+
+abstract class SessionMail implements Mail {
+  readonly arrivedMs: number
+  protected readonly session: Session
+
+  constructor(session: Session, arrivedMs: number) {
+    this.session = session
+    this.arrivedMs = arrivedMs
+  }
+
+  get abandoned(): boolean {
+    return this.session.closing
+  }
+
+  abstract run(instance: Worker): unknown
+  succeed(): void {}
+  fail(_error: AriesError): void {}
+  /** The front sends again, at the new owner, what was not acknowledged. */
+  moved(_owner: OwnerAddress): void {}
+}
+
+/** A client asks for a session. */
+export class OpenMail extends SessionMail {
+  readonly #request: () => Request
+
+  constructor(session: Session, arrivedMs: number, request: () => Request) {
+    super(session, arrivedMs)
+    this.#request = request
+  }
+
+  run(instance: Worker): unknown {
+    const { session } = this
+    // First, so that the front hears of the session before it hears its messages.
+    session.worker.output(new AcceptOutput(session))
+    session.worker.sessions.add(session)
+    return instance.webSocketOpen?.(session, this.#request())
+  }
+
+  override fail(error: AriesError): void {
+    this.#refuse(error.status, error.message)
+  }
+
+  override moved(owner: OwnerAddress): void {
+    this.#refuse(421, 'the worker has moved', owner)
+  }
+
+  #refuse(status: number, reason: string, owner?: OwnerAddress): void {
+    const { session } = this
+    session.closing = true
+    const refusal = { type: 'refuse', sid: session.id, status, reason } as const
+    session.link?.send(owner ? { ...refusal, owner } : refusal)
+    session.worker.sessions.remove(session)
+  }
+}
+
+class AcceptOutput implements Output {
+  readonly #session: Session
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  release(): void {
+    this.#session.accepted = true
+    this.#session.link?.send({ type: 'accept', sid: this.#session.id, protocol: '' })
+  }
+
+  undo(): void {}
+}
+
+/** Inbound message `n` of a session. */
+export class MessageMail extends SessionMail {
+  readonly #n: number
+  readonly #data: string | Uint8Array
+
+  constructor(session: Session, arrivedMs: number, n: number, data: string | Uint8Array) {
+    super(session, arrivedMs)
+    this.#n = n
+    this.#data = data
+  }
+
+  run(instance: Worker): unknown {
+    return instance.webSocketMessage?.(this.session, this.#data)
+  }
+
+  override succeed(): void {
+    this.session.applied(this.#n)
+  }
+
+  override fail(error: AriesError): void {
+    // Not run, and not here any more: the front sends it again where the worker is.
+    if (error.code === 'ARIES_E_NOT_OWNER') return
+    this.session.applied(this.#n)
+    this.session.worker.sessions.shut(this.session, 1011, error.message.slice(0, 120))
+  }
+}
+
+/** The client has gone. */
+export class CloseMail extends SessionMail {
+  readonly #code: number
+  readonly #reason: string
+
+  constructor(session: Session, arrivedMs: number, code: number, reason: string) {
+    super(session, arrivedMs)
+    this.#code = code
+    this.#reason = reason
+  }
+
+  override get abandoned(): boolean {
+    return false
+  }
+
+  run(instance: Worker): unknown {
+    this.session.worker.sessions.remove(this.session)
+    return instance.webSocketClose?.(this.session, this.#code, this.#reason)
+  }
+}

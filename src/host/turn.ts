@@ -1,0 +1,30 @@
+import type { Mail } from './mailbox.ts'
+
+/** Something that a turn says besides its result, e.g. a message to a session. */
+export interface Output {
+  /** The turn is committed. */
+  release(): void
+  /** The turn threw. */
+  undo(): void
+}
+
+/** One run of a worker's code. */
+export class Turn {
+  readonly mail: Mail
+  readonly startedMs: number
+  readonly outputs: Output[] = []
+
+  constructor(mail: Mail, startedMs: number) {
+    this.mail = mail
+    this.startedMs = startedMs
+  }
+
+  /** Takes back what it wanted to say. */
+  undo(): void {
+    for (const output of this.outputs.splice(0)) output.undo()
+  }
+}
+
+export function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof (value as Promise<unknown> | undefined)?.then === 'function'
+}

@@ -1,0 +1,137 @@
+import { AriesError } from '../errors.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import type { OwnerAddress } from '../wire.ts'
+import type { WorkerClass } from '../worker/worker.ts'
+import type { Clock } from '../world.ts'
+import type { ClassLoader } from './class-loader.ts'
+import type { Committer } from './committer.ts'
+import { StartMail } from './lifecycle-mail.ts'
+import { OpenWorker } from './open-worker.ts'
+import { Tombstones } from './tombstones.ts'
+
+/** A state at hand: as loaded from the store, or as a move brought it. */
+export interface StateAtHand {
+  readonly epoch: number
+  readonly seq: number
+  readonly sections: Iterable<readonly [string, Uint8Array]>
+}
+
+export interface WorkerTableComponents {
+  readonly store: Store
+  readonly committer: Committer
+  readonly classes: ClassLoader
+  readonly clock: Clock
+  readonly log: Logger
+  readonly onDropped: (worker: OpenWorker, why: 'fenced' | 'store') => void
+}
+
+/** The workers that are open in this host, and where the others went. */
+export class WorkerTable {
+  readonly #c: WorkerTableComponents
+  readonly #node: string
+  readonly #queueMax: number
+  readonly #open = new Map<string, OpenWorker>()
+  readonly #opening = new Map<string, { epoch: number; done: Promise<void> }>()
+  readonly #tombstones: Tombstones
+  #fenced = false
+
+  constructor(components: WorkerTableComponents, init: { node: string; queueMax: number }) {
+    this.#c = components
+    this.#node = init.node
+    this.#queueMax = init.queueMax
+    this.#tombstones = new Tombstones(components.clock)
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  get(name: string): OpenWorker | undefined {
+    return this.#open.get(name)
+  }
+
+  values(): IterableIterator<OpenWorker> {
+    return this.#open.values()
+  }
+
+  /** Where the worker went from here, as far as it is remembered. */
+  wentTo(name: string): OwnerAddress | undefined {
+    return this.#tombstones.get(name)
+  }
+
+  /**
+   * Loads and opens a worker that the node owns under `epoch`; nothing to do when it is open.
+   * Throws `ARIES_E_FENCED` when the store knows another epoch.
+   */
+  async open(id: WorkerId, epoch: number): Promise<void> {
+    const name = formatWorkerId(id)
+    const already = this.#open.get(name)
+    if (already && already.epoch >= epoch) return
+    const opening = this.#opening.get(name)
+    if (opening?.epoch === epoch) return opening.done
+    const done = this.#load(id, epoch).finally(() => this.#opening.delete(name))
+    this.#opening.set(name, { epoch, done })
+    return done
+  }
+
+  /** Puts a worker in the table whose state is at hand; `begin` it in the same macrotask. */
+  add(id: WorkerId, workerClass: WorkerClass, state: StateAtHand): OpenWorker {
+    if (this.#fenced) throw new AriesError('ARIES_E_FENCED', 'the node is fenced')
+    const { committer, clock, log, onDropped } = this.#c
+    const worker = new OpenWorker(
+      {
+        workerClass,
+        committer,
+        clock,
+        log,
+        onDropped: (dropped, why) => {
+          this.remove(dropped)
+          onDropped(dropped, why)
+        },
+      },
+      { ...state, id, node: this.#node, queueMax: this.#queueMax },
+    )
+    this.#open.get(worker.name)?.drop('fenced')
+    this.#open.set(worker.name, worker)
+    this.#tombstones.delete(worker.name)
+    return worker
+  }
+
+  /** Puts `start` first in the mailbox. */
+  begin(worker: OpenWorker): void {
+    worker.offer(new StartMail(this.#c.clock.nowMs()))
+  }
+
+  /** Forgets a worker; with `owner`, remembers where it went. */
+  remove(worker: OpenWorker, owner?: OwnerAddress): void {
+    if (this.#open.get(worker.name) === worker) this.#open.delete(worker.name)
+    if (owner) this.#tombstones.set(worker.name, owner)
+  }
+
+  /** The node's incarnation is void: drops every worker, opens none any more. */
+  fence(): void {
+    this.#fenced = true
+    for (const worker of this.#open.values()) worker.drop('fenced')
+  }
+
+  async #load(id: WorkerId, epoch: number): Promise<void> {
+    const name = formatWorkerId(id)
+    const [workerClass, loaded] = await Promise.all([
+      this.#c.classes.load(id.class),
+      this.#c.store.load(id),
+    ])
+    if (loaded?.epoch !== epoch) {
+      const found = loaded ? `epoch ${loaded.epoch}` : 'no worker'
+      throw new AriesError(
+        'ARIES_E_FENCED',
+        `${name}: epoch ${epoch} asked, the store has ${found}`,
+      )
+    }
+    const already = this.#open.get(name)
+    if (already && already.epoch >= epoch) return
+    const sections = loaded.sections.map(({ name, value }) => [name, value] as const)
+    this.begin(this.add(id, workerClass, { epoch, seq: loaded.seq, sections }))
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * The target of a move, as a pure state machine: `(state, event) → effects`.
+ *
+ *   idle → admit → copy → claim → over
+ *
+ * It only collects until the fence; whatever goes wrong before ends in forgetting. Once it has
+ * claimed, it goes on whatever becomes of the source: the claim is the truth. No code of the worker
+ * runs before.
+ */
+import type { Section } from '../store/store.ts'
+import { Digest, type SectionHash } from './digest.ts'
+import type { ClaimOutcome, Sessions, ToSource, ToTarget } from './messages.ts'
+
+const CLAIM_RETRY_MS = 100
+
+export interface TargetInit {
+  readonly node: string
+  /** From PREPARE to the fence: as long as the source may take. */
+  readonly limitMs: number
+}
+
+export type TargetPhase = 'idle' | 'admit' | 'copy' | 'claim' | 'over'
+
+export type TargetEvent =
+  | { readonly type: 'message'; readonly message: ToTarget }
+  /** There is room and the class is loaded, or there is a reason why not. */
+  | { readonly type: 'admitted'; readonly refusal: string | undefined }
+  | { readonly type: 'link-lost' }
+  | { readonly type: 'timer' }
+  | { readonly type: 'claimed'; readonly outcome: ClaimOutcome }
+
+export type TargetEffect =
+  | {
+      readonly do: 'admit'
+      readonly worker: string
+      readonly from: string
+      readonly stateBytes: number
+    }
+  | { readonly do: 'send'; readonly message: ToSource }
+  | { readonly do: 'claim'; readonly fromEpoch: number }
+  /** This node owns the worker: open it. `sections` undefined: what came is not what the store has, load it. */
+  | {
+      readonly do: 'open'
+      readonly epoch: number
+      readonly seq: number
+      readonly sections: ReadonlyMap<string, Uint8Array> | undefined
+      readonly sessions: Sessions
+    }
+  /** Replaces the timer; undefined: only cancels it. */
+  | { readonly do: 'timer'; readonly delayMs: number | undefined }
+  /** `why` undefined: the worker came. */
+  | { readonly do: 'end'; readonly why: string | undefined }
+
+type Fence = Extract<ToTarget, { type: 'fence' }>
+
+export class Target {
+  readonly #init: TargetInit
+  readonly #got: Digest
+  #phase: TargetPhase = 'idle'
+  readonly #sections = new Map<string, Uint8Array>()
+  /** Turn that each name was last heard of, removed ones too: what is older is not applied. */
+  readonly #asOf = new Map<string, number>()
+  #epoch = 0
+  #fence: Fence | undefined
+  #claimBeganMs = 0
+
+  constructor(init: TargetInit, hash: SectionHash) {
+    this.#init = init
+    this.#got = new Digest(hash)
+  }
+
+  get phase(): TargetPhase {
+    return this.#phase
+  }
+
+  handle(event: TargetEvent, nowMs: number): TargetEffect[] {
+    if (this.#phase === 'over') return []
+    switch (event.type) {
+      case 'message':
+        return this.#heard(event.message, nowMs)
+      case 'admitted':
+        return this.#phase === 'admit' ? this.#admitted(event.refusal) : []
+      case 'link-lost':
+        return this.#phase === 'claim' ? [] : this.#end('the connection to the source was lost')
+      case 'timer':
+        if (this.#phase === 'claim') return [{ do: 'claim', fromEpoch: this.#epoch }]
+        return this.#fail('the source took too long')
+      case 'claimed':
+        return this.#phase === 'claim' ? this.#claimed(event.outcome, nowMs) : []
+    }
+  }
+
+  #heard(message: ToTarget, nowMs: number): TargetEffect[] {
+    if (message.type === 'prepare') return this.#phase === 'idle' ? this.#prepare(message) : []
+    if (message.type === 'abort') return this.#phase === 'claim' ? [] : this.#end(message.why)
+    if (this.#phase !== 'copy') return []
+    switch (message.type) {
+      case 'sections':
+        this.#apply(message.seq, message.set, [])
+        return []
+      case 'changes':
+        this.#apply(message.seq, message.set, message.remove)
+        return []
+      case 'probe':
+        return [send({ type: 'applied', n: message.n })]
+      case 'fence':
+        return this.#fenced(message, nowMs)
+    }
+  }
+
+  #prepare({ worker, from, epoch, stateBytes }: Extract<ToTarget, { type: 'prepare' }>) {
+    this.#phase = 'admit'
+    this.#epoch = epoch
+    return [
+      { do: 'timer', delayMs: this.#init.limitMs },
+      { do: 'admit', worker, from, stateBytes },
+    ] satisfies TargetEffect[]
+  }
+
+  #admitted(refusal: string | undefined): TargetEffect[] {
+    if (refusal !== undefined) {
+      return [send({ type: 'refused', why: refusal }), ...this.#end(refusal)]
+    }
+    this.#phase = 'copy'
+    return [send({ type: 'prepared' })]
+  }
+
+  #apply(seq: number, set: readonly Section[], remove: readonly string[]): void {
+    for (const { name, value } of set) {
+      if (!this.#isNews(name, seq)) continue
+      this.#sections.set(name, value)
+      this.#got.set(name, value)
+    }
+    for (const name of remove) {
+      if (!this.#isNews(name, seq)) continue
+      this.#sections.delete(name)
+      this.#got.remove(name)
+    }
+  }
+
+  #isNews(name: string, seq: number): boolean {
+    if ((this.#asOf.get(name) ?? -1) > seq) return false
+    this.#asOf.set(name, seq)
+    return true
+  }
+
+  #fenced(fence: Fence, nowMs: number): TargetEffect[] {
+    if (fence.whole) this.#apply(fence.seq, fence.whole, [])
+    if (this.#got.value !== fence.digest || this.#got.count !== fence.count) {
+      return this.#fail('what arrived is not the state of the worker (digest)')
+    }
+    this.#phase = 'claim'
+    this.#fence = fence
+    this.#claimBeganMs = nowMs
+    return [
+      { do: 'timer', delayMs: undefined },
+      { do: 'claim', fromEpoch: this.#epoch },
+    ]
+  }
+
+  #claimed(outcome: ClaimOutcome, nowMs: number): TargetEffect[] {
+    const fence = this.#fence!
+    if (outcome.ok) return this.#open(outcome.epoch, outcome.seq === fence.seq, nowMs)
+    switch (outcome.why) {
+      case 'unknown':
+        return [{ do: 'timer', delayMs: CLAIM_RETRY_MS }]
+      case 'fenced':
+        return this.#fail('the node of the target is fenced')
+      case 'conflict':
+        // An earlier claim of ours may have been applied though its answer was lost.
+        if (outcome.node === this.#init.node && outcome.epoch === this.#epoch + 1) {
+          return this.#open(outcome.epoch, true, nowMs)
+        }
+        return this.#fail(`${outcome.node} owns the worker under epoch ${outcome.epoch}`)
+    }
+  }
+
+  #open(epoch: number, isWhole: boolean, nowMs: number): TargetEffect[] {
+    const { seq, sessions } = this.#fence!
+    const sections = isWhole ? this.#sections : undefined
+    return [
+      { do: 'open', epoch, seq, sections, sessions },
+      send({ type: 'committed', epoch, commitMs: nowMs - this.#claimBeganMs }),
+      ...this.#end(undefined),
+    ]
+  }
+
+  #fail(why: string): TargetEffect[] {
+    return [send({ type: 'failed', why }), ...this.#end(why)]
+  }
+
+  #end(why: string | undefined): TargetEffect[] {
+    this.#phase = 'over'
+    return [
+      { do: 'timer', delayMs: undefined },
+      { do: 'end', why },
+    ]
+  }
+}
+
+function send(message: ToSource): TargetEffect {
+  return { do: 'send', message }
+}
