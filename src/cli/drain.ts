@@ -1,3 +1,4 @@
+import type { DrainReport } from '../rpc.ts'
 import type { AdminClient } from './client.ts'
 import { withClient } from './client.ts'
 import { count, milliseconds } from './format.ts'
@@ -6,8 +7,8 @@ import { EXIT, harmless, print, printJson, remark } from './output.ts'
 
 const PROGRESS_INTERVAL_MS = 500
 
-/** `aries drain <node>`; exit code 1 when a worker had to stay. */
-export async function drain(id: string, options: ReadOptions): Promise<void> {
+/** `aries drain <node>`; resolves with the exit code, 1 when a worker had to stay. */
+export async function drain(id: string, options: ReadOptions): Promise<number> {
   const report = await withClient(options, async (client) => {
     const progress = new DrainProgress(client, id)
     try {
@@ -17,11 +18,12 @@ export async function drain(id: string, options: ReadOptions): Promise<void> {
       progress.stop()
     }
   })
-  if (report.left.length > 0) process.exitCode = EXIT.failed
-  if (options.json) {
-    printJson(report)
-    return
-  }
+  if (options.json) printJson(report)
+  else printReport(report)
+  return report.left.length > 0 ? EXIT.failed : EXIT.ok
+}
+
+function printReport(report: DrainReport): void {
   print(
     `${report.node} is drained: ${count(report.moved, 'worker')} moved in ${milliseconds(report.ms)}`,
   )

@@ -8,7 +8,7 @@ import { VERSION } from '../version.ts'
 
 export const ADMIN_DEFAULT = '127.0.0.1:7300'
 
-/** `exit` hears the exit code of commands that run until they are stopped. */
+/** `exit` hears the exit code of the commands that have one of their own. */
 export function buildProgram(exit: (code: number) => void = () => {}): Command {
   const program = new Command('aries')
     .description('A clustered internet server: places every request where it costs least.')
@@ -20,7 +20,7 @@ export function buildProgram(exit: (code: number) => void = () => {}): Command {
     .addHelpText('after', AFTER)
   addRunning(program, exit)
   addReading(program)
-  addChanging(program)
+  addChanging(program, exit)
   return program
 }
 
@@ -71,7 +71,7 @@ function addReading(program: Command): void {
     .action(async (worker, options) => (await import('./explain.ts')).explain(worker, options))
 }
 
-function addChanging(program: Command): void {
+function addChanging(program: Command, exit: (code: number) => void): void {
   reading(program, 'move', 'move a worker to another node while it serves')
     .argument('<class/key>', 'the worker, as `aries ps` prints it')
     .argument('<node>', 'id of the node that it goes to')
@@ -80,7 +80,7 @@ function addChanging(program: Command): void {
   reading(program, 'drain', 'move every worker off a node; it gets nothing new')
     .argument('<node>', 'id of the node')
     .addHelpText('after', example('aries drain n2'))
-    .action(async (id, options) => (await import('./drain.ts')).drain(id, options))
+    .action(async (id, options) => exit(await (await import('./drain.ts')).drain(id, options)))
   reading(program, 'undrain', 'take a drained or cordoned node back into use')
     .argument('<node>', 'id of the node')
     .addHelpText('after', example('aries undrain n2'))

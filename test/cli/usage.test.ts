@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { buildProgram } from '../../src/cli/program.ts'
+import { referenceFiles } from '../../src/cli/reference.ts'
+import { outdated } from '../../src/generated.ts'
+import { CONFIG, configFolder, MAP } from '../config/config-folder.ts'
+import { aries, cleanEnv } from './aries.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+t.test('every command has a help with an example', async (t) => {
+  const names = buildProgram().commands.map((command) => command.name())
+  t.strictSame(
+    names.toSorted(),
+    'check cordon dev drain explain front move node nodes ps status undrain'.split(' '),
+  )
+  for (const name of names) {
+    const { code, stdout, stderr } = await aries([name, '--help'])
+    t.equal(code, 0)
+    t.equal(stderr, '')
+    t.match(
+      stdout,
+      new RegExp(`^Usage: aries ${name} [\\s\\S]*\\nExample:\\n {2}\\$ aries ${name}`),
+    )
+  }
+  const { code, stdout } = await aries(['--help'])
+  t.equal(code, 0)
+  for (const name of names) t.match(stdout, new RegExp(`^  ${name} `, 'm'))
+})
+
+t.test('every command that reads or changes takes --json and --admin', async (t) => {
+  for (const command of buildProgram().commands) {
+    const options = command.options.map((option) => option.long)
+    const runs = ['dev', 'front', 'node'].includes(command.name())
+    t.equal(options.includes('--json'), !runs, command.name())
+    t.equal(options.includes('--admin'), !runs && command.name() !== 'check', command.name())
+  }
+})
+
+t.test('wrong usage ends with 2 and a hint', async (t) => {
+  const wrong: [string[], RegExp][] = [
+    [['stauts'], /Did you mean status\?/],
+    [[], /Usage: aries/],
+    [['move', 'counter/a'], /missing required argument 'node'/],
+    [['ps', 'x'], /too many arguments/],
+    [['ps', '--jsno'], /Did you mean --json\?/],
+    [['node'], /required option '--id <id>' not specified/],
+    [['ps', '--admin', 'nowhere'], /must be host:port/],
+    [['dev', '--nodes', '0'], /whole number from 1 to 100/],
+  ]
+  for (const [args, words] of wrong) {
+    const { code, stdout, stderr } = await aries(args)
+    t.equal(code, 2, args.join(' '))
+    t.equal(stdout, '')
+    t.match(stderr, words)
+  }
+})
+
+t.test('--version prints that of the package', async (t) => {
+  const { code, stdout } = await aries(['--version'])
+  t.equal(code, 0)
+  t.match(stdout, /^\d+\.\d+\.\d+\n$/)
+})
+
+t.test('check finds the configuration from below, and tells what it holds', async (t) => {
+  const folder = t.testdir({ deep: { down: {} } })
+  configFolder(folder)
+  const { code, stdout } = await aries(['check'], { cwd: `${folder}/deep/down` })
+  t.equal(code, 0)
+  t.match(stdout, /aries\.yaml is valid: 3 routes\n/)
+  t.match(stdout, /cluster\.yaml is valid: cluster demo, epoch 1, 2 nodes, 1 front\n/)
+  const json = await aries(['check', '--json'], {
+    env: { ARIES_CONFIG: `${folder}/config/aries.yaml` },
+  })
+  t.match(JSON.parse(json.stdout), { cluster: 'demo', epoch: 1, members: ['n1', 'n2', 'f1'] })
+})
+
+t.test('check refuses a bad configuration with 78 and every problem', async (t) => {
+  const { config } = configFolder(t.testdir(), {
+    config: `${CONFIG}fornt: {}\n`,
+    map: MAP.replace('epoch: 1', 'epoch: none'),
+  })
+  const { code, stdout, stderr } = await aries(['check', '--config', config])
+  t.equal(code, 78)
+  t.equal(stdout, '')
+  t.match(stderr, /^aries: 2 problems\n/)
+  t.match(stderr, /aries\.yaml:8:1: fornt: is not a known key; did you mean `front`\?\n/)
+  t.match(stderr, /cluster\.yaml:2:8: epoch: expected a number, found a string\n/)
+})
+
+t.test('check without a configuration says where it looked', async (t) => {
+  const { code, stderr } = await aries(['check'], { cwd: '/' })
+  t.equal(code, 78)
+  t.match(stderr, /there is no config\/aries\.yaml in \/ or above it; name one with --config/)
+})
+
+t.test('a reader that goes away is no error', async (t) => {
+  const main = `${ROOT}src/cli/main.ts`
+  const child = spawn('sh', ['-c', `"${process.execPath}" "${main}" --help | true; exit 0`], {
+    env: cleanEnv(),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let stderr = ''
+  child.stderr.on('data', (part) => {
+    stderr += part
+  })
+  await new Promise((resolve) => child.on('close', resolve))
+  t.equal(stderr, '')
+})
+
+t.test('the launcher hands over to the command and its exit code', async (t) => {
+  const run = (args: string[]) =>
+    new Promise<{ code: number | null; text: string }>((resolve) => {
+      const child = spawn(process.execPath, [`${ROOT}src/cli/bin.js`, ...args], { env: cleanEnv() })
+      let text = ''
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on('data', (part) => {
+          text += part
+        })
+      }
+      child.on('close', (code) => resolve({ code, text }))
+    })
+  t.match(await run(['--version']), { code: 0, text: /^\d+\.\d+\.\d+\n$/ })
+  t.match(await run(['nonsense']), { code: 2, text: /unknown command/ })
+})
+
+t.test('the reference pages are those of the code', async (t) => {
+  t.strictSame(outdated(referenceFiles()), [], 'run: node src/cli/reference.ts')
+})
