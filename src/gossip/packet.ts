@@ -193,7 +193,8 @@ function writeLoad(writer: Writer, news: LoadNews): void {
   writer.id(news.id)
   writer.u48(news.boot)
   writer.varint(whole(news.seq))
-  writer.varint(Math.min(whole(news.ageMs), AGE_MS_MAX))
+  // Down, never up: an age must not grow by being passed around.
+  writer.varint(Math.min(whole(Math.floor(news.ageMs)), AGE_MS_MAX))
   writer.u8(Math.min(whole(news.urgency), URGENCY_MAX))
   writer.varint(whole(load.cpu * CPU_SCALE))
   writer.varint(whole(load.cpuCapacity * CPU_SCALE))

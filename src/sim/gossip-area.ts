@@ -1,0 +1,159 @@
+import type { ClusterMap, NodeEntry } from '../config/schema.ts'
+import { PRESETS, type PresetName } from '../gossip/presets.ts'
+import { type Random, seededRandom } from '../world.ts'
+import type { SeedResult, SimArea } from './area.ts'
+import { GossipChecks } from './gossip-checks.ts'
+import { GossipCluster } from './gossip-cluster.ts'
+import { GossipFaults, randomLink } from './gossip-faults.ts'
+import { Trace } from './trace.ts'
+import { VirtualClock } from './virtual-clock.ts'
+import { PERFECT_LINK } from './virtual-network.ts'
+
+const NODES = 18
+const FRONTS = 2
+
+/** Virtual times of one run, by the preset that it runs with. */
+interface Span {
+  readonly faultsMs: number
+  readonly lastMsMax: number
+  /** Within this the calm cluster must agree. */
+  readonly calmMsMax: number
+  readonly quietMs: number
+}
+
+const SPANS: Readonly<Record<PresetName, Span>> = {
+  quick: { faultsMs: 6_000, lastMsMax: 2_000, calmMsMax: 30_000, quietMs: 1_500 },
+  lan: { faultsMs: 30_000, lastMsMax: 15_000, calmMsMax: 240_000, quietMs: 5_000 },
+  wan: { faultsMs: 100_000, lastMsMax: 60_000, calmMsMax: 1_800_000, quietMs: 20_000 },
+}
+const STEP_MS = 100
+
+/** Twenty real gossip cores on a network that loses, with crashes, pauses, partitions, new maps. */
+export const gossipArea: SimArea = {
+  name: 'gossip',
+  about: 'membership, failure detection and the board: 20 members under faults',
+  runSeed(seed, { quick }): SeedResult {
+    return new GossipRun(seed, quick).run()
+  },
+}
+
+class GossipRun {
+  readonly #clock = new VirtualClock()
+  readonly #trace = new Trace()
+  readonly #random: Random
+  readonly #checks: GossipChecks
+  readonly #cluster: GossipCluster
+  readonly #faults: GossipFaults
+  readonly #span: Span
+
+  constructor(seed: number, quick: boolean) {
+    this.#random = seededRandom(seed)
+    const clock = this.#clock
+    const random = this.#random
+    const preset = pickPreset(random, quick)
+    const map = mapOf(NODES, FRONTS)
+    this.#span = SPANS[preset]
+    this.#checks = new GossipChecks(clock)
+    const key = random.next() < 0.1 ? 'a cluster key' : ''
+    const faults = randomLink(random, 0.1)
+    this.#cluster = new GossipCluster(
+      {
+        clock,
+        random,
+        trace: this.#trace,
+        observe: (member, changes) => this.#checks.observe(this.#cluster, member, changes),
+      },
+      { map, key, times: PRESETS[preset], faults },
+    )
+    const { faultsMs: untilMs, lastMsMax } = this.#span
+    this.#faults = new GossipFaults(
+      { clock, random, cluster: this.#cluster },
+      { untilMs, lastMsMax, map },
+    )
+  }
+
+  run(): SeedResult {
+    for (const member of this.#cluster.members.values()) {
+      const delayMs = this.#random.next() * this.#span.lastMsMax
+      this.#clock.after(delayMs, () => this.#cluster.start(member))
+    }
+    this.#faults.plan()
+    this.#wait(this.#span.faultsMs)
+    this.#faults.halve()
+    this.#wait(this.#span.lastMsMax)
+    this.#calm()
+    const calmMs = this.#clock.nowMs()
+    const agreed = this.#agree()
+    const convergeMs = this.#clock.nowMs() - calmMs
+    // What was under way in the storm comes to its end first: the longest stretched probe.
+    this.#wait(2 * this.#span.quietMs)
+    const violations = [...this.#checks.violations]
+    if (agreed && this.#agree()) violations.push(...this.#quiet())
+    else violations.push(`Convergence: ${this.#checks.disagreement(this.#cluster)} after the calm`)
+    return { violations, stats: this.#stats(convergeMs), traceHash: this.#trace.hash() }
+  }
+
+  #agree(): boolean {
+    const limitMs = this.#clock.nowMs() + this.#span.calmMsMax
+    return this.#stepUntil(limitMs, () => !this.#checks.disagreement(this.#cluster))
+  }
+
+  #calm(): void {
+    this.#cluster.network.heal()
+    this.#cluster.network.faults = PERFECT_LINK
+    for (const member of this.#cluster.members.values()) this.#cluster.resume(member)
+  }
+
+  /** Once all agree and nothing happens, nothing is said to have happened. */
+  #quiet(): string[] {
+    const before = this.#checks.stats.changes
+    this.#wait(this.#span.quietMs)
+    const changes = this.#checks.stats.changes - before
+    return changes === 0 ? [] : [`Quiet: ${changes} changes after all had agreed`]
+  }
+
+  #wait(durationMs: number): void {
+    this.#stepUntil(this.#clock.nowMs() + durationMs, () => false)
+  }
+
+  #stepUntil(untilMs: number, done: () => boolean): boolean {
+    while (this.#clock.nowMs() < untilMs) {
+      if (done()) return true
+      this.#clock.runUntil(Math.min(this.#clock.nowMs() + STEP_MS, untilMs))
+      this.#checks.checkAges(this.#cluster)
+    }
+    return done()
+  }
+
+  #stats(convergeMs: number): Record<string, number> {
+    const virtualMs = Math.round(this.#clock.nowMs())
+    const { sent, lost } = this.#cluster.network.stats
+    return { virtualMs, sent, lost, convergeMs, ...this.#checks.stats }
+  }
+}
+
+function pickPreset(random: Random, quick: boolean): PresetName {
+  const dice = random.next()
+  if (quick || dice < 0.7) return 'quick'
+  return dice < 0.9 ? 'lan' : 'wan'
+}
+
+function mapOf(nodes: number, fronts: number): ClusterMap {
+  const node = (index: number): NodeEntry => ({
+    id: `n${index + 1}`,
+    host: '10.0.0.1',
+    gossip: 7_000 + index,
+    data: 8_000 + index,
+    admin: 9_000 + index,
+    speed: 1,
+  })
+  return {
+    cluster: 'sim',
+    epoch: 1,
+    nodes: Array.from({ length: nodes }, (_, index) => node(index)),
+    fronts: Array.from({ length: fronts }, (_, index) => ({
+      ...node(100 + index),
+      id: `f${index + 1}`,
+    })),
+  }
+}

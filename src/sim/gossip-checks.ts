@@ -1,0 +1,141 @@
+import { compareStandings, type Standing } from '../gossip/claim.ts'
+import type { Member, MemberChange } from '../gossip/types.ts'
+import type { GossipCluster, SimMember } from './gossip-cluster.ts'
+import type { VirtualClock } from './virtual-clock.ts'
+
+/** Enough to see what is wrong. */
+const VIOLATIONS_MAX = 20
+/** The loads of the simulation carry the time of their measurement in whole microseconds. */
+const AGE_ROUNDING_MS = 0.01
+
+/**
+ * What must hold in every run, checked at every change (the checkers of al8n/memberlist's VOPR,
+ * and the board's): what is known of a member never goes back; bad news is overcome only by the
+ * member itself; nobody holds of a member what it never said; one version has one meta; nobody
+ * holds itself for gone; tables stay bounded; a load is never older than its age says.
+ */
+export class GossipChecks {
+  readonly violations: string[] = []
+  readonly stats = { changes: 0, suspicions: 0, falseUnreachable: 0, refutations: 0 }
+  readonly #clock: VirtualClock
+  /** What each life of each member saw last of every other. */
+  readonly #seen = new WeakMap<object, Map<string, Standing>>()
+  /** The greatest that each member ever said of itself. */
+  readonly #said = new Map<string, Standing>()
+  readonly #metas = new Map<string, string>()
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock
+  }
+
+  observe(cluster: GossipCluster, observer: SimMember, changes: readonly MemberChange[]): void {
+    const { endpoint } = observer
+    if (!endpoint) return
+    this.#checkSelf(observer)
+    for (const change of changes) this.#checkChange(cluster, observer, change)
+    const { members, news, rows } = endpoint.core.sizes
+    const declared = observer.map.nodes.length + observer.map.fronts.length + 1
+    if (members > declared || news > members || rows > members) {
+      this.#violate(observer, `Boundedness: ${members} members, ${news} news, ${rows} rows`)
+    }
+  }
+
+  /** Everybody's picture of the loads; called now and then. */
+  checkAges(cluster: GossipCluster): void {
+    const nowMs = this.#clock.nowMs()
+    for (const observer of cluster.running()) {
+      for (const { id, load, loadAgeMs } of observer.endpoint!.core.members(nowMs)) {
+        const trueAgeMs = load ? nowMs - load.memoryBytes / 1_000 : Number.POSITIVE_INFINITY
+        if (loadAgeMs > trueAgeMs + AGE_ROUNDING_MS) {
+          this.#violate(observer, `LoadAge: ${id}'s load is ${trueAgeMs} ms old, not ${loadAgeMs}`)
+        }
+      }
+    }
+  }
+
+  /** What is still to be agreed on; undefined when all that run see each other as they are. */
+  disagreement(cluster: GossipCluster): string | undefined {
+    const nowMs = this.#clock.nowMs()
+    for (const observer of cluster.running()) {
+      for (const seen of observer.endpoint!.core.members(nowMs)) {
+        const truth = cluster.members.get(seen.id)?.endpoint?.core.member(seen.id, nowMs)
+        if (!agrees(seen, truth)) return `${observer.id} holds ${seen.id} for ${seen.state}`
+      }
+    }
+    return undefined
+  }
+
+  #checkSelf(observer: SimMember): void {
+    const self = observer.endpoint!.core.member(observer.id, this.#clock.nowMs())!
+    if (self.state !== (observer.leaving ? 'left' : 'alive')) {
+      this.#violate(observer, `SelfLiveness: holds itself for ${self.state}`)
+    }
+    const said = this.#said.get(observer.id)
+    if (!said || compareStandings(self, said) > 0) this.#said.set(observer.id, standing(self))
+  }
+
+  #checkChange(cluster: GossipCluster, observer: SimMember, change: MemberChange): void {
+    const { member, before } = change
+    this.stats.changes++
+    if (member.boot === 0 || !observer.endpoint!.core.member(member.id, 0)) return
+    const seen = this.#lastSeen(observer)
+    const last = seen.get(member.id)
+    seen.set(member.id, standing(member))
+    const forward = last === undefined || compareStandings(member, last) > 0
+    if (!forward) this.#violate(observer, `IncarnationMonotonic: ${show(last)} > ${show(member)}`)
+    const revived = before === 'unreachable' && member.state === 'alive'
+    if (revived && last && member.boot === last.boot && member.version <= last.version) {
+      this.#violate(observer, `NoResurrection: ${show(last)} > ${show(member)}`)
+    }
+    this.#checkSource(observer, member)
+    this.#count(cluster, observer, change)
+  }
+
+  #checkSource(observer: SimMember, member: Member): void {
+    const said = this.#said.get(member.id)
+    const known = said && { ...said, state: 'left' as const }
+    if (known && compareStandings(member, known) > 0) {
+      this.#violate(observer, `SelfIncarnation: ${member.id} never said ${show(member)}`)
+    }
+    const life = `${member.id} ${member.boot} ${member.version}`
+    const meta = JSON.stringify(member.meta)
+    const known1 = this.#metas.get(life)
+    if (known1 === undefined) this.#metas.set(life, meta)
+    else if (known1 !== meta) this.#violate(observer, `MetaPerIncarnation: ${life}`)
+  }
+
+  #count(cluster: GossipCluster, observer: SimMember, { member, before }: MemberChange): void {
+    if (member.id === observer.id && before === 'alive') this.stats.refutations++
+    if (member.state === 'suspect') this.stats.suspicions++
+    if (member.state !== 'unreachable') return
+    const truth = cluster.members.get(member.id)
+    if (truth?.endpoint && !truth.paused) this.stats.falseUnreachable++
+  }
+
+  #lastSeen(observer: SimMember): Map<string, Standing> {
+    let seen = this.#seen.get(observer.endpoint!)
+    if (!seen) {
+      seen = new Map()
+      this.#seen.set(observer.endpoint!, seen)
+    }
+    return seen
+  }
+
+  #violate(observer: SimMember, what: string): void {
+    if (this.violations.length >= VIOLATIONS_MAX) return
+    this.violations.push(`${this.#clock.nowMs().toFixed(1)} ms, at ${observer.id}: ${what}`)
+  }
+}
+
+function agrees(seen: Member, truth: Member | undefined): boolean {
+  if (!truth || truth.state === 'left') return seen.state === 'unreachable' || seen.state === 'left'
+  return compareStandings(seen, truth) === 0
+}
+
+function standing({ state, boot, version }: Standing): Standing {
+  return { state, boot, version }
+}
+
+function show({ state, boot, version }: Standing): string {
+  return `${state}@${boot}.${version}`
+}

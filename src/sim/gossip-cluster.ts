@@ -1,0 +1,188 @@
+import type { ClusterMap } from '../config/schema.ts'
+import { Endpoint, type Outcome } from '../gossip/endpoint.ts'
+import type { GossipEvent } from '../gossip/events.ts'
+import type { GossipTimes } from '../gossip/presets.ts'
+import type { LoadVector, MemberChange } from '../gossip/types.ts'
+import type { Random, TimerHandle } from '../world.ts'
+import type { Trace } from './trace.ts'
+import type { VirtualClock } from './virtual-clock.ts'
+import { type LinkFaults, VirtualNetwork } from './virtual-network.ts'
+
+/** One member of the simulated cluster; `endpoint` is there while its process runs. */
+export interface SimMember {
+  readonly id: string
+  map: ClusterMap
+  /** Its wall clock minus the true one. */
+  wallOffsetMs: number
+  endpoint: Endpoint | undefined
+  timer: TimerHandle | undefined
+  paused: boolean
+  leaving: boolean
+}
+
+export interface ClusterInit {
+  readonly map: ClusterMap
+  readonly key: string
+  readonly times: GossipTimes
+  readonly faults: LinkFaults
+}
+
+interface Parts {
+  readonly clock: VirtualClock
+  readonly random: Random
+  readonly trace: Trace
+  /** Called after every event that a member took in. */
+  readonly observe: (member: SimMember, changes: readonly MemberChange[]) => void
+}
+
+/** Between two measurements of the load of a member. */
+const LOAD_INTERVAL_MS = 250
+
+/** Real gossip endpoints on a virtual network, with processes that can crash, pause and restart. */
+export class GossipCluster {
+  readonly network: VirtualNetwork<Buffer>
+  readonly members = new Map<string, SimMember>()
+  readonly #parts: Parts
+  readonly #init: ClusterInit
+
+  constructor(components: Parts, init: ClusterInit) {
+    this.#parts = components
+    this.#init = init
+    this.network = new VirtualNetwork<Buffer>(components, { faults: init.faults })
+    for (const id of memberIds(init.map)) this.add(id, init.map)
+  }
+
+  /** A member that does not run yet. */
+  add(id: string, map: ClusterMap): SimMember {
+    const wallOffsetMs = Math.floor((this.#parts.random.next() - 0.5) * 10_000)
+    const member: SimMember = {
+      id,
+      map,
+      wallOffsetMs,
+      endpoint: undefined,
+      timer: undefined,
+      paused: false,
+      leaving: false,
+    }
+    this.members.set(id, member)
+    return member
+  }
+
+  running(): SimMember[] {
+    return [...this.members.values()].filter(({ endpoint }) => endpoint !== undefined)
+  }
+
+  /** Nothing happens when it runs already, or is no member any more. */
+  start(member: SimMember): void {
+    if (member.endpoint || this.members.get(member.id) !== member) return
+    const { clock, random } = this.#parts
+    const { key, times } = this.#init
+    const nowMs = clock.nowMs()
+    const boot = clock.wallMs() + member.wallOffsetMs
+    const { id: selfId, map } = member
+    member.leaving = false
+    member.paused = false
+    member.endpoint = new Endpoint({ random }, { selfId, map, key, times, boot, nowMs })
+    this.#parts.trace.add(`${nowMs.toFixed(3)} ${selfId} starts ${boot}`)
+    this.network.attach(selfId, (from, bytes) => this.#receive(member, from, bytes))
+    this.handle(member, { type: 'start' })
+    this.#measure(member, member.endpoint)
+  }
+
+  remove(member: SimMember): void {
+    if (member.endpoint) this.crash(member)
+    this.members.delete(member.id)
+  }
+
+  /** Its process is gone: nothing is said, everything it knew is lost. */
+  crash(member: SimMember): void {
+    this.#parts.trace.add(`${this.#parts.clock.nowMs().toFixed(3)} ${member.id} ends`)
+    member.endpoint = undefined
+    member.timer?.cancel()
+    member.timer = undefined
+    this.network.detach(member.id)
+  }
+
+  pause(member: SimMember): void {
+    member.paused = true
+    this.network.pause(member.id)
+  }
+
+  /** Timers that are due fire before what has arrived is read, as in an event loop. */
+  resume(member: SimMember): void {
+    if (!member.paused) return
+    member.paused = false
+    if (member.timer === undefined) this.handle(member, { type: 'tick' })
+    this.network.resume(member.id)
+  }
+
+  setMap(member: SimMember, map: ClusterMap): void {
+    member.map = map
+    const { endpoint } = member
+    if (endpoint) this.#apply(member, endpoint.setMap(map, this.#parts.clock.nowMs()))
+  }
+
+  handle(member: SimMember, event: GossipEvent): void {
+    const { endpoint } = member
+    if (endpoint) this.#apply(member, endpoint.handle(event, this.#parts.clock.nowMs()))
+  }
+
+  /** The load of a member is the time of its measurement: so its age can be checked. */
+  #measure(member: SimMember, endpoint: Endpoint): void {
+    if (member.endpoint !== endpoint) return
+    const { clock, random } = this.#parts
+    const nowMs = clock.nowMs()
+    if (!member.paused) this.handle(member, { type: 'load', load: loadAt(nowMs, random) })
+    clock.after(LOAD_INTERVAL_MS, () => this.#measure(member, endpoint))
+  }
+
+  #receive(member: SimMember, from: string, bytes: Buffer): void {
+    const nowMs = this.#parts.clock.nowMs()
+    this.#parts.trace.add(`${nowMs.toFixed(3)} ${from}>${member.id} ${bytes.length}`)
+    const outcome = member.endpoint?.receive(bytes, from, nowMs)
+    if (outcome) this.#apply(member, outcome)
+  }
+
+  #apply(member: SimMember, outcome: Outcome): void {
+    const { clock, trace } = this.#parts
+    for (const { to, bytes } of outcome.datagrams) this.network.send(member.id, to.id, bytes)
+    for (const { member: seen, before } of outcome.changes) {
+      const standing = `${seen.state} ${seen.boot} ${seen.version}`
+      trace.add(`${clock.nowMs().toFixed(3)} ${member.id}: ${seen.id} ${before}>${standing}`)
+    }
+    this.#parts.observe(member, outcome.changes)
+    this.#planTick(member)
+  }
+
+  #planTick(member: SimMember): void {
+    const { endpoint } = member
+    if (!endpoint) return
+    member.timer?.cancel()
+    const delayMs = endpoint.core.nextDeadlineMs() - this.#parts.clock.nowMs()
+    if (delayMs === Number.POSITIVE_INFINITY) return
+    member.timer = this.#parts.clock.after(delayMs, () => {
+      member.timer = undefined
+      if (!member.paused) this.handle(member, { type: 'tick' })
+    })
+  }
+}
+
+export function memberIds(map: ClusterMap): string[] {
+  return [...map.nodes, ...map.fronts].map(({ id }) => id)
+}
+
+function loadAt(nowMs: number, random: Random): LoadVector {
+  return {
+    cpu: 0,
+    cpuCapacity: 4,
+    memoryBytes: Math.floor(nowMs * 1_000),
+    memoryBytesMax: 2 ** 50,
+    requests: Math.floor(random.next() * 110),
+    requestsMax: 100,
+    connections: 0,
+    connectionsMax: 1_000,
+    ioBytesPerSecond: 0,
+    workers: 0,
+    lagMs: 0,
+  }
+}
