@@ -67,6 +67,7 @@ export class Session {
    * earlier attempt may have been done. Rejects with `ARIES_E_STORE`.
    */
   async use<T>(work: (client: pg.PoolClient, repeated: boolean) => Promise<T>): Promise<T> {
+    if (this.#pool.ending) throw new AriesError('ARIES_E_STORE', 'the store is closed')
     let repeated = false
     for (let pauseMs = BACKOFF_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, BACKOFF_MAX_MS)) {
       let client: pg.PoolClient | undefined
