@@ -65,7 +65,7 @@ export class Http1Engine implements ClientHome {
     const context = this.#context
     context.closing = true
     context.pools.close()
-    for (const client of [...this.#clients]) if (client.idle) client.destroy()
+    for (const client of this.#clients) if (client.idle) client.destroy()
     if (this.#clients.size + this.#tunnels.size > 0) await this.#emptied(graceMs)
     context.deadlines.stop()
   }
@@ -93,8 +93,8 @@ export class Http1Engine implements ClientHome {
   #emptied(graceMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        for (const client of [...this.#clients]) client.destroy()
-        for (const tunnel of [...this.#tunnels]) tunnel.destroy()
+        for (const client of this.#clients) client.destroy()
+        for (const tunnel of this.#tunnels) tunnel.destroy()
       }, graceMs)
       this.#whenEmpty = () => {
         clearTimeout(timer)

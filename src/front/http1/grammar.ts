@@ -95,7 +95,7 @@ export function fieldKind(text: string, start: number, end: number): number {
     }
   }
   const first = text.charCodeAt(start) | 0x20
-  if (first === 0x61 && length > 6 && hasAt(text, start, 'aries-')) return ARIES
+  if (first === 0x61 && length >= 6 && hasAt(text, start, 'aries-')) return ARIES
   if (first === 0x78 && length > 12 && hasAt(text, start, 'x-forwarded-')) return FORWARDED
   return OTHER
 }

@@ -156,7 +156,7 @@ class UpstreamPool implements UpstreamHome, Timed {
   }
 
   closeIdle(): void {
-    for (const connection of [...this.#idle]) connection.stream.destroy()
+    for (const connection of this.#idle) connection.stream.destroy()
   }
 
   #connect(target: Target): void {
