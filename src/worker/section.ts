@@ -11,7 +11,14 @@ export const SECTION_BYTES_MAX = 32 * 1024 * 1024
 /** Longest name of a section, in UTF-16 units. */
 export const SECTION_NAME_MAX = 512
 
-const packr = new Packr({ structuredClone: true })
+/** Refuses functions, as structured clone does; msgpackr would write nothing in their place. */
+class SectionPackr extends Packr {
+  writeFunction(): never {
+    throw new TypeError('a function is not data')
+  }
+}
+
+const packr = new SectionPackr({ structuredClone: true })
 
 /** Throws `ARIES_E_WORKER_FAILED` for what structured clone does not take, and for too much. */
 export function encodeSection(name: string, value: unknown): Uint8Array {

@@ -1,0 +1,210 @@
+/** Real host processes for tests: forked, set up, driven over IPC as a node does it. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { configSchema } from '../../src/config/schema.ts'
+import { AriesError, fromBody } from '../../src/errors.ts'
+import type { FromHost, HostSetup, HostStats, ToHost } from '../../src/host/ipc.ts'
+import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
+import type { MoveReport } from '../../src/rpc.ts'
+import type { OwnerAddress } from '../../src/wire.ts'
+import { HEADER } from '../../src/wire.ts'
+
+export const TOKEN = 'token-of-the-tests'
+const DEADLINE_MS = 10_000
+
+const defaults = configSchema.parse({
+  listeners: [{ http: '127.0.0.1:1' }],
+  routes: [{ path: '/', task: 'x' }],
+})
+
+const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+export const CLASSES: HostSetup['classes'] = [
+  ['counter', fileOf('../../workers/counter.ts')],
+  ['room', fileOf('../../workers/room.ts')],
+  ['probe', fileOf('../host/fixtures/probe.ts')],
+  ['broken', fileOf('../host/fixtures/broken.ts')],
+]
+
+export interface HostOptions {
+  readonly store: string
+  readonly incarnation: number
+  readonly limits?: Partial<HostSetup['limits']>
+  readonly move?: Partial<HostSetup['move']>
+  readonly classes?: HostSetup['classes']
+  readonly logLevel?: string
+}
+
+type Gone = Extract<FromHost, { type: 'gone' }>
+type Settle = { resolve: (result: null | MoveReport) => void; reject: (error: unknown) => void }
+
+export class HostProcess {
+  readonly node: string
+  readonly child: ChildProcess
+  port = 0
+  /** What `reserve` is answered with. */
+  refusal: string | undefined
+  stats: HostStats | undefined
+  readonly gone: Gone[] = []
+  readonly arrived: { id: WorkerId; epoch: number }[] = []
+  readonly #calls = new Map<number, Settle>()
+  #call = 0
+
+  constructor(node: string, child: ChildProcess) {
+    this.node = node
+    this.child = child
+    child.on('message', (message) => this.#heard(message as FromHost))
+  }
+
+  static async start(node: string, options: HostOptions): Promise<HostProcess> {
+    const child = fork(fileOf('../../src/host/main.ts'), [], {
+      serialization: 'advanced',
+      execArgv: [],
+      env: { ...process.env, NODE_OPTIONS: '' },
+    })
+    const host = new HostProcess(node, child)
+    host.send({
+      type: 'setup',
+      setup: {
+        node,
+        bind: '127.0.0.1',
+        incarnation: options.incarnation,
+        store: options.store,
+        token: TOKEN,
+        classes: options.classes ?? CLASSES,
+        limits: { ...defaults.host, ...options.limits },
+        move: { ...defaults.move, ...options.move },
+        logLevel: options.logLevel ?? 'silent',
+      },
+    })
+    await until(() => host.port !== 0 || child.exitCode !== null, `${node} is ready`)
+    return host
+  }
+
+  get address(): { node: string; host: string; port: number } {
+    return { node: this.node, host: '127.0.0.1', port: this.port }
+  }
+
+  send(message: ToHost): void {
+    this.child.send(message)
+  }
+
+  open(id: WorkerId, epoch: number): Promise<unknown> {
+    return this.#ask((call) => ({ type: 'open', call, id, epoch }))
+  }
+
+  close(id: WorkerId): Promise<unknown> {
+    return this.#ask((call) => ({ type: 'close', call, id }))
+  }
+
+  async move(id: WorkerId, to: { node: string; host: string; port: number }): Promise<MoveReport> {
+    return (await this.#ask((call) => ({ type: 'move', call, id, to })))!
+  }
+
+  /** One request, straight to this host. */
+  async request(
+    id: WorkerId,
+    init: RequestInit & { path?: string } = {},
+  ): Promise<{ status: number; headers: Headers; body: string }> {
+    const response = await fetch(`http://127.0.0.1:${this.port}${init.path ?? '/'}`, {
+      ...init,
+      headers: {
+        [HEADER.worker]: formatWorkerId(id),
+        [HEADER.auth]: TOKEN,
+        ...(init.headers as Record<string, string>),
+      },
+    })
+    return { status: response.status, headers: response.headers, body: await response.text() }
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
+    const exited = once(this.child, 'exit')
+    this.child.kill(signal)
+    await exited
+  }
+
+  #ask(message: (call: number) => ToHost): Promise<null | MoveReport> {
+    const call = ++this.#call
+    return new Promise((resolve, reject) => {
+      this.#calls.set(call, { resolve, reject })
+      this.send(message(call))
+    })
+  }
+
+  #heard(message: FromHost): void {
+    switch (message.type) {
+      case 'ready':
+        this.port = message.port
+        break
+      case 'answer':
+        this.#settle(message.call)?.resolve(message.result)
+        break
+      case 'failed':
+        this.#settle(message.call)?.reject(
+          fromBody(message.error) ?? new AriesError('ARIES_E_INTERNAL', 'failed'),
+        )
+        break
+      case 'reserve':
+        this.send({ type: 'reserved', call: message.call, refusal: this.refusal })
+        break
+      case 'arrived':
+        this.arrived.push(message)
+        break
+      case 'gone':
+        this.gone.push(message)
+        break
+      case 'stats':
+        this.stats = message.stats
+        break
+    }
+  }
+
+  #settle(call: number): Settle | undefined {
+    const settle = this.#calls.get(call)
+    this.#calls.delete(call)
+    return settle
+  }
+}
+
+/** Waits for a condition, with a deadline; never for a time. */
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  const deadlineMs = performance.now() + DEADLINE_MS
+  while (!holds()) {
+    if (performance.now() > deadlineMs) throw new Error(`in vain: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** Sends a request as a front does: follows `aries-owner`, repeats what was answered 421. */
+export class Requester {
+  readonly #hosts: readonly HostProcess[]
+  #at: HostProcess
+  redirected = 0
+
+  constructor(hosts: readonly HostProcess[]) {
+    this.#hosts = hosts
+    this.#at = hosts[0]!
+  }
+
+  async request(
+    id: WorkerId,
+    init: RequestInit = {},
+  ): Promise<{ status: number; headers: Headers; body: string }> {
+    for (let attempt = 0; ; attempt++) {
+      const answer = await this.#at.request(id, init)
+      const owner = answer.headers.get(HEADER.owner)
+      if (owner)
+        this.#at =
+          this.#hosts.find(
+            (h) => owner.endsWith(String(h.port)) || owner.includes(`:${h.port};`),
+          ) ?? this.#at
+      if (answer.status !== 421 || attempt > 50) return answer
+      this.redirected++
+      if (!owner) this.#at = this.#hosts[(this.#hosts.indexOf(this.#at) + 1) % this.#hosts.length]!
+    }
+  }
+}
+
+export type { OwnerAddress }

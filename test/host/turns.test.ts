@@ -1,0 +1,120 @@
+import t from 'tap'
+import { until } from '../helpers/host-process.ts'
+import { Hosts } from '../helpers/two-hosts.ts'
+
+const id = { class: 'probe', key: 'a b/ü' }
+
+const code = (body: string): string => (JSON.parse(body) as { error: { code: string } }).error.code
+
+t.test('turns', async (t) => {
+  const hosts = await Hosts.start(t, ['n1'], {
+    limits: { requestTimeoutMs: 400, queueMax: 5, bodyBytesMax: 1_000 },
+  })
+  const n1 = hosts.get('n1')
+  await hosts.create(id, 'n1')
+  const ask = (query: string, init: RequestInit = {}) =>
+    n1.request(id, { ...init, path: `/?${query}` })
+
+  t.test('a request is answered by the worker, with the node in a header', async (t) => {
+    const answer = await ask('', { method: 'PUT', body: 'päckchen' })
+    t.equal(answer.status, 200)
+    t.same(JSON.parse(answer.body), { method: 'PUT', text: 'päckchen' })
+    t.equal(answer.headers.get('aries-node'), 'n1')
+    t.equal(answer.headers.get('content-length'), String(Buffer.byteLength(answer.body)))
+  })
+
+  t.test('what was answered is committed', async (t) => {
+    await ask('do=set&name=kept', { method: 'POST', body: 'v' })
+    const loaded = await hosts.store.load(id)
+    t.ok(loaded?.sections.some(({ name }) => name === 'kept'))
+  })
+
+  t.test('a turn that throws changes nothing and answers 500', async (t) => {
+    const seq = (await hosts.store.owner(id))?.seq
+    const answer = await ask('do=throw&name=thrown')
+    t.equal(answer.status, 500)
+    t.equal(code(answer.body), 'ARIES_E_WORKER_FAILED')
+    t.equal((await ask('do=get&name=thrown')).body, 'null')
+    t.equal((await hosts.store.owner(id))?.seq, seq)
+  })
+
+  t.test('a change inside an object is undone as well', async (t) => {
+    await ask('do=list')
+    t.equal((await ask('do=mutate-throw')).status, 500)
+    t.same(JSON.parse((await ask('do=get&name=list')).body), ['one'])
+  })
+
+  t.test('what structured clone does not take fails its turn', async (t) => {
+    t.equal((await ask('do=function')).status, 500)
+    t.equal((await ask('do=get')).body, 'null')
+  })
+
+  t.test('a fetch that returns no Response is a failure', async (t) => {
+    t.equal(code((await ask('do=nothing')).body), 'ARIES_E_WORKER_FAILED')
+  })
+
+  t.test('a streamed body arrives piece by piece, whole', async (t) => {
+    const answer = await ask('do=stream&count=5')
+    t.equal(answer.body, '0;1;2;3;4;')
+    t.equal(answer.headers.get('transfer-encoding'), 'chunked')
+  })
+
+  t.test('a body over the limit is refused with 413', async (t) => {
+    const answer = await ask('do=set&name=large', { method: 'POST', body: 'x'.repeat(1_001) })
+    t.equal(answer.status, 413)
+    t.equal((await ask('do=get&name=large')).body, 'null')
+  })
+
+  t.test('a full queue answers 503 with Retry-After, and starts nothing', async (t) => {
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, () => ask('do=sleep&ms=30&name=slept')),
+    )
+    const refused = answers.filter(({ status }) => status === 503)
+    t.ok(refused.length > 0)
+    t.equal(refused[0]?.headers.get('retry-after'), '1')
+    t.equal(code(refused[0]!.body), 'ARIES_E_OVERLOADED')
+    t.ok(answers.every(({ status }) => status === 200 || status === 503))
+  })
+
+  t.test('a turn that never ends costs its own request and no other', async (t) => {
+    const hung = ask('do=hang&name=hung')
+    await until(() => n1.stats !== undefined, 'stats')
+    const next = await ask('do=get&name=hung')
+    t.equal((await hung).status, 504)
+    t.equal(code((await hung).body), 'ARIES_E_TIMEOUT')
+    t.ok(next.status === 200 || next.status === 504)
+    t.equal((await ask('do=get&name=hung')).body, 'null')
+    t.equal((await ask('do=started')).body, '1', 'another instance, started')
+  })
+
+  t.test('a worker that is not here: 421, nothing applied', async (t) => {
+    const answer = await n1.request({ class: 'probe', key: 'elsewhere' }, { method: 'POST' })
+    t.equal(answer.status, 421)
+    t.equal(answer.headers.get('aries-fault'), 'ARIES_E_NOT_OWNER')
+    t.equal(answer.headers.get('aries-owner'), null)
+  })
+
+  t.test('strangers and nonsense are turned away', async (t) => {
+    t.equal((await ask('', { headers: { 'aries-auth': 'wrong' } })).status, 401)
+    t.equal((await ask('', { headers: { 'aries-worker': 'no slash' } })).status, 400)
+  })
+
+  t.test('a class that does not load, or is unknown, is not opened', async (t) => {
+    const broken = { class: 'broken', key: 'x' }
+    await t.rejects(hosts.create(broken, 'n1'), { code: 'ARIES_E_WORKER_FAILED' })
+    const unknown = { class: 'unknown', key: 'x' }
+    await t.rejects(hosts.create(unknown, 'n1'), { code: 'ARIES_E_CLASS_UNKNOWN' })
+    await t.rejects(n1.open(id, 99), { code: 'ARIES_E_FENCED' })
+  })
+
+  t.test('a closed worker has stopped, its last changes committed', async (t) => {
+    await ask('do=set&name=rememberStop', { method: 'POST', body: 'yes' })
+    await n1.close(id)
+    t.match(n1.gone.at(-1), { id, why: 'closed' })
+    const loaded = await hosts.store.load(id)
+    t.ok(loaded?.sections.some(({ name }) => name === 'stopped'))
+    t.equal((await ask('')).status, 421)
+    await n1.open(id, 1)
+    t.equal((await ask('do=get&name=rememberStop')).body, '"yes"')
+  })
+})
