@@ -1,0 +1,137 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { type ClusterMap, mapSchema } from '../../src/config/schema.ts'
+import { type Claim, NO_META } from '../../src/gossip/claim.ts'
+import { GossipCore } from '../../src/gossip/core.ts'
+import { PAYLOAD_BYTES_MAX } from '../../src/gossip/envelope.ts'
+import type { GossipEffects, GossipEvent } from '../../src/gossip/events.ts'
+import { hashMap } from '../../src/gossip/map-hash.ts'
+import { decodePacket, type Packet } from '../../src/gossip/packet.ts'
+import { type GossipTimes, PRESETS } from '../../src/gossip/presets.ts'
+import type { LoadVector } from '../../src/gossip/types.ts'
+import { seededRandom } from '../../src/world.ts'
+
+export const BOOT = 1_700_000_000_000
+
+export const LOAD: LoadVector = {
+  cpu: 1.25,
+  cpuCapacity: 4,
+  memoryBytes: 123_456_789,
+  memoryBytesMax: 8_589_934_592,
+  requests: 12,
+  requestsMax: 1_000,
+  connections: 34,
+  connectionsMax: 20_000,
+  ioBytesPerSecond: 5_678,
+  workers: 9,
+  lagMs: 1.5,
+}
+
+/** A map of nodes n1, n2, … at loopback, with these gossip ports (or made-up ones). */
+export function mapOf(count: number, ports: readonly number[] = [], epoch = 1): ClusterMap {
+  const nodes = Array.from({ length: count }, (_, i) => ({
+    id: `n${i + 1}`,
+    host: '127.0.0.1',
+    gossip: ports[i] ?? 20_001 + i,
+    data: 30_001 + i,
+    admin: 40_001 + i,
+  }))
+  return mapSchema.parse({ cluster: 'test', epoch, nodes })
+}
+
+export function claim(id: string, change: Partial<Claim> = {}): Claim {
+  return { id, state: 'alive', boot: BOOT, version: 1, meta: NO_META, accusers: [], ...change }
+}
+
+/** UDP ports of loopback that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const sockets = Array.from({ length: count }, () => createSocket('udp4'))
+  for (const socket of sockets) {
+    socket.bind(0, '127.0.0.1')
+    await once(socket, 'listening')
+  }
+  const ports = sockets.map((socket) => socket.address().port)
+  for (const socket of sockets) socket.close()
+  return ports
+}
+
+export interface Said {
+  readonly to: string
+  readonly toBoot: number
+  readonly packet: Packet
+}
+
+/** One core, n1 of a map, that the test speaks to as the others would. */
+export class Bench {
+  readonly map: ClusterMap
+  readonly core: GossipCore
+  readonly times: GossipTimes
+  nowMs = 0
+  changes: string[] = []
+  boots: number[] = []
+
+  constructor(members: number, times: Partial<GossipTimes> = {}) {
+    this.map = mapOf(members)
+    this.times = { ...PRESETS.quick, ...times }
+    this.core = new GossipCore(
+      { random: seededRandom(1) },
+      {
+        selfId: 'n1',
+        map: this.map,
+        mapHash: hashMap(this.map),
+        times: this.times,
+        boot: BOOT,
+        payloadBytesMax: PAYLOAD_BYTES_MAX,
+        nowMs: 0,
+      },
+    )
+  }
+
+  handle(event: GossipEvent): Said[] {
+    return this.#read(this.core.handle(event, this.nowMs))
+  }
+
+  /** A packet from `from`; its own claim is alive at version 1 unless given. */
+  hear(from: string, packet: Partial<Packet> = {}, boot = BOOT, current = true): Said[] {
+    const { epoch } = this.map
+    const whole: Packet = {
+      mapEpoch: epoch,
+      mapHash: hashMap(this.map),
+      claims: [claim(from, { boot })],
+      loads: [],
+      ...packet,
+    }
+    return this.handle({ type: 'packet', from, boot, current, packet: whole })
+  }
+
+  /** Lets time pass, tick by tick; returns all that was said. */
+  pass(durationMs: number): Said[] {
+    const said: Said[] = []
+    const untilMs = this.nowMs + durationMs
+    for (;;) {
+      const nextMs = this.core.nextDeadlineMs()
+      if (nextMs > untilMs) break
+      this.nowMs = Math.max(this.nowMs, nextMs)
+      said.push(...this.handle({ type: 'tick' }))
+    }
+    this.nowMs = untilMs
+    return said
+  }
+
+  state(id: string): string {
+    const { state, boot, version } = this.core.member(id, this.nowMs)!
+    return `${state} ${boot - BOOT}.${version}`
+  }
+
+  #read(effects: GossipEffects): Said[] {
+    if (effects.boot !== undefined) this.boots.push(effects.boot)
+    for (const { member, before } of effects.changes) {
+      this.changes.push(`${member.id} ${before} ${member.state}`)
+    }
+    return effects.sends.map(({ to, toBoot, payload }) => ({
+      to: to.id,
+      toBoot,
+      packet: decodePacket(payload, to.id)!,
+    }))
+  }
+}
