@@ -3,7 +3,7 @@ import { AriesError } from '../errors.ts'
 import type { Membership } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Peers } from '../peers.ts'
-import { machineCost } from '../placement/cost.ts'
+import { machineCost, scaleOf } from '../placement/cost.ts'
 import type {
   DrainReport,
   MoveReport,
@@ -49,7 +49,8 @@ export class ClusterView {
   cluster(): ClusterInfo {
     const config = this.#init.config()
     const members = this.#membership.members()
-    const machines = members.filter((m) => m.role === 'node' && m.state === 'alive').length
+    const alive = members.filter((m) => m.role === 'node' && m.state === 'alive')
+    const scale = scaleOf(alive.flatMap((m) => m.load ?? []))
     return {
       cluster: config.map.cluster,
       mapEpoch: config.map.epoch,
@@ -67,7 +68,7 @@ export class ClusterView {
           load: m.load ?? null,
           loadAgeMs: m.load ? Math.round(m.loadAgeMs) : null,
           workers: m.load?.workers ?? 0,
-          cost: m.load && m.role === 'node' ? machineCost(m.load, machines) : null,
+          cost: m.load && m.role === 'node' ? machineCost(m.load, alive.length, scale) : null,
         }),
       ),
       routes: config.routes.map(routeInfo),

@@ -4,11 +4,20 @@ import type { WorkerClass } from '../worker/worker.ts'
 
 /** Loads the modules of worker classes, each once. */
 export class ClassLoader {
-  readonly #files: ReadonlyMap<string, string>
+  #files: ReadonlyMap<string, string>
   readonly #loaded = new Map<string, Promise<WorkerClass>>()
 
   constructor(classes: Iterable<readonly [name: string, file: string]>) {
     this.#files = new Map(classes)
+  }
+
+  /** Takes another set of classes; what is loaded and still among them stays as it is. */
+  declare(classes: Iterable<readonly [name: string, file: string]>): void {
+    const before = this.#files
+    this.#files = new Map(classes)
+    for (const [name, file] of before) {
+      if (this.#files.get(name) !== file) this.#loaded.delete(name)
+    }
   }
 
   /** Throws `ARIES_E_CLASS_UNKNOWN`, or `ARIES_E_WORKER_FAILED` when the module does not load. */

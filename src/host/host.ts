@@ -32,6 +32,7 @@ export interface HostComponents {
 export class Host {
   readonly #c: HostComponents
   readonly #setup: HostSetup
+  readonly #classes: ClassLoader
   readonly #table: WorkerTable
   readonly #sessions: Sessions
   readonly #forwarder: Forwarder
@@ -47,6 +48,7 @@ export class Host {
     this.#c = components
     this.#setup = setup
     const classes = new ClassLoader(setup.classes)
+    this.#classes = classes
     const table = new WorkerTable(
       {
         store,
@@ -121,6 +123,9 @@ export class Host {
         break
       case 'reserved':
         this.#moves.reserved(message.call, message.refusal)
+        break
+      case 'declare':
+        this.#classes.declare(message.classes)
         break
       case 'fenced':
         this.#c.log.warn('fenced: everything is dropped')

@@ -26,6 +26,8 @@ export interface HostSetup {
 
 export type ToHost =
   | { readonly type: 'setup'; readonly setup: HostSetup }
+  /** The routes changed: these are the classes from now on. */
+  | { readonly type: 'declare'; readonly classes: HostSetup['classes'] }
   /** The node owns the worker under `epoch`: load and open it. Answered with `null`. */
   | { readonly type: 'open'; readonly call: number; readonly id: WorkerId; readonly epoch: number }
   /** Finish the turn, stop it, forget it. Answered with `null`. */

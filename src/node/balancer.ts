@@ -1,7 +1,7 @@
 import type { ConfigFile } from '../config/schema.ts'
 import { formatWorkerId, parseWorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
-import { machineCost, workersScaleOf } from '../placement/cost.ts'
+import { machineCost, scaleOf } from '../placement/cost.ts'
 import { proposeMoves } from '../placement/rebalance.ts'
 import type { Candidate, Decision, Movable, MoveProposal } from '../placement/types.ts'
 import { proposeUsher } from '../placement/usher.ts'
@@ -120,7 +120,7 @@ export class Balancer {
     why: Decision['why'],
     candidates: readonly Candidate[],
   ): Decision {
-    const scale = workersScaleOf(candidates.map((candidate) => candidate.load))
+    const scale = scaleOf(candidates.map((candidate) => candidate.load))
     return {
       atMs: this.#c.world.clock.wallMs(),
       subject: proposal.worker,

@@ -25,6 +25,18 @@ export interface CallComponents {
   readonly classes: () => ReadonlyMap<string, string>
 }
 
+/** A worker that the host has not reported on yet: it was opened in the last second. */
+const JUST_OPENED = {
+  seq: 0,
+  stateBytes: 0,
+  sections: 0,
+  requestsPerSecond: 0,
+  cpuShare: 0,
+  ageMs: 0,
+  sessions: 0,
+  queued: 0,
+}
+
 /** What a node answers on its data port; `src/rpc.ts` says what each call means. */
 export function nodeCalls(c: CallComponents): RpcHandlers {
   return {
@@ -51,9 +63,11 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
 }
 
 function openWorkers(c: CallComponents): WorkerInfo[] {
-  return c.ownership.workers.flatMap((id) => {
+  return c.ownership.open.map(({ id, epoch }) => {
     const worker = c.host.worker(id)
-    return worker ? [{ ...worker, node: c.node.id }] : []
+    return worker
+      ? { ...worker, node: c.node.id }
+      : { ...JUST_OPENED, class: id.class, key: id.key, node: c.node.id, epoch }
   })
 }
 

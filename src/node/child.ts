@@ -91,9 +91,9 @@ export class Child<To extends object, From extends { readonly type: string }> {
     })
   }
 
-  /** Sends the set-up, as it is now, to the running process. */
-  reconfigure(): void {
-    this.send(this.#init.setup())
+  /** Ends the process at once; another one is started with a new set-up. */
+  kill(): void {
+    this.#process?.kill('SIGKILL')
   }
 
   /** Asks the process to finish, waits `graceMs`, then kills it. */

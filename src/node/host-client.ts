@@ -100,9 +100,14 @@ export class HostClient {
     return report
   }
 
-  /** Tells the process of a new incarnation, new classes, new limits. */
-  reconfigure(): void {
-    this.#child.reconfigure()
+  /** Tells the process of changed routes. */
+  declare(classes: ReadonlyMap<string, string>): void {
+    this.#child.send({ type: 'declare', classes: [...classes] })
+  }
+
+  /** Replaces the process: its workers and its incarnation are void. */
+  restart(): void {
+    this.#child.kill()
   }
 
   /** The incarnation is void: the host must acknowledge nothing more. */

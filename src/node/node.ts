@@ -249,8 +249,8 @@ export class Node {
   setConfig(config: Config): void {
     this.#config = config
     this.#c.gossip.setMap(config.map)
-    this.#host.reconfigure()
-    this.#pool.reconfigure()
+    this.#host.declare(config.classes)
+    this.#pool.declare(config.tasks)
   }
 
   async drain(): Promise<DrainReport> {
@@ -317,7 +317,8 @@ export class Node {
 
   #granted(incarnation: number): void {
     this.#c.gossip.setMeta({ incarnation })
-    this.#host.reconfigure()
+    // A host process lives under one incarnation: what it holds of an older one is void.
+    this.#host.restart()
     this.#tellPorts()
   }
 

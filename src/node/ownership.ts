@@ -15,7 +15,7 @@ const RESOLVE_TIMEOUT_MS = 5_000
 /** Between two looks at the same, not yet settled, situation. */
 const RETRY_MS = 25
 /** A node that gossip calls unreachable gets this long to answer before it is evicted. */
-const LAST_WORD_MS = 250
+const LAST_WORD_MS = 500
 const OPEN_MAX = 1_000_000
 
 export interface OwnershipComponents {
@@ -61,6 +61,11 @@ export class Ownership {
   /** The workers that are open here. */
   get workers(): readonly WorkerId[] {
     return [...this.#open.values()].map((entry) => entry.id)
+  }
+
+  /** Open here, each with its epoch. */
+  get open(): readonly { readonly id: WorkerId; readonly epoch: number }[] {
+    return [...this.#open.values()]
   }
 
   has(id: WorkerId): boolean {

@@ -59,9 +59,9 @@ export class PoolClient {
     return this.#child.start()
   }
 
-  /** Tells the process of new tasks and limits. */
-  reconfigure(): void {
-    this.#child.reconfigure()
+  /** Tells the process of changed routes. */
+  declare(tasks: ReadonlyMap<string, string>): void {
+    this.#child.send({ type: 'declare', tasks: [...tasks] })
   }
 
   stop(graceMs: number): Promise<void> {

@@ -14,6 +14,8 @@ export interface PoolSetup {
 
 export type ToPool =
   | { readonly type: 'setup'; readonly setup: PoolSetup }
+  /** The routes changed: these are the tasks from now on. */
+  | { readonly type: 'declare'; readonly tasks: PoolSetup['tasks'] }
   /** Take no new connection, finish what runs, exit with 0. */
   | { readonly type: 'shutdown' }
 

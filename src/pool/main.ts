@@ -29,6 +29,10 @@ class Pool {
     setInterval(() => tell({ type: 'stats', stats: this.#stats() }), STATS_MS)
   }
 
+  declare(tasks: PoolSetup['tasks']): void {
+    this.#server.declare(tasks)
+  }
+
   async stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
@@ -64,6 +68,8 @@ process.on('message', (message: ToPool) => {
   if (message.type === 'setup') {
     pool = new Pool(message.setup)
     void pool.start()
+  } else if (message.type === 'declare') {
+    pool?.declare(message.tasks)
   } else {
     void (pool ? pool.stop() : process.exit(0))
   }

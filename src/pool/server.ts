@@ -23,7 +23,7 @@ export class TaskServer {
   readonly #log: Logger
   readonly #runner: TaskRunner
   readonly #setup: PoolSetup
-  readonly #tasks: ReadonlyMap<string, string>
+  #tasks: ReadonlyMap<string, string>
   readonly #server: Server
   #draining = false
 
@@ -46,6 +46,11 @@ export class TaskServer {
       socket.once('close', () => this.connections--)
       socket.setNoDelay(true)
     })
+  }
+
+  /** Takes another set of tasks: name and file of each. */
+  declare(tasks: PoolSetup['tasks']): void {
+    this.#tasks = new Map(tasks)
   }
 
   /** Listens; the port it got. */

@@ -37,6 +37,7 @@ t.test('a node is drained under load, is stopped, and comes back without a failu
     }
     chat[n % chat.length]!.say(`message ${n}`)
   }).start()
+  t.teardown(() => load.stop())
   await until('the node has workers', async () =>
     (await cluster.get('/api/workers')).some((w) => w.node === 'n1'),
   )

@@ -24,6 +24,7 @@ t.test('a fourth node joins under load, gets work, and leaves with the map', asy
       bad.push(String(error))
     }
   }).start()
+  t.teardown(() => load.stop())
   await until('every counter lives', () => load.sent > KEYS * 1.5)
 
   cluster.declare(4)

@@ -38,6 +38,7 @@ export async function killUnderLoad(t: Test, cluster: TestCluster): Promise<void
       bad.push(String(error))
     }
   }).start()
+  t.teardown(() => load.stop())
 
   await until('some load has passed', () => load.sent > 400)
   killedAtMs = performance.now()

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { MoveReport } from '../../src/rpc.ts'
-import { TestCluster } from '../helpers/cluster.ts'
+import { TestCluster, until } from '../helpers/cluster.ts'
 import { Client, OpenLoop, quantile } from '../helpers/load.ts'
 
 const MOVES = 20
@@ -25,6 +25,7 @@ t.test('a counter is moved 20 times under 500 POSTs a second: 1…N, each once',
       bad.push(String(error))
     }
   }).start()
+  t.teardown(() => load.stop())
 
   const stalls: number[] = []
   const visited = new Set<string>()
@@ -42,6 +43,8 @@ t.test('a counter is moved 20 times under 500 POSTs a second: 1…N, each once',
     t.equal(report.to, to)
     t.ok(report.toEpoch > report.fromEpoch, 'the epoch rises')
     stalls.push(report.stallMs)
+    const sentAtMove = load.sent
+    await until('load goes on', () => load.sent >= sentAtMove + PER_SECOND / 10)
     visited.add(to)
   }
   await load.stop()

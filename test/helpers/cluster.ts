@@ -218,7 +218,7 @@ export class TestCluster {
   }
 
   startLegacy(port: number): void {
-    this.#spawnFile(`legacy-${port}`, LEGACY, [String(port)])
+    this.#spawnFile(`legacy-${port}`, LEGACY, [`127.0.0.1:${port}`])
   }
 
   #spawn(id: string, args: readonly string[]): void {
