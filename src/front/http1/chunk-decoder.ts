@@ -156,6 +156,7 @@ export class ChunkDecoder {
   }
 
   #addTrailerByte(byte: number): void {
+    if (FIELD_VALUE[byte] !== 1) throw bad('bad byte in a trailer')
     if (++this.#trailerBytes > TRAILER_BYTES_MAX) throw bad('the trailer section is too large')
     this.#trailer += String.fromCharCode(byte)
     this.#state = TRAILER
