@@ -14,7 +14,7 @@ t.test('the routes of the demo, a key, bad tasks, a dead upstream, the admin API
       path: `/${name}`,
       task: fixture(name),
     })),
-    config: { pool: { taskTimeoutMs: 1_000, taskMemoryMb: 64, threads: 2 } },
+    config: { pool: { taskTimeoutMs: 3_000, taskMemoryMb: 64, threads: 2 } },
   })
   t.teardown(() => cluster.stop())
   const client = new Client(cluster.url)
