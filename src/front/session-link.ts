@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import { encodeFrame, type Frame, FrameDecoder, type SessionId } from '../session-frames.ts'
 import { HEADER } from '../wire.ts'
 import type { Session } from './session.ts'
@@ -30,7 +30,7 @@ export class HostLink {
   readonly #handlers: HostLinkHandlers
   readonly #request: ReturnType<typeof request>
   readonly #decoder = new FrameDecoder()
-  #socket: Duplex | undefined
+  #socket: Socket | undefined
   #unsent: Buffer[] = []
   #unsentBytes = 0
   #acks = new Map<SessionId, number>()
@@ -55,7 +55,8 @@ export class HostLink {
     this.#request
       .once('upgrade', (_answer, socket, head) => {
         clearTimeout(timer)
-        this.#open(socket, head)
+        // Not TLS, so what http calls a Duplex is a socket.
+        this.#open(socket as Socket, head)
       })
       .once('response', (answer) => this.destroy(`host answered ${answer.statusCode}`))
       .on('error', (error) => this.destroy(error.message))
@@ -96,7 +97,7 @@ export class HostLink {
     this.#flush()
     this.#closed = true
     if (this.#socket === undefined) this.#request.destroy()
-    else this.#socket.end()
+    else this.#socket.destroySoon()
   }
 
   destroy(why: string): void {
@@ -107,13 +108,13 @@ export class HostLink {
     this.#handlers.closed(this, why)
   }
 
-  #open(socket: Duplex, head: Buffer): void {
+  #open(socket: Socket, head: Buffer): void {
     if (this.#closed) {
       socket.destroy()
       return
     }
     this.#socket = socket
-    if ('setNoDelay' in socket) (socket as import('node:net').Socket).setNoDelay(true)
+    socket.setNoDelay(true)
     socket
       .on('data', (chunk: Buffer) => this.#read(chunk))
       .on('error', (error) => this.destroy(error.message))
