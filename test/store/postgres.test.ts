@@ -1,13 +1,114 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import t from 'tap'
 import { createLogger } from '../../src/log.ts'
 import { openStore } from '../../src/store/open.ts'
+import type { Store } from '../../src/store/store.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { storeContract } from './contract.ts'
+import { LEASE_MS, ownedWorker, stateOf, turn } from './helpers.ts'
 
-const log = createLogger({ role: 'node', id: 'test' }, 'silent')
 const postgres = await startPostgres()
 t.teardown(() => postgres.stop())
-
-t.test('PostgreSQL keeps the contract', async (t) => {
-  await storeContract(t, { open: () => openStore({ log }, postgres.url) })
+const written: string[] = []
+const log = createLogger({ role: 'node', id: 'test' }, 'trace', {
+  write: (line) => void written.push(line),
 })
+const open = (url = postgres.url): Promise<Store> => openStore({ log }, url)
+const { password } = new URL(postgres.url)
+
+t.test('many open a new database at once', async (t) => {
+  const stores = await Promise.all(Array.from({ length: 5 }, () => open()))
+  const incarnations = await Promise.all(stores.map((store) => store.register('n1', LEASE_MS)))
+  t.same(new Set(incarnations), new Set([1, 2, 3, 4, 5]))
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+t.test('PostgreSQL keeps the contract, without a deadlock', async (t) => {
+  await storeContract(t, { open: () => open() })
+  const admin = await connect(t)
+  const { rows } = await admin.query(
+    'SELECT sum(deadlocks)::int AS deadlocks FROM pg_stat_database',
+  )
+  t.same(rows, [{ deadlocks: 0 }])
+})
+
+t.test('the password is in no message and no log line', async (t) => {
+  const url = new URL(postgres.url)
+  url.password = 'wrong-secret'
+  await t.rejects(open(url.href), {
+    code: 'ARIES_E_STORE',
+    message: /password authentication failed/,
+  })
+  url.pathname = '/no-such-database'
+  url.password = password
+  await t.rejects(open(url.href), { code: 'ARIES_E_STORE', message: /does not exist/ })
+  for (const bad of [`postgres://u:${password}@host:port/db`, `postgres://u:${password}@[/db`]) {
+    const error: Error = await open(bad).then(
+      () => new Error('opened'),
+      (thrown) => thrown,
+    )
+    t.match(error, { code: 'ARIES_E_CONFIG' })
+    t.notMatch(`${error.stack}`, password)
+  }
+  const store = await open()
+  t.match(store.description, /^postgres:\/\/aries@127\.0\.0\.1:\d+\/postgres$/)
+  await store.close()
+  t.not(written.length, 0)
+  t.notMatch(written.join(''), password)
+  t.notMatch(written.join(''), 'wrong-secret')
+})
+
+t.test('an eviction waits for the commit that holds the node, and voids the next', async (t) => {
+  const store = await open()
+  t.teardown(() => store.close())
+  const { node, id } = await ownedWorker(store)
+  const admin = await connect(t)
+  await admin.query('BEGIN')
+  await admin.query({
+    text: 'SELECT FROM aries_workers WHERE key = $1 FOR UPDATE',
+    values: [id.key],
+  })
+  const commit = store.commit(node, 1, [turn(id, 1, 1, { v: '1' })])
+  await waiters(1)
+  const evict = store.evict(node, 1)
+  await waiters(2)
+  t.equal(await store.renew(node, 1, LEASE_MS), true, 'a renewal waits for neither')
+  await admin.query('ROLLBACK')
+  t.same(await commit, ['ok'])
+  t.equal(await evict, true)
+  t.same(await store.commit(node, 1, [turn(id, 1, 2, { v: '2' })]), ['fenced'])
+  t.same(await stateOf(store, id), { v: '1' })
+})
+
+t.test('a schema newer than the code is refused', async (t) => {
+  const admin = await connect(t)
+  await admin.query("UPDATE aries_meta SET value = '99'")
+  await t.rejects(open(), { code: 'ARIES_E_STORE', message: /version 99.*newer Aries/ })
+})
+
+async function connect(t: { teardown(end: () => Promise<void>): void }): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: postgres.url })
+  client.on('error', () => undefined)
+  await client.connect()
+  t.teardown(() => client.end())
+  return client
+}
+
+/** Resolves when so many statements of the stores wait for a lock. */
+async function waiters(count: number): Promise<void> {
+  const client = new pg.Client({ connectionString: postgres.url })
+  await client.connect()
+  const waiting = `SELECT count(*)::int AS waiting FROM pg_stat_activity
+    WHERE application_name = 'aries' AND wait_event_type = 'Lock'`
+  try {
+    const deadlineMs = performance.now() + 10_000
+    while (performance.now() < deadlineMs) {
+      if ((await client.query(waiting)).rows[0].waiting === count) return
+      await sleep(5)
+    }
+    throw new Error(`there are not ${count} statements waiting for a lock`)
+  } finally {
+    await client.end()
+  }
+}
