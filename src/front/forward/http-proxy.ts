@@ -90,8 +90,11 @@ export class HttpProxyForwarder {
   }
 }
 
-/** http-proxy sets socket options, which a connection in memory has not. */
+/** What http-proxy calls on a socket and a connection in memory has not. */
 function asSocket(end: Duplex): Duplex {
   const none = (): Duplex => end
-  return Object.assign(end, { setTimeout: none, setNoDelay: none, setKeepAlive: none })
+  const destroySoon = (): void => {
+    end.end(() => end.destroy())
+  }
+  return Object.assign(end, { setTimeout: none, setNoDelay: none, setKeepAlive: none, destroySoon })
 }

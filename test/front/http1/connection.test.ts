@@ -219,7 +219,7 @@ t.test('the counters add up', async (t) => {
   t.match(front.engine.stats(), {
     requests: 3,
     byStatusClass: [0, 0, 2, 0, 1, 0],
-    bytesIn: Buffer.byteLength(get('/1') + get('/2') + 'nonsense\r\n\r\n'),
+    bytesIn: Buffer.byteLength(`${get('/1')}${get('/2')}nonsense\r\n\r\n`),
     bytesOut: client.bytes,
     attempts: 2,
     retries: 0,
