@@ -52,6 +52,12 @@ export interface FrontStats extends ShardStats {
   readonly restarts: number
 }
 
+/** Bytes of connections that the HTTP engine does not count: TCP and WebSockets, when they end. */
+export interface SplicedBytes {
+  in: number
+  out: number
+}
+
 export function emptyStats(): ShardStats {
   const classes = (): Record<StatusClass, number> => ({
     '1xx': 0,

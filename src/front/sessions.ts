@@ -11,7 +11,7 @@ import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { Frame, SessionId } from '../session-frames.ts'
 import type { OwnerAddress } from '../wire.ts'
-import type { ShardStats } from './metrics.ts'
+import type { ShardStats, SplicedBytes } from './metrics.ts'
 import type { Nodes } from './nodes.ts'
 import type { Owners } from './owners.ts'
 import type { RequestHead } from './plan.ts'
@@ -25,6 +25,7 @@ export interface SessionsComponents {
   readonly owners: Owners
   readonly nodes: Nodes
   readonly stats: ShardStats
+  readonly bytes: SplicedBytes
 }
 
 export interface SessionsLimits {
@@ -96,8 +97,11 @@ export class Sessions {
     const sid = `${front}.${shard}.${boot.toString(36)}.${this.#count}`
     const worker = formatWorkerId(id)
     const session = new Session({ sid, id, worker, opening: { head, socket, early } })
+    const { bytesRead, bytesWritten } = socket
     socket.on('error', () => socket.destroy())
     socket.once('close', () => {
+      this.#components.bytes.in += socket.bytesRead - bytesRead
+      this.#components.bytes.out += socket.bytesWritten - bytesWritten
       if (session.opening !== undefined) this.#clientLeft(session, 1006, '')
     })
     this.#sessions.set(sid, session)

@@ -7,7 +7,7 @@ import { Board } from './board.ts'
 import { Engines } from './engines.ts'
 import type { ListenerAddress } from './listen.ts'
 import { Listeners } from './listeners.ts'
-import { emptyStats, type ShardStats } from './metrics.ts'
+import { emptyStats, type ShardStats, type SplicedBytes } from './metrics.ts'
 import { Nodes } from './nodes.ts'
 import { Owners } from './owners.ts'
 import { RoutePlanner } from './planner.ts'
@@ -29,6 +29,7 @@ export class Shard {
   readonly #components: ShardComponents
   #config: ShardConfig
   readonly #stats: ShardStats = emptyStats()
+  readonly #bytes: SplicedBytes = { in: 0, out: 0 }
   readonly #nodes: Nodes
   readonly #owners: Owners
   readonly #resolver: Resolver
@@ -62,7 +63,7 @@ export class Shard {
     )
     this.#upstreams = new Upstreams({ log })
     this.#sessions = new Sessions(
-      { log, owners: this.#owners, nodes: this.#nodes, stats },
+      { log, owners: this.#owners, nodes: this.#nodes, stats, bytes: this.#bytes },
       { front: setup.front, shard: setup.shard, boot: setup.boot },
       sessionsLimits(config),
     )
@@ -96,7 +97,7 @@ export class Shard {
       { table, token: config.token },
     )
     this.#engines = new Engines({ planner: this.#planner, log }, config.front)
-    this.#tcp = new TcpSplicer({ log, random, stats, onFailed }, config.front)
+    this.#tcp = new TcpSplicer({ log, random, stats, bytes: this.#bytes, onFailed }, config.front)
     this.#listeners = new Listeners(
       {
         log,
@@ -157,6 +158,8 @@ export class Shard {
   report(): void {
     this.#engines.report(this.#stats)
     Object.assign(this.#stats, this.#owners.stats())
+    this.#stats.bytesIn += this.#bytes.in
+    this.#stats.bytesOut += this.#bytes.out
     this.#components.post({ type: 'stats', stats: this.#stats })
   }
 

@@ -3,13 +3,14 @@ import { connect, type Socket } from 'node:net'
 import type { Logger } from '../log.ts'
 import type { Random } from '../world.ts'
 import { leastInFlight } from './balance/upstreams.ts'
-import type { ShardStats } from './metrics.ts'
+import type { ShardStats, SplicedBytes } from './metrics.ts'
 import type { Upstream } from './upstreams.ts'
 
 export interface TcpComponents {
   readonly log: Logger
   readonly random: Random
   readonly stats: ShardStats
+  readonly bytes: SplicedBytes
   readonly onFailed: (upstream: Upstream) => void
 }
 
@@ -40,7 +41,7 @@ export class TcpSplicer {
 
   /** `client`: fresh, with `allowHalfOpen`. */
   accept(client: Socket, upstreams: readonly Upstream[]): void {
-    const { stats } = this.#components
+    const { stats, bytes } = this.#components
     if (this.#clients.size >= this.#limits.connectionsMax) {
       client.resetAndDestroy()
       return
@@ -52,8 +53,8 @@ export class TcpSplicer {
     client.once('close', () => {
       this.#clients.delete(client)
       stats.tcpConnections -= 1
-      stats.bytesIn += client.bytesRead
-      stats.bytesOut += client.bytesWritten
+      bytes.in += client.bytesRead
+      bytes.out += client.bytesWritten
     })
     client.pause()
     this.#connect(client, upstreams, new Set())
