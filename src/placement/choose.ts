@@ -3,7 +3,7 @@
  * a machine that everyone believes to be the least loaded is flooded before anyone hears of it.
  */
 import { type Random, sample } from '../world.ts'
-import { discounted, machineCost, marginalCost, meanLoad, workersScaleOf } from './cost.ts'
+import { discounted, machineCost, marginalCost, meanLoad, type Scale, scaleOf } from './cost.ts'
 import type { Candidate, CandidateCost, Demand } from './types.ts'
 
 export interface ChooseOptions {
@@ -31,7 +31,7 @@ export function choose(
   demand: Demand,
   options: ChooseOptions,
 ): Choice {
-  const scale = workersScaleOf(candidates.map((candidate) => candidate.load))
+  const scale = scaleOf(candidates.map((candidate) => candidate.load))
   const open: Candidate[] = []
   const excluded: CandidateCost[] = []
   for (const candidate of candidates) {
@@ -68,7 +68,7 @@ function costOf(
   candidate: Candidate,
   demand: Demand,
   nMachines: number,
-  scale: number,
+  scale: Scale,
 ): CandidateCost {
   return {
     id: candidate.id,

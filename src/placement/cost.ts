@@ -5,9 +5,10 @@
  * TPDS 11(7), 2000. Because the cost is convex, a nearly full resource outweighs several idle ones,
  * and resources of different kinds add up without weights.
  *
- * The count of workers is a resource too: idle workers use next to nothing of the others, and
- * without it a thousand of them would stay in one place until they wake together. Its capacity is
- * the largest count among the machines compared, as the paper does for the CPU.
+ * Two resources are counts without a capacity of their own; as the paper does for jobs, theirs is
+ * the largest count among the machines compared. Requests in flight per core: a busy CPU looks the
+ * same with one request waiting for it as with a hundred. And workers: idle ones use next to
+ * nothing, and without it a thousand of them would stay in one place until they wake together.
  */
 import type { LoadVector } from '../gossip/types.ts'
 import type { Candidate, Demand } from './types.ts'
@@ -16,6 +17,8 @@ import type { Candidate, Demand } from './types.ts'
 export const IO_BYTES_PER_SECOND_MAX = 125_000_000
 /** Least capacity for the count of workers: below it a difference of one or two is not worth a move. */
 export const WORKERS_SCALE_MIN = 16
+/** Least capacity for requests per core: one each is a busy CPU. */
+const REQUESTS_SCALE_MIN = 1
 /** From this utilisation on the price rises linearly: still monotone, never infinite. */
 const UTILISATION_KNEE = 8
 /** Old news keeps the part `exp(-age / NEWS_TAU_MS)` of its difference from the mean. */
@@ -52,23 +55,39 @@ export function price(base: number, used: number, capacity: number): number {
   return base ** UTILISATION_KNEE * (1 + Math.min(beyond, 1e9) * Math.log(base))
 }
 
-/**
- * Cost of a machine under `load`. `workersScale` is the capacity for the count of workers, see
- * `workersScaleOf`; it must be the same for all machines compared.
- */
-export function machineCost(
-  load: LoadVector,
-  nMachines: number,
-  workersScale = WORKERS_SCALE_MIN,
-): number {
+/** Capacities for what is only counted; the same for all machines compared. */
+export interface Scale {
+  readonly workers: number
+  readonly requestsPerCore: number
+}
+
+const SCALE_MIN: Scale = { workers: WORKERS_SCALE_MIN, requestsPerCore: REQUESTS_SCALE_MIN }
+
+/** The largest counts among the machines compared. */
+export function scaleOf(loads: Iterable<LoadVector>): Scale {
+  let { workers, requestsPerCore } = SCALE_MIN
+  for (const load of loads) {
+    workers = Math.max(workers, load.workers)
+    requestsPerCore = Math.max(requestsPerCore, load.requests / load.cpuCapacity)
+  }
+  return { workers, requestsPerCore }
+}
+
+/** How many requests fill the machine: by the scale, at most those that it takes. */
+export function requestsCapacity(load: LoadVector, scale: Scale): number {
+  return Math.min(load.requestsMax, scale.requestsPerCore * load.cpuCapacity)
+}
+
+/** Cost of a machine under `load`. */
+export function machineCost(load: LoadVector, nMachines: number, scale = SCALE_MIN): number {
   const base = costBase(nMachines)
   return (
     price(base, load.cpu, load.cpuCapacity) +
     price(base, load.memoryBytes, load.memoryBytesMax) +
-    price(base, load.requests, load.requestsMax) +
+    price(base, load.requests, requestsCapacity(load, scale)) +
     price(base, load.connections, load.connectionsMax) +
     price(base, load.ioBytesPerSecond, IO_BYTES_PER_SECOND_MAX) +
-    price(base, load.workers, workersScale)
+    price(base, load.workers, scale.workers)
   )
 }
 
@@ -92,20 +111,12 @@ export function marginalCost(
   candidate: Candidate,
   demand: Demand,
   nMachines: number,
-  workersScale = WORKERS_SCALE_MIN,
+  scale = SCALE_MIN,
 ): number {
   const now = withDemand(candidate.load, demand, candidate.sentSince)
   const added =
-    machineCost(withDemand(now, demand), nMachines, workersScale) -
-    machineCost(now, nMachines, workersScale)
+    machineCost(withDemand(now, demand), nMachines, scale) - machineCost(now, nMachines, scale)
   return added * candidate.repel
-}
-
-/** The largest count of workers among the machines compared. */
-export function workersScaleOf(loads: Iterable<LoadVector>): number {
-  let most = WORKERS_SCALE_MIN
-  for (const load of loads) if (load.workers > most) most = load.workers
-  return most
 }
 
 /** What is used on an average machine, in parts of the capacity where machines differ in size. */
@@ -116,6 +127,7 @@ export interface MeanLoad {
   readonly connections: number
   readonly ioBytesPerSecond: number
   readonly workers: number
+  readonly scale: Scale
 }
 
 /** Mean over machines; undefined when there is none. */
@@ -130,7 +142,7 @@ export function meanLoad(loads: readonly LoadVector[]): MeanLoad | undefined {
     mean.ioBytesPerSecond += load.ioBytesPerSecond / loads.length
     mean.workers += load.workers / loads.length
   }
-  return mean
+  return { ...mean, scale: scaleOf(loads) }
 }
 
 /**

@@ -15,14 +15,7 @@
  */
 import type { LoadVector } from '../gossip/types.ts'
 import { type Random, sample } from '../world.ts'
-import {
-  discounted,
-  type MeanLoad,
-  machineCost,
-  meanLoad,
-  withDemand,
-  workersScaleOf,
-} from './cost.ts'
+import { discounted, type MeanLoad, machineCost, meanLoad, scaleOf, withDemand } from './cost.ts'
 import type { Candidate, Demand, Movable, MoveProposal } from './types.ts'
 
 /** A move takes at least this, and copies at this rate: what it costs and how long one must stay. */
@@ -64,11 +57,11 @@ export function proposeMoves(
 ): MoveProposal[] {
   const loads = [self.load, ...peers.map((peer) => peer.load)]
   const mean = meanLoad(loads)!
-  const scale = workersScaleOf(loads)
+  const scale = scaleOf(loads)
   const looked = sample(options.random, peers, options.sample)
   const cost = (load: LoadVector): number => machineCost(load, options.nMachines, scale)
   let here = self.load
-  let left = shuffled(
+  let left = inOrder(
     workers.filter((worker) => mayGo(worker, options)).slice(0, WEIGHED_MAX),
     options,
   )
@@ -94,11 +87,14 @@ function mayGo(worker: Movable, options: RebalanceOptions): boolean {
   return worker.ageMs >= Math.max(options.residencyMsMin, expectedMoveMs(worker.stateBytes))
 }
 
-/** Those that use more CPU first, in tens of a per cent; the rest by chance. */
-function shuffled(workers: readonly Movable[], options: RebalanceOptions): Movable[] {
-  return sample(options.random, workers, workers.length).sort(
-    (a, b) => Math.round(b.demand.cpu * 1_000) - Math.round(a.demand.cpu * 1_000),
-  )
+/**
+ * Those that use more CPU first, for few moves do much then; the rest by chance. What came lately
+ * counts as idle: the same few busy ones would be sent round and round.
+ */
+function inOrder(workers: readonly Movable[], options: RebalanceOptions): Movable[] {
+  const rank = ({ demand, ageMs }: Movable): number =>
+    Math.round(demand.cpu * 1_000 * Math.min(1, ageMs / PAYBACK_MS))
+  return sample(options.random, workers, workers.length).sort((a, b) => rank(b) - rank(a))
 }
 
 interface Weighing {

@@ -18,6 +18,7 @@ import {
   type MeanLoad,
   price,
   REQUEST_DEMAND,
+  requestsCapacity,
 } from './cost.ts'
 
 const FLOATS = 5
@@ -84,14 +85,16 @@ export class RequestPrices {
       (Math.log(base) * demand) / capacity
     const slope = (used: number, demand: number, capacity: number): number =>
       price(base, used, capacity) * growth(demand, capacity) * told.repel
-    const { cpu, memoryBytes, requests } = REQUEST_DEMAND
+    const { memoryBytes, requests } = REQUEST_DEMAND
+    const cpu = cpuPerRequest(told.mean, now)
+    const requestsMax = requestsCapacity(now, told.mean.scale)
     this.base[slot] =
       slope(now.memoryBytes, memoryBytes, now.memoryBytesMax) +
       slope(now.ioBytesPerSecond, memoryBytes, IO_BYTES_PER_SECOND_MAX)
     this.cpuSlope[slot] = slope(now.cpu, cpu, now.cpuCapacity)
     this.cpuGrowth[slot] = growth(cpu, now.cpuCapacity)
-    this.requestSlope[slot] = slope(now.requests, requests, now.requestsMax)
-    this.requestGrowth[slot] = growth(requests, now.requestsMax)
+    this.requestSlope[slot] = slope(now.requests, requests, requestsMax)
+    this.requestGrowth[slot] = growth(requests, requestsMax)
     this.news[slot] = told.news
   }
 
@@ -100,4 +103,15 @@ export class RequestPrices {
     this.open.set(slots)
     Atomics.store(this.#header, 0, slots.length)
   }
+}
+
+/**
+ * Cores that a request in flight uses: what all machines use, over the requests in flight at all of
+ * them. It is too high where other work uses the CPU; then own requests weigh more than they should
+ * until the next news, which spreads them: the safe side.
+ */
+function cpuPerRequest(mean: MeanLoad, load: LoadVector): number {
+  const cores = mean.cpu * load.cpuCapacity
+  const requests = mean.requests * load.requestsMax
+  return Math.min(1, Math.max(REQUEST_DEMAND.cpu, cores / Math.max(requests, 1e-9)))
 }

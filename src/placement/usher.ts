@@ -4,6 +4,7 @@
  * large workers. After Barak and Braverman, "Memory ushering in a scalable computing cluster", 1998.
  */
 import type { LoadVector } from '../gossip/types.ts'
+import { machineCost, marginalCost, scaleOf, withDemand } from './cost.ts'
 import type { Candidate, Movable, MoveProposal } from './types.ts'
 
 export interface UsherOptions {
@@ -34,11 +35,27 @@ export function proposeUsher(
     const bytes = worker!.demand.memoryBytes
     const to = bestFit(room, bytes)
     if (to === undefined) continue
-    proposals.push({ worker: worker!.id, to, givenUp: bytes, added: bytes })
+    proposals.push(proposal(worker!, self, peers.find((peer) => peer.id === to)!, peers.length + 1))
     room.set(to, room.get(to)! - bytes)
     excess -= bytes
   }
   return proposals
+}
+
+function proposal(
+  worker: Movable,
+  self: LoadVector,
+  to: Candidate,
+  nMachines: number,
+): MoveProposal {
+  const scale = scaleOf([self, to.load])
+  const without = withDemand(self, worker.demand, -1)
+  return {
+    worker: worker.id,
+    to: to.id,
+    givenUp: machineCost(self, nMachines, scale) - machineCost(without, nMachines, scale),
+    added: marginalCost(to, worker.demand, nMachines, scale),
+  }
 }
 
 function roomOf(peer: Candidate, options: UsherOptions): number {

@@ -1,0 +1,83 @@
+import t from 'tap'
+import { choose } from '../../src/placement/choose.ts'
+import { WORKER_DEMAND } from '../../src/placement/cost.ts'
+import { spread } from '../../src/placement/spread.ts'
+import { seededRandom } from '../../src/world.ts'
+import { candidate, movables } from './loads.ts'
+
+const options = { random: seededRandom(1), sample: 3, nMachines: 3 }
+const three = [candidate('a', { cpu: 3 }), candidate('b', { cpu: 1 }), candidate('c', { cpu: 2 })]
+
+t.test('the cheapest of those compared', async (t) => {
+  const { chosen, costs } = choose(three, WORKER_DEMAND, options)
+  t.equal(chosen, 'b')
+  t.same(
+    costs.map((cost) => cost.id),
+    ['b', 'c', 'a'],
+  )
+  t.ok(costs[0]!.marginal < costs[1]!.marginal && costs[0]!.cost < costs[1]!.cost)
+})
+
+t.test('none, or all excluded', async (t) => {
+  t.same(choose([], WORKER_DEMAND, options), { chosen: undefined, costs: [] })
+  const { chosen, costs } = choose(three, WORKER_DEMAND, {
+    ...options,
+    refused: new Set(['b']),
+    excluded: (id) => (id === 'b' ? 'cordoned' : 'draining'),
+  })
+  t.equal(chosen, undefined)
+  t.same(
+    costs.map(({ id, excluded }) => [id, excluded]),
+    [
+      ['a', 'draining'],
+      ['b', 'refused'],
+      ['c', 'draining'],
+    ],
+  )
+})
+
+t.test('the excluded cheapest is told with the reason, the next is taken', async (t) => {
+  const excluded = (id: string): string | undefined => (id === 'b' ? 'no room' : undefined)
+  const { chosen, costs } = choose(three, WORKER_DEMAND, { ...options, excluded })
+  t.equal(chosen, 'c')
+  t.match(costs.at(-1), { id: 'b', excluded: 'no room' })
+})
+
+t.test('the local node when it is as cheap as any, though it was not drawn', async (t) => {
+  const many = Array.from({ length: 50 }, (_, i) => candidate(`n${i}`))
+  for (let i = 0; i < 20; i++) {
+    t.equal(choose(many, WORKER_DEMAND, { ...options, local: 'n7' }).chosen, 'n7')
+  }
+  const busy = many.map((other) => (other.id === 'n7' ? candidate('n7', { cpu: 1 }) : other))
+  t.not(choose(busy, WORKER_DEMAND, { ...options, local: 'n7' }).chosen, 'n7')
+})
+
+t.test('ties fall by chance, only a few are compared', async (t) => {
+  const many = Array.from({ length: 20 }, (_, i) => candidate(`n${i}`))
+  const seen = new Set<string | undefined>()
+  for (let i = 0; i < 400; i++) {
+    const { chosen, costs } = choose(many, WORKER_DEMAND, options)
+    t.equal(costs.length, 3)
+    seen.add(chosen)
+  }
+  t.equal(seen.size, 20)
+})
+
+t.test('a newcomer in old news is not the favourite that it is in fresh ones', async (t) => {
+  const fresh = [candidate('new'), candidate('b', { cpu: 1 }), candidate('c', { cpu: 1.2 })]
+  t.equal(choose(fresh, WORKER_DEMAND, options).chosen, 'new')
+  const sent = [{ ...fresh[0]!, sentSince: 400 }, ...fresh.slice(1)]
+  t.not(choose(sent, WORKER_DEMAND, options).chosen, 'new', 'own work sent counts')
+})
+
+t.test('spread counts each assignment before the next', async (t) => {
+  const survivors = [candidate('a', { workers: 100 }), candidate('b'), candidate('c')]
+  const counts = { a: 100, b: 0, c: 0 }
+  for (const { to } of spread(movables(500), survivors, options)) counts[to as 'a' | 'b' | 'c']++
+  for (const count of Object.values(counts)) t.ok(count >= 195 && count <= 205, `${count} of 600`)
+  const nowhere = spread(movables(2), survivors, { ...options, excluded: () => 'cordoned' })
+  t.same(
+    nowhere.map((assignment) => assignment.to),
+    [undefined, undefined],
+  )
+})
