@@ -9,6 +9,9 @@ const NODES_MAX = 3
 /** Resolving may include a whole failover; a node that takes longer is taken for hung. */
 const ANSWER_TIMEOUT_MS = 2_000
 
+/** To one node: many workers may lose their owner at once. */
+const CONNECTIONS_MAX = 64
+
 /** Asks nodes who owns a worker: `POST /rpc/resolve` at the data port of a random one. */
 export class Resolver {
   readonly #nodes: Nodes
@@ -26,7 +29,7 @@ export class Resolver {
     this.#token = init.token
     this.#agent = new Agent({
       connect: { timeout: init.connectTimeoutMs },
-      connections: 16,
+      connections: CONNECTIONS_MAX,
       allowH2: false,
     })
   }

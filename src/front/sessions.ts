@@ -17,7 +17,8 @@ import type { Owners } from './owners.ts'
 import type { RequestHead } from './plan.ts'
 import { writeError } from './reply.ts'
 import { Session } from './session.ts'
-import { HostLink } from './session-link.ts'
+import type { HostLink } from './session-link.ts'
+import { HostLinks } from './session-links.ts'
 import { handshakeFault, WebSocketEndpoint } from './websocket.ts'
 
 export interface SessionsComponents {
@@ -52,7 +53,7 @@ export class Sessions {
   readonly #hello: FrameOf<'hello'>
   readonly #endpoint: WebSocketEndpoint
   readonly #sessions = new Map<SessionId, Session>()
-  readonly #links = new Map<string, HostLink>()
+  readonly #links: HostLinks
   readonly #left = new Map<SessionId, readonly [code: number, reason: string]>()
   readonly #pings: NodeJS.Timeout
   #count = 0
@@ -67,6 +68,13 @@ export class Sessions {
     this.#limits = limits
     this.#hello = { type: 'hello', ...init }
     this.#endpoint = new WebSocketEndpoint(limits)
+    this.#links = new HostLinks(
+      {
+        frame: (link, frame) => this.#frame(link, frame),
+        closed: (link, why) => this.#linkClosed(link, why),
+      },
+      { hello: this.#hello, ...limits },
+    )
     this.#pings = setInterval(() => this.#ping(), PING_INTERVAL_MS)
     this.#pings.unref()
   }
@@ -74,6 +82,7 @@ export class Sessions {
   setLimits(limits: SessionsLimits): void {
     this.#limits = limits
     this.#endpoint.setLimits(limits)
+    this.#links.setLimits(limits)
   }
 
   /** Why the request cannot become a WebSocket at all; undefined when it can. */
@@ -111,10 +120,7 @@ export class Sessions {
 
   /** Gossip found the node dead: its links are over, even when TCP does not know it yet. */
   nodeDown(node: string): void {
-    const links = Array.from(this.#links.values())
-    for (const link of links) {
-      if (link.node === node) link.destroy(`node ${node} is down`)
-    }
+    this.#links.nodeDown(node)
   }
 
   /** Closes every client with 1001, tells the hosts, cuts what is left after `graceMs`. */
@@ -135,8 +141,7 @@ export class Sessions {
     }, graceMs)
     await Promise.all(sockets.map((ws) => new Promise((done) => ws.once('close', done))))
     clearTimeout(cut)
-    for (const link of this.#links.values()) link.end()
-    this.#links.clear()
+    this.#links.end()
   }
 
   /** Finds the owner and goes on there. `suspect`: the one that did not do. */
@@ -154,38 +159,14 @@ export class Sessions {
 
   #attach(session: Session, owner: OwnerAddress): void {
     if (session.opening === undefined) this.#components.stats.rehomed += 1
-    session.attach(this.#link(owner), owner)
+    session.attach(this.#links.to(owner), owner)
   }
 
-  #link(owner: OwnerAddress): HostLink {
-    const key = `${owner.host}:${owner.port}`
-    const known = this.#links.get(key)
-    if (known !== undefined) return known
-    const { token, connectTimeoutMs } = this.#limits
-    const link = new HostLink(
-      {
-        frame: (from, frame) => this.#frame(from, frame),
-        closed: (from, why) => this.#linkClosed(key, from, why),
-      },
-      {
-        node: owner.node,
-        host: owner.host,
-        port: owner.port,
-        token,
-        hello: this.#hello,
-        connectTimeoutMs,
-      },
-    )
-    this.#links.set(key, link)
-    return link
-  }
-
-  #linkClosed(key: string, link: HostLink, why: string): void {
-    if (this.#links.get(key) === link) this.#links.delete(key)
+  #linkClosed(link: HostLink, why: string): void {
     if (link.sessions.size === 0) return
     const sessions = [...link.sessions]
     this.#components.log.info(
-      { node: link.node, host: key, sessions: sessions.length, why },
+      { node: link.node, sessions: sessions.length, why },
       'session link lost',
     )
     const nowMs = performance.now()
@@ -329,7 +310,7 @@ export class Sessions {
         this.#attach(session, owner)
       } else if (session === undefined) {
         const [code, reason] = this.#left.get(sid) ?? [1006, '']
-        this.#link(owner).send({ type: 'close', sid, code, reason })
+        this.#links.to(owner).send({ type: 'close', sid, code, reason })
       }
     }
   }

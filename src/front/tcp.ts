@@ -81,7 +81,7 @@ export class TcpSplicer {
     }
     const { host, port } = upstream.address
     const server = connect({ host, port, allowHalfOpen: true, noDelay: true })
-    upstream.inFlight += 1
+    upstream.begin()
     let connected = false
     const abandon = (): void => void server.destroy()
     const timer = setTimeout(abandon, this.#limits.connectTimeoutMs)
@@ -95,7 +95,7 @@ export class TcpSplicer {
     server.once('close', () => {
       clearTimeout(timer)
       client.off('close', abandon)
-      upstream.inFlight -= 1
+      upstream.end()
       if (connected || client.destroyed) {
         client.destroy()
         return

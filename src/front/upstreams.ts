@@ -7,10 +7,10 @@ import type { UpstreamAddress } from './routes.ts'
 export class Upstream {
   readonly address: UpstreamAddress
   healthy = true
-  /** Requests or connections of this shard there. */
-  inFlight = 0
   readonly #log: Logger
   readonly #target: Target
+  #inFlight = 0
+  #isRetired = false
   #viaHttpProxy: { target: Target; forwarder: HttpProxyForwarder } | undefined
 
   constructor(components: { log: Logger }, address: UpstreamAddress) {
@@ -24,7 +24,24 @@ export class Upstream {
     return forwarder === 'aries' ? this.#target : this.#openHttpProxy().target
   }
 
-  close(): void {
+  /** Requests or connections of this shard there. */
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  begin(): void {
+    this.#inFlight += 1
+  }
+
+  end(): void {
+    this.#inFlight -= 1
+    if (this.#isRetired) this.retire()
+  }
+
+  /** No route has it any more: it closes when nothing is in flight there. */
+  retire(): void {
+    this.#isRetired = true
+    if (this.#inFlight > 0) return
     this.#viaHttpProxy?.forwarder.close()
     this.#viaHttpProxy = undefined
   }
@@ -60,7 +77,7 @@ export class Upstreams {
       const upstream = before.get(address.url) ?? new Upstream({ log: this.#log }, address)
       this.#byUrl.set(address.url, upstream)
     }
-    for (const [url, upstream] of before) if (!this.#byUrl.has(url)) upstream.close()
+    for (const [url, upstream] of before) if (!this.#byUrl.has(url)) upstream.retire()
   }
 
   get(url: string): Upstream {

@@ -48,13 +48,14 @@ t.test(
       new Upstream({ log }, { url: `http://h:${port}`, host: 'h', port })
     const [a, b, c] = [make(1), make(2), make(3)]
     const all = [a, b, c]
-    a.inFlight = 2
+    a.begin()
+    a.begin()
     const picks = Array.from({ length: 100 }, () => leastInFlight(all, random))
     t.notOk(picks.includes(a))
     t.ok(picks.filter((one) => one === b).length > 20)
     t.ok(picks.filter((one) => one === c).length > 20)
     b.healthy = false
-    c.inFlight = 5
+    for (let i = 0; i < 5; i++) c.begin()
     t.equal(leastInFlight(all, random), a)
     t.equal(leastInFlight(all, random, new Set([a])), c)
     t.equal(leastInFlight(all, random, new Set([a, c])), b, 'the unhealthy one is better than none')
@@ -132,3 +133,22 @@ t.test('the http-proxy forwarder serves the same', async (t) => {
     t.equal(await answer.body.text(), 'POST /legacy/x?y=1 hi')
   }
 })
+
+for (const forwarder of ['aries', 'http-proxy']) {
+  t.test(`an upstream that leaves the routes finishes what it has (${forwarder})`, async (t) => {
+    let finish: (() => void) | undefined
+    const a = await serve(t, (req, res) => {
+      if (req.url === '/') res.end()
+      else finish = () => res.end('late')
+    })
+    const routes = [{ path: '/legacy/*', upstreams: [urlOf(a)], forwarder }]
+    const { front, url } = await startFront(t, new StubMembership(), testConfig({ routes }))
+    const answer = request(`${url}/legacy/x`)
+    await until('it is at the upstream', () => finish !== undefined)
+    const none = [{ path: '/hello', task: '/w/hello.ts' }]
+    await front.setConfig(testConfig({ routes: none }))
+    finish!()
+    t.equal(await (await answer).body.text(), 'late')
+    t.equal((await request(`${url}/legacy/x`)).statusCode, 404)
+  })
+}

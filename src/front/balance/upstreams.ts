@@ -75,7 +75,7 @@ export class UpstreamPicker extends CountedPicker {
         : this.refusal(failure.error)
     }
     this.#upstream = upstream
-    upstream.inFlight += 1
+    upstream.begin()
     return upstream.target(this.#forwarder)
   }
 
@@ -95,7 +95,7 @@ export class UpstreamPicker extends CountedPicker {
   }
 
   #release(): void {
-    if (this.#upstream !== undefined) this.#upstream.inFlight -= 1
+    this.#upstream?.end()
     this.#upstream = undefined
   }
 }

@@ -1,4 +1,4 @@
-import { toAriesError } from '../../errors.ts'
+import { type AriesError, toAriesError } from '../../errors.ts'
 import { formatWorkerId, type WorkerId } from '../../identity.ts'
 import { HEADER, type OwnerAddress, parseOwner } from '../../wire.ts'
 import type { ShardStats } from '../metrics.ts'
@@ -17,9 +17,13 @@ export interface WorkerBalance {
   readonly timeoutMs: () => number
 }
 
-/** From this attempt on there is a pause before the next: owners that contradict each other. */
+/**
+ * From this attempt on there is a pause before the next: owners contradict each other, or the
+ * process of the right one is being started again.
+ */
 const PAUSE_FROM_ATTEMPT = 3
-const PAUSE_MS = 25
+const PAUSE_FIRST_MS = 25
+const PAUSE_MAX_MS = 500
 
 /**
  * A request of a worker goes to its owner and nowhere else. There is nothing to balance; what there
@@ -71,8 +75,9 @@ export class WorkerPicker extends CountedPicker {
   async #pickAgain(failure: AttemptFailure): Promise<Target> {
     const nowMs = performance.now()
     if (this.#attempts === 2) this.#deadlineMs = nowMs + this.#balance.timeoutMs()
-    if (nowMs > this.#deadlineMs) throw this.refusal(failure.error)
-    if (this.#attempts >= PAUSE_FROM_ATTEMPT) await pause(PAUSE_MS)
+    if (nowMs > this.#deadlineMs) throw this.#timeUp(failure)
+    const pauses = this.#attempts - PAUSE_FROM_ATTEMPT
+    if (pauses >= 0) await pause(Math.min(PAUSE_MAX_MS, PAUSE_FIRST_MS * 2 ** pauses))
     if (failure.phase !== 'not-owner') return this.#resolve(this.#owner)
     const told = failure.owner === undefined ? undefined : parseOwner(failure.owner)
     if (told === undefined || told.epoch < (this.#owner?.epoch ?? 0)) {
@@ -81,6 +86,14 @@ export class WorkerPicker extends CountedPicker {
     }
     this.#balance.owners.learn(this.#worker, told)
     return this.#target(told)
+  }
+
+  #timeUp(failure: AttemptFailure): AriesError {
+    if (failure.phase !== 'not-owner') return this.refusal(failure.error)
+    const timeoutMs = this.#balance.timeoutMs()
+    return this.noTarget(
+      `${this.#worker}: no owner took it in ${timeoutMs} ms (front.ownerTimeoutMs)`,
+    )
   }
 
   async #resolve(suspect: OwnerAddress | undefined): Promise<Target> {
