@@ -14,7 +14,8 @@ export async function claimHandover(
     const claim = await store.claim({ id, fromEpoch, node, incarnation, mode: 'handover' })
     if (claim.ok) return claim
     if (claim.reason === 'fenced' || !claim.owner) return { ok: false, why: 'fenced' }
-    return { ok: false, why: 'conflict', node: claim.owner.node, epoch: claim.owner.epoch }
+    const { node: other, epoch, seq } = claim.owner
+    return { ok: false, why: 'conflict', node: other, epoch, seq }
   } catch {
     return { ok: false, why: 'unknown' }
   }

@@ -1,7 +1,7 @@
 /** Drives the target of one move: the core's effects on the table, the link and the store. */
 import type { Duplex } from 'node:stream'
 import { toAriesError } from '../errors.ts'
-import { parseWorkerId, type WorkerId } from '../identity.ts'
+import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { ToTarget } from '../move/messages.ts'
 import { Target, type TargetEffect, type TargetEvent } from '../move/target.ts'
@@ -110,10 +110,17 @@ export class MoveTarget {
     const { epoch, seq, sections } = effect
     onArrived(id, epoch)
     try {
+      const carried = effect.sessions as readonly CarriedSession[]
+      const already = table.get(formatWorkerId(id))
+      if (already && already.epoch >= epoch) {
+        // The control loop had it opened, when the answer to the claim was late.
+        sessions.arrive(already, carried)
+        return
+      }
       // Else the control loop has it opened from the store when somebody asks for it.
       if (!sections) throw new Error('the state that came is not the state of the store')
       const worker = table.add(id, this.#class!, { epoch, seq, sections })
-      sessions.arrive(worker, effect.sessions as readonly CarriedSession[])
+      sessions.arrive(worker, carried)
       table.begin(worker)
     } catch (error) {
       log.error({ err: error, worker: id, epoch }, 'worker came but was not opened')

@@ -48,8 +48,14 @@ export type ToSource =
 /** How a claim in the store went, as a core needs it. */
 export type ClaimOutcome =
   | { readonly ok: true; readonly epoch: number; readonly seq: number }
-  /** Another owner stands, `node` under `epoch`. */
-  | { readonly ok: false; readonly why: 'conflict'; readonly node: string; readonly epoch: number }
+  /** Another owner stands, `node` under `epoch`, with `seq` turns committed. */
+  | {
+      readonly ok: false
+      readonly why: 'conflict'
+      readonly node: string
+      readonly epoch: number
+      readonly seq: number
+    }
   /** The claimer's own incarnation is void. */
   | { readonly ok: false; readonly why: 'fenced' }
   /** The store did not answer: the claim may have been applied. */

@@ -167,9 +167,10 @@ export class Target {
       case 'fenced':
         return this.#fail('the node of the target is fenced')
       case 'conflict':
-        // An earlier claim of ours may have been applied though its answer was lost.
+        // An earlier claim of ours may have been applied though its answer was lost; the node may
+        // even have opened the worker since then, and have gone on.
         if (outcome.node === this.#init.node && outcome.epoch === this.#epoch + 1) {
-          return this.#open(outcome.epoch, true, nowMs)
+          return this.#open(outcome.epoch, outcome.seq === fence.seq, nowMs)
         }
         return this.#fail(`${outcome.node} owns the worker under epoch ${outcome.epoch}`)
     }

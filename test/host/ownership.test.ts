@@ -5,7 +5,7 @@ import { Hosts } from '../helpers/two-hosts.ts'
 
 const id = { class: 'counter', key: 'c' }
 
-const valueOf = (body: string): number => (JSON.parse(body) as { value: number }).value
+const countOf = (body: string): number => (JSON.parse(body) as { value: number }).value
 
 t.test('a host dies with its node', async (t) => {
   const hosts = await Hosts.start(t, ['n1'])
@@ -35,14 +35,14 @@ t.test('a zombie commits nothing: 421, and it drops the worker', async (t) => {
   const hosts = await Hosts.start(t, ['n1', 'n2'])
   const [n1, n2] = [hosts.get('n1'), hosts.get('n2')]
   await hosts.create(id, 'n1')
-  t.equal(valueOf((await n1.request(id, { method: 'POST' })).body), 1)
+  t.equal(countOf((await n1.request(id, { method: 'POST' })).body), 1)
   await hosts.store.evict('n1', 1)
   await hosts.takeOver(id, 1, 'n2')
   const answer = await n1.request(id, { method: 'POST' })
   t.equal(answer.status, 421)
   t.equal(answer.headers.get('aries-fault'), 'ARIES_E_NOT_OWNER')
   t.match(n1.gone.at(-1), { id, why: 'fenced' })
-  t.equal(valueOf((await n2.request(id, { method: 'POST' })).body), 2)
+  t.equal(countOf((await n2.request(id, { method: 'POST' })).body), 2)
 })
 
 t.test('a fenced host answers for no worker any more', async (t) => {
@@ -66,7 +66,7 @@ t.test('killed under load: no acknowledged value is lost or answered twice', asy
       sent++
       try {
         const answer = await n1.request(id, { method: 'POST' })
-        if (answer.status === 200) answered.push(valueOf(answer.body))
+        if (answer.status === 200) answered.push(countOf(answer.body))
       } catch {
         return
       }
@@ -80,8 +80,8 @@ t.test('killed under load: no acknowledged value is lost or answered twice', asy
 
   await hosts.store.evict('n1', 1)
   await hosts.takeOver(id, 1, 'n2')
-  const value = valueOf((await n2.request(id)).body)
+  const value = countOf((await n2.request(id)).body)
   t.ok(value >= highest, `${value} after ${highest} was acknowledged`)
   t.ok(value <= sent, `${value} of ${sent} sent`)
-  t.equal(valueOf((await n2.request(id, { method: 'POST' })).body), value + 1)
+  t.equal(countOf((await n2.request(id, { method: 'POST' })).body), value + 1)
 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { HostProcess, Requester, until } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 
-const valueOf = (body: string): number => (JSON.parse(body) as { value: number }).value
+const countOf = (body: string): number => (JSON.parse(body) as { value: number }).value
 
 t.test('moved 20 times under load: the values answered are 1…N, each once', async (t) => {
   const hosts = await Hosts.start(t, ['n1', 'n2'])
@@ -15,7 +15,7 @@ t.test('moved 20 times under load: the values answered are 1…N, each once', as
     const requester = new Requester(hosts.all)
     while (!stop) {
       const answer = await requester.request(id, { method: 'POST' })
-      if (answer.status === 200) values.push(valueOf(answer.body))
+      if (answer.status === 200) values.push(countOf(answer.body))
       else bad.push(`${answer.status} ${answer.body}`)
     }
   })
@@ -104,6 +104,6 @@ t.test('a target that refuses, or cannot load the class, leaves all as it was', 
   await t.rejects(n1.move(id, { node: 'n3', host: '127.0.0.1', port }), {
     code: 'ARIES_E_MOVE_REFUSED',
   })
-  t.equal(valueOf((await n1.request(id, { method: 'POST' })).body), 1)
+  t.equal(countOf((await n1.request(id, { method: 'POST' })).body), 1)
   t.match(await hosts.store.owner(id), { node: 'n1', epoch: 1 })
 })
