@@ -74,8 +74,8 @@ export class MemoryWatch {
         if (run) this.#judge(run, bytes)
         else if (bytes > this.#limitBytes) this.#retire(thread, bytes)
       },
-      // The thread ended before it answered.
-      () => {},
+      // The thread has ended, or has not begun yet.
+      () => this.#asked.delete(thread),
     )
   }
 
