@@ -3,16 +3,14 @@ import { formatWorkerId } from '../../identity.ts'
 import { refusal, refused } from '../claim.ts'
 import type { ClaimRequest, ClaimResult } from '../store.ts'
 import { OWNER, toOwner } from './records.ts'
-import type { Row, Session } from './session.ts'
+import { prepared, type Row, type Session } from './session.ts'
 
 /**
  * Locks as in `commit.ts`: claimers first, then workers in order. Whether the last owner is gone is
  * read without a lock: an incarnation that is gone never comes back, and one that goes just now
  * only costs the claimer another try.
  */
-const CLAIM = {
-  name: 'aries-claim',
-  text: `WITH item AS (
+const CLAIM = `WITH item AS (
     SELECT * FROM
       unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bool[])
       WITH ORDINALITY AS t (class, key, epoch, node, incarnation, handover, item)
@@ -23,18 +21,19 @@ const CLAIM = {
     ORDER BY n.id
     FOR KEY SHARE
   ), held AS (
-    SELECT w.id, w.node AS owner, w.incarnation AS owner_incarnation, i.*
-    FROM item i
-    JOIN claimer c ON c.id = i.node AND c.incarnation = i.incarnation
-    JOIN aries_workers w ON w.class = i.class AND w.key = i.key
-    WHERE w.epoch = i.epoch
-    ORDER BY w.class, w.key
-    FOR UPDATE OF w
+    SELECT i.*, w.id, w.epoch AS current, w.node AS owner, w.incarnation AS owner_incarnation
+    FROM (
+        SELECT i.* FROM item i JOIN claimer c ON c.id = i.node AND c.incarnation = i.incarnation
+        ORDER BY i.class, i.key
+      ) i,
+      LATERAL (
+        SELECT * FROM aries_workers w WHERE w.class = i.class AND w.key = i.key FOR UPDATE
+      ) w
   ), raised AS (
     UPDATE aries_workers w
     SET epoch = w.epoch + 1, node = h.node, incarnation = h.incarnation
     FROM held h
-    WHERE w.id = h.id AND (
+    WHERE w.id = h.id AND h.current = h.epoch AND (
       h.handover
       OR (h.owner = h.node AND h.owner_incarnation = h.incarnation)
       OR NOT EXISTS (
@@ -55,19 +54,15 @@ const CLAIM = {
   )
   SELECT item, epoch, seq FROM raised
   UNION ALL
-  SELECT i.item, m.epoch, m.seq FROM made m JOIN item i ON i.class = m.class AND i.key = m.key`,
-}
+  SELECT i.item, m.epoch, m.seq FROM made m JOIN item i ON i.class = m.class AND i.key = m.key`
 
 /** What stands against the claims that were refused. */
-const STANDING = {
-  name: 'aries-standing',
-  text: `SELECT i.item, c.id IS NOT NULL AS claimer_active, o.*
+const STANDING = `SELECT i.item, c.id IS NOT NULL AS claimer_active, o.*
     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
       WITH ORDINALITY AS i (class, key, node, incarnation, item)
     LEFT JOIN aries_nodes c
       ON c.id = i.node AND c.incarnation = i.incarnation AND c.status = 'active'
-    LEFT JOIN (${OWNER}) o ON o.class = i.class AND o.key = i.key`,
-}
+    LEFT JOIN (${OWNER}) o ON o.class = i.class AND o.key = i.key`
 
 /** Claims all; of several for one worker the first goes first. */
 export async function claimAll(
@@ -104,10 +99,11 @@ async function claimRound(
     requests.map(({ incarnation }) => incarnation),
     requests.map(({ mode }) => mode === 'handover'),
   ]
+  const statement = prepared('aries-claim', CLAIM, requests.length)
   const rows = await session.use(async (client, repeated) => {
     // Whose claim raised the epoch could not be told afterwards.
     if (repeated) throw new AriesError('ARIES_E_STORE', 'the connection was lost during a claim')
-    return (await client.query<Row>({ ...CLAIM, values })).rows
+    return (await client.query<Row>({ ...statement, values })).rows
   })
   for (const { item, epoch, seq } of rows) {
     const request = requests[Number(item) - 1]!
@@ -122,7 +118,7 @@ async function explain(
   requests: readonly ClaimRequest[],
   results: Map<ClaimRequest, ClaimResult>,
 ): Promise<void> {
-  const rows = await session.query(STANDING, [
+  const rows = await session.query({ text: STANDING }, [
     requests.map(({ id }) => id.class),
     requests.map(({ id }) => id.key),
     requests.map(({ node }) => node),

@@ -2,7 +2,7 @@ import { AriesError } from '../../errors.ts'
 import { formatWorkerId, type WorkerId } from '../../identity.ts'
 import { Packer } from '../pack.ts'
 import type { CommitRecord, CommitResult, Epoch, Incarnation } from '../store.ts'
-import type { Row, Session } from './session.ts'
+import { prepared, type Row, type Session } from './session.ts'
 
 export interface CommitJob {
   readonly node: string
@@ -26,14 +26,12 @@ interface Chain {
 }
 
 /**
- * One statement is one transaction and one round trip. The node's row is held against an eviction,
- * the workers' rows are locked in order of their names so that no two commits wait in a circle,
- * and what the locked rows then say decides: a row that changed while it was waited for is checked
- * anew (https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED).
+ * One statement is one transaction and one round trip. The node's row is held against an eviction;
+ * the workers' rows are locked in order of their names, so that no two commits wait in a circle,
+ * and what the locked rows then say decides. LATERAL makes it one look-up by key for each item,
+ * whatever the planner believes of the table.
  */
-const COMMIT = {
-  name: 'aries-commit',
-  text: `WITH item AS (
+const COMMIT = `WITH item AS (
     SELECT * FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
       WITH ORDINALITY AS t (class, key, epoch, first_seq, last_seq, item)
   ), active AS (
@@ -41,14 +39,14 @@ const COMMIT = {
     WHERE id = $1 AND incarnation = $2 AND status = 'active'
     FOR KEY SHARE
   ), held AS (
-    SELECT w.id, i.item, i.last_seq
-    FROM active, item i
-    JOIN aries_workers w ON w.class = i.class AND w.key = i.key
-    WHERE w.epoch = i.epoch AND w.seq = i.first_seq - 1 AND w.node = $1 AND w.incarnation = $2
-    ORDER BY w.class, w.key
-    FOR UPDATE OF w
+    SELECT i.item, i.last_seq, w.id,
+      w.epoch = i.epoch AND w.seq = i.first_seq - 1 AND w.node = $1 AND w.incarnation = $2 AS ok
+    FROM active, (SELECT * FROM item ORDER BY class, key) i,
+      LATERAL (
+        SELECT * FROM aries_workers w WHERE w.class = i.class AND w.key = i.key FOR UPDATE
+      ) w
   ), done AS (
-    UPDATE aries_workers w SET seq = h.last_seq FROM held h WHERE w.id = h.id
+    UPDATE aries_workers w SET seq = h.last_seq FROM held h WHERE w.id = h.id AND h.ok
     RETURNING w.id, h.item
   ), removed AS (
     DELETE FROM aries_sections s
@@ -62,17 +60,14 @@ const COMMIT = {
       ON s.item = d.item
     ON CONFLICT (worker, name) DO UPDATE SET value = excluded.value
   )
-  SELECT item FROM done`,
-}
+  SELECT item FROM done`
 
 /** Which of the items the store already holds, from an attempt whose answer was lost. */
-const COMMITTED = {
-  text: `SELECT i.item
+const COMMITTED = `SELECT i.item
     FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[])
       WITH ORDINALITY AS i (class, key, epoch, last_seq, item)
     JOIN aries_workers w ON w.class = i.class AND w.key = i.key
-    WHERE w.epoch = i.epoch AND w.seq = i.last_seq AND w.node = $1 AND w.incarnation = $2`,
-}
+    WHERE w.epoch = i.epoch AND w.seq = i.last_seq AND w.node = $1 AND w.incarnation = $2`
 
 /** Commits all jobs; those of one incarnation together. */
 export async function commitAll(
@@ -131,14 +126,15 @@ async function commitChains(
   chains: readonly Chain[],
 ): Promise<void> {
   const values = parameters(node, incarnation, chains)
+  const statement = prepared('aries-commit', COMMIT, chains.length)
   await session.use(async (client, repeated) => {
     if (repeated) {
       const [, , classes, keys, epochs] = values
       const lastSeqs = values[6]
       const sent = [node, incarnation, classes, keys, epochs, lastSeqs]
-      accept(chains, (await client.query<Row>({ ...COMMITTED, values: sent })).rows)
+      accept(chains, (await client.query<Row>({ text: COMMITTED, values: sent })).rows)
     }
-    accept(chains, (await client.query<Row>({ ...COMMIT, values })).rows)
+    accept(chains, (await client.query<Row>({ ...statement, values })).rows)
     if (repeated && chains.some((chain) => !chain.ok)) {
       throw new AriesError('ARIES_E_STORE', 'the connection was lost during a commit')
     }

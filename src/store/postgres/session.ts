@@ -22,6 +22,17 @@ export interface Statement {
   readonly text: string
 }
 
+/** Items up to which a plan made for any number of them is good enough. */
+const PREPARED_ITEMS_MAX = 16
+
+/**
+ * A statement over `items` array elements. Planning costs more than a few items do, so few use a
+ * plan that is kept; that plan reckons with few, and its nested loops would be quadratic for many.
+ */
+export function prepared(name: string, text: string, items: number): Statement {
+  return items <= PREPARED_ITEMS_MAX ? { name, text } : { text }
+}
+
 export type Row = Record<string, unknown>
 
 /** What a failed attempt leaves open: nothing was done, it may have been done, or no hope. */
