@@ -59,12 +59,6 @@ export class RequestChooser {
     this.inFlight[slot]! -= 1
   }
 
-  /** A slot was given to another node: what was in flight there is nobody's any more. */
-  forget(slot: number): void {
-    this.inFlight[slot] = 0
-    this.#atNews[slot] = 0
-  }
-
   /** What one more request would add at `slot`. */
   marginal(slot: number): number {
     const prices = this.#prices

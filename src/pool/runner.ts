@@ -17,6 +17,8 @@ import { TaskRun } from './run.ts'
 const SWEEP_MS = 50
 /** A thread that had nothing to do for so long ends; one always stays. */
 const IDLE_TIMEOUT_MS = 30_000
+/** A new thread must be there within this. */
+const THREAD_START_MS_MAX = 10_000
 
 export class TaskRunner {
   completed = 0
@@ -48,7 +50,10 @@ export class TaskRunner {
         )
         if (worker === undefined) return null
         const run = task[queueOptionsSymbol]
-        if (run instanceof TaskRun) run.threadId = worker.id
+        if (run instanceof TaskRun) {
+          run.threadId = worker.id
+          run.deadlineMs = performance.now() + this.#limits.taskTimeoutMs
+        }
         return worker
       },
     })
@@ -98,7 +103,8 @@ export class TaskRunner {
 
   #start(run: TaskRun): void {
     this.#running.add(run)
-    run.deadlineMs = performance.now() + this.#limits.taskTimeoutMs
+    // Until a thread takes it; a new one takes its time, more so on a busy machine.
+    run.deadlineMs = performance.now() + this.#limits.taskTimeoutMs + THREAD_START_MS_MAX
     const task: TaskCall = Object.assign(run.call, { [queueOptionsSymbol]: run })
     this.#piscina.run(task, { signal: run }).then(
       (reply) => this.#replied(run, reply),

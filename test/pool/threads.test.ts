@@ -2,7 +2,7 @@ import t from 'tap'
 import { PoolProcess } from './pool-process.ts'
 
 t.test('all threads taken by endless tasks: the others wait and are served', async (t) => {
-  const pool = await new PoolProcess({ limits: { taskTimeoutMs: 500 } }).ready()
+  const pool = await new PoolProcess({ limits: { taskTimeoutMs: 1_500 } }).ready()
   t.teardown(() => pool.end())
   const loops = Array.from({ length: 4 }, () => pool.deed('loop'))
   const good = Array.from({ length: 50 }, () => pool.deed('thread'))
