@@ -37,6 +37,12 @@ function handOver(node) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => child.kill(signal))
   }
+  // npx runs this below a shell, which dies of SIGTERM without passing it on.
+  const parent = process.ppid
+  const shell = setInterval(() => {
+    if (process.env.npm_lifecycle_event && process.ppid !== parent) child.kill('SIGTERM')
+  }, 200)
+  shell.unref()
   child.on('exit', (code, signal) => {
     process.exit(code === null ? 128 + (signal === 'SIGINT' ? 2 : 15) : code)
   })

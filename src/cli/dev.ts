@@ -13,6 +13,8 @@ import { type ConfigOptions, configFileOf } from './options.ts'
 import { EXIT, print, remark } from './output.ts'
 import { onStopSignals } from './signals.ts'
 
+const SHELL_POLL_MS = 200
+
 export interface DevOptions extends ConfigOptions {
   readonly nodes?: number
   readonly restart: boolean
@@ -86,8 +88,20 @@ function hearStops(stop: () => void, kill: () => void): () => void {
   // Started by a launcher that was killed.
   process.on('disconnect', stop)
   process.channel?.unref()
+  const shell = watchShell(stop)
   return () => {
     unhearSignals()
     process.off('disconnect', stop)
+    clearInterval(shell)
   }
+}
+
+/** npm and npx run it below a shell, which dies of SIGTERM without passing it on. */
+function watchShell(onGone: () => void): NodeJS.Timeout | undefined {
+  if (process.env['npm_lifecycle_event'] === undefined) return undefined
+  const shell = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid !== shell) onGone()
+  }, SHELL_POLL_MS)
+  return timer.unref()
 }

@@ -3,7 +3,7 @@ import { withClient } from './client.ts'
 import { bytes, milliseconds, number } from './format.ts'
 import type { ReadOptions } from './options.ts'
 import { print, printJson } from './output.ts'
-import { stateOf } from './status.ts'
+import { byRoleAndId, stateOf } from './status.ts'
 import { type Column, table } from './table.ts'
 
 const COLUMNS: readonly Column[] = [
@@ -25,7 +25,7 @@ const COLUMNS: readonly Column[] = [
 export async function nodes(options: ReadOptions): Promise<void> {
   const { members } = await withClient(options, (client) => client.get('GET /api/cluster'))
   if (options.json) printJson(members)
-  else print(table(COLUMNS, members.map(row)))
+  else print(table(COLUMNS, members.toSorted(byRoleAndId).map(row)))
 }
 
 function row(member: ClusterMember): string[] {

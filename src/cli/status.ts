@@ -40,7 +40,7 @@ function membersTable(
   members: readonly ClusterMember[],
   statuses: readonly NodeStatusInfo[],
 ): string {
-  const rows = members.map((member) => {
+  const rows = members.toSorted(byRoleAndId).map((member) => {
     const own = statuses.find((each) => each.id === member.id)
     return [
       member.id,
@@ -57,6 +57,12 @@ function membersTable(
     titles.map((title) => ({ title })),
     rows,
   )
+}
+
+/** Fronts first; n10 after n9. */
+export function byRoleAndId(a: ClusterMember, b: ClusterMember): number {
+  if (a.role !== b.role) return a.role === 'front' ? -1 : 1
+  return a.id.localeCompare(b.id, 'en', { numeric: true })
 }
 
 /** State in gossip, and what an operator asked of it. */

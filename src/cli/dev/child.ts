@@ -17,8 +17,8 @@ export interface ChildInit {
 }
 
 export interface ChildHandlers {
-  /** A line for the terminal. */
-  tell(line: string): void
+  /** A line of its log, in short. */
+  tell(child: DevChild, line: string): void
   /** It ended without being asked to. `restartMs`: it will be started again then. */
   died(child: DevChild, how: string, restartMs: number | undefined): void
   /** It was started again. */
@@ -46,7 +46,7 @@ export class DevChild {
     this.logFile = init.logFile
     this.#init = init
     this.#handlers = handlers
-    this.#tail = new LogTail(init.logFile, (line) => handlers.tell(`${init.id}  ${line}`))
+    this.#tail = new LogTail(init.logFile, (line) => handlers.tell(this, line))
   }
 
   get pid(): number | undefined {

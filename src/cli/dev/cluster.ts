@@ -22,6 +22,9 @@ const PROBE_TIMEOUT_MS = 1_000
 const FRONTS_STOP_MS = 2_500
 const ALL_STOP_MS = 4_300
 
+const SAME_NEWS_MS = 3_000
+const TOLD_MAX = 100
+
 export interface DevClusterInit {
   readonly config: Config
   readonly upstreams: readonly Address[]
@@ -38,6 +41,7 @@ export class DevCluster {
   readonly #probes = new Map<string, () => Promise<string | undefined>>()
   readonly #tell: (line: string) => void
   readonly #restart: boolean
+  readonly #told = new Map<string, number>()
   #started = false
   #stopping = false
   #map: Config['map']
@@ -127,8 +131,8 @@ export class DevCluster {
 
   #handlers(): ChildHandlers {
     return {
-      tell: (line) => {
-        if (!this.#stopping) this.#tell(line)
+      tell: (child, line) => {
+        if (!this.#stopping && this.#isNews(line)) this.#tell(`${child.id}  ${line}`)
       },
       died: (child, how, restartMs) => {
         if (!this.#isDeclared(child)) this.#tell(`${child.id} left the cluster`)
@@ -142,6 +146,15 @@ export class DevCluster {
       },
       mayRestart: (child) => this.#restart && this.#started && this.#isDeclared(child),
     }
+  }
+
+  /** What every member says at once is told once. */
+  #isNews(line: string): boolean {
+    const now = performance.now()
+    const toldMs = this.#told.get(line)
+    if (this.#told.size >= TOLD_MAX) this.#told.clear()
+    this.#told.set(line, now)
+    return toldMs === undefined || now - toldMs > SAME_NEWS_MS
   }
 
   #isDeclared(child: DevChild): boolean {
