@@ -40,28 +40,22 @@ export class Exchange implements Mail {
   }
 
   run(instance: Worker): unknown {
-    const { method, url, rawHeaders } = this.req
-    const headers: [string, string][] = []
-    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-      headers.push([rawHeaders[i]!, rawHeaders[i + 1]!])
-    }
-    const init: RequestInit = { method: method!, headers }
-    // `Request` throws for a body where HTTP gives it no meaning.
-    if (this.body && method !== 'GET' && method !== 'HEAD')
-      init.body = this.body as Uint8Array<ArrayBuffer>
-    return instance.fetch(new Request(`http://${this.req.headers.host ?? 'localhost'}${url}`, init))
+    return instance.fetch(this.#request())
+  }
+
+  fault(result: unknown): AriesError | undefined {
+    if (result instanceof Response) return undefined
+    return new AriesError('ARIES_E_WORKER_FAILED', 'fetch did not return a Response')
   }
 
   succeed(result: unknown): void {
     // It was answered already when the commit took too long.
     if (this.res.headersSent) return
-    if (!(result instanceof Response)) {
-      this.fail(new AriesError('ARIES_E_WORKER_FAILED', 'fetch did not return a Response'))
-      return
-    }
-    sendResponse(this.res, result, this.#node).catch((error: unknown) => {
+    sendResponse(this.res, result as Response, this.#node).catch((error: unknown) => {
       this.#log.warn({ err: error, url: this.req.url }, 'response body failed')
-      this.res.destroy()
+      const message = 'the turn is committed, but the body of its response failed'
+      if (this.res.headersSent) this.res.destroy()
+      else this.fail(new AriesError('ARIES_E_WORKER_FAILED', message))
     })
   }
 
@@ -75,5 +69,22 @@ export class Exchange implements Mail {
 
   moved(owner: OwnerAddress): void {
     void this.#forwarder.forward(this, owner)
+  }
+
+  #request(): Request {
+    const { method, url, rawHeaders } = this.req
+    const headers: [string, string][] = []
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+      headers.push([rawHeaders[i]!, rawHeaders[i + 1]!])
+    }
+    const init: RequestInit = { method: method!, headers }
+    // `Request` throws for a body where HTTP gives it no meaning.
+    const mayHaveBody = method !== 'GET' && method !== 'HEAD'
+    if (this.body && mayHaveBody) init.body = this.body as Uint8Array<ArrayBuffer>
+    try {
+      return new Request(`http://${this.req.headers.host ?? 'localhost'}${url}`, init)
+    } catch (error) {
+      throw new AriesError('ARIES_E_BAD_REQUEST', `no request for a worker: ${String(error)}`)
+    }
   }
 }

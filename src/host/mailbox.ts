@@ -9,6 +9,8 @@ export interface Mail {
   readonly abandoned: boolean
   /** Calls the author's code. */
   run(instance: Worker): unknown
+  /** What is wrong with what `run` gave: the turn then counts as thrown. */
+  fault?(result: unknown): AriesError | undefined
   /** The turn is committed; `result` is what `run` gave. */
   succeed(result: unknown): void
   /** It was not run, it threw, or its turn was not committed. */

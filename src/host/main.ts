@@ -1,5 +1,5 @@
 /** Entry of a host process: forked by its node, set up by its first message, gone with its node. */
-import { createLogger } from '../log.ts'
+import { createLogger, type Logger } from '../log.ts'
 import { openStore } from '../store/open.ts'
 import { realWorld } from '../world.ts'
 import { Host } from './host.ts'
@@ -11,9 +11,10 @@ function send(message: FromHost): void {
 }
 
 let host: Host | undefined
+let log: Logger | undefined
 
 async function setUp(setup: HostSetup): Promise<void> {
-  const log = createLogger({ role: 'host', id: setup.node }, setup.logLevel)
+  log = createLogger({ role: 'host', id: setup.node }, setup.logLevel)
   try {
     const store = await openStore({ log }, setup.store)
     host = new Host({ store, clock: realWorld.clock, log, send }, setup)
@@ -33,6 +34,10 @@ process.on('message', (message: ToHost) => {
   if (message.type === 'setup') void setUp(message.setup)
   else if (message.type === 'shutdown') void shutDown()
   else host?.handle(message)
+})
+// A promise that an author forgot must not cost every worker of the process.
+process.on('unhandledRejection', (error) => {
+  log?.error({ err: error }, 'a promise was rejected and nobody looked')
 })
 process.once('disconnect', () => process.exit(0))
 // The terminal sends them to the whole group; the node decides when its host ends.

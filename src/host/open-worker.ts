@@ -20,6 +20,8 @@ import { WorkerMeter } from './meter.ts'
 import { SessionSet } from './session-set.ts'
 import { isPromise, type Output, Turn } from './turn.ts'
 
+/** Failures of a turn that the author's code did not cause. */
+const NOT_THE_WORKERS: ReadonlySet<string> = new Set(['ARIES_E_TIMEOUT', 'ARIES_E_BAD_REQUEST'])
 /** How long turns run before the event loop gets its turn. */
 const SLICE_MS = 2
 
@@ -286,15 +288,16 @@ export class OpenWorker implements CommitOwner {
     this.#turn = undefined
     this.turnEndedMs = this.#c.clock.nowMs()
     this.meter.turns++
-    let error = thrown === undefined ? undefined : this.#failure(thrown)
+    const failed = thrown ?? turn.mail.fault?.(value)
+    let error = failed === undefined ? undefined : this.#failure(failed)
     let ownSeq = 0
     if (error) {
       this.#state.rollBack()
     } else {
       try {
         ownSeq = this.#commit(this.#state.endTurn())
-      } catch (failed) {
-        error = this.#failure(failed)
+      } catch (unencodable) {
+        error = this.#failure(unencodable)
       }
     }
     if (error) turn.undo()
@@ -303,7 +306,7 @@ export class OpenWorker implements CommitOwner {
   }
 
   #failure(thrown: unknown): AriesError {
-    if (thrown instanceof AriesError && thrown.code === 'ARIES_E_TIMEOUT') return thrown
+    if (thrown instanceof AriesError && NOT_THE_WORKERS.has(thrown.code)) return thrown
     this.#c.log.warn({ err: thrown, worker: this.name }, 'worker threw')
     const { message } = toAriesError(thrown)
     return new AriesError('ARIES_E_WORKER_FAILED', `${this.name}: ${message}`)

@@ -1,5 +1,7 @@
+import { request } from 'node:http'
 import t from 'tap'
-import { until } from '../helpers/host-process.ts'
+import { formatWorkerId } from '../../src/identity.ts'
+import { TOKEN, until } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 
 const id = { class: 'probe', key: 'a b/ü' }
@@ -50,7 +52,24 @@ t.test('turns', async (t) => {
   })
 
   t.test('a fetch that returns no Response is a failure', async (t) => {
-    t.equal(code((await ask('do=nothing')).body), 'ARIES_E_WORKER_FAILED')
+    t.equal(code((await ask('do=nothing&name=nothing')).body), 'ARIES_E_WORKER_FAILED')
+    t.equal((await ask('do=get&name=nothing')).body, 'null')
+    t.equal((await ask('do=used')).status, 500, 'its body was used up')
+  })
+
+  t.test('a method that no Request can have is a bad request', async (t) => {
+    const status = await new Promise((resolve) => {
+      const headers = { 'aries-worker': formatWorkerId(id), 'aries-auth': TOKEN }
+      request({ port: n1.port, method: 'TRACE', headers })
+        .on('response', (res) => resolve(res.resume().statusCode))
+        .end()
+    })
+    t.equal(status, 400)
+  })
+
+  t.test('a rejection that nobody handles ends no process', async (t) => {
+    t.equal((await ask('do=forget')).status, 200)
+    t.equal((await ask('')).status, 200)
   })
 
   t.test('a streamed body arrives piece by piece, whole', async (t) => {
