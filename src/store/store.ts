@@ -113,5 +113,6 @@ export interface Store {
   ): Promise<CommitResult[]>
   load(id: WorkerId): Promise<LoadedWorker | undefined>
 
+  /** Finishes what was begun and refuses what comes after; idempotent. */
   close(): Promise<void>
 }

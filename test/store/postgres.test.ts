@@ -6,7 +6,7 @@ import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { storeContract } from './contract.ts'
-import { LEASE_MS, ownedWorker, stateOf, turn } from './helpers.ts'
+import { claimOf, LEASE_MS, ownedWorker, stateOf, turn, worker } from './helpers.ts'
 
 const postgres = await startPostgres()
 t.teardown(() => postgres.stop())
@@ -24,9 +24,27 @@ t.test('many open a new database at once', async (t) => {
   await Promise.all(stores.map((store) => store.close()))
 })
 
-t.test('PostgreSQL keeps the contract, without a deadlock', async (t) => {
-  await storeContract(t, { open: () => open() })
+t.test('PostgreSQL keeps the contract', (t) => storeContract(t, { open: () => open() }))
+
+t.test('claims of the same workers in opposite orders never wait in a circle', async (t) => {
+  const [a, b] = [await open(), await open()]
+  t.teardown(() => Promise.all([a.close(), b.close()]))
+  const { node } = await ownedWorker(a)
+  const ids = Array.from({ length: 9 }, () => worker())
+  await Promise.all(ids.map((id) => a.claim(claimOf(id, 0, node, 1))))
   const admin = await connect(t)
+  await admin.query('BEGIN')
+  const middle = [ids[4]?.key]
+  await admin.query({ text: 'SELECT FROM aries_workers WHERE key = $1 FOR UPDATE', values: middle })
+  const claims = [
+    ...ids.map((id) => a.claim(claimOf(id, 1, node, 1))),
+    ...ids.toReversed().map((id) => b.claim(claimOf(id, 1, node, 1))),
+  ]
+  await waiters(2)
+  await admin.query('ROLLBACK')
+  t.equal((await Promise.all(claims)).filter(({ ok }) => ok).length, ids.length)
+  // The server counts when a session reports, which is at the latest when it ends.
+  await Promise.all([a.close(), b.close()])
   const { rows } = await admin.query(
     'SELECT sum(deadlocks)::int AS deadlocks FROM pg_stat_database',
   )

@@ -64,6 +64,7 @@ export class PostgresStore implements Store {
   readonly #session: Session
   readonly #commits: Group<CommitJob, CommitResult[]>
   readonly #claims: Group<ClaimRequest, ClaimResult>
+  #closed: Promise<void> | undefined
 
   private constructor(session: Session, description: string) {
     this.description = description
@@ -167,7 +168,12 @@ export class PostgresStore implements Store {
     return { epoch: Number(first['epoch']), seq: Number(first['seq']), sections }
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([this.#commits.close(), this.#claims.close()])
     await this.#session.close()
   }

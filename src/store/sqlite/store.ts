@@ -60,6 +60,7 @@ export class SqliteStore implements Store {
   readonly #writes: Group<Write, Reply>
   #batch = 0
   #failure: AriesError | undefined
+  #closed: Promise<void> | undefined
 
   private constructor(thread: Worker, path: string) {
     this.description = `sqlite:${path}`
@@ -151,7 +152,12 @@ export class SqliteStore implements Store {
     return this.#loadSlice(id, undefined, Number.MAX_SAFE_INTEGER)
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([this.#reads.close(), this.#writes.close()])
     if (this.#failure !== undefined) return
     const ended = new Promise((resolve) => this.#thread.once('exit', resolve))
