@@ -18,7 +18,7 @@ export class Placer {
   readonly #membership: Membership
   readonly #world: World
   readonly #init: { node: string; candidates: () => number }
-  readonly #decisions = new Decisions({ workersMax: DECISIONS_REMEMBERED, requestsMax: 1 })
+  readonly #decisions = new Decisions({ workersMax: DECISIONS_REMEMBERED })
   readonly #moves = new Map<string, MoveReport>()
   /** Per node: the load that was last seen, and how many workers were sent there since. */
   readonly #sent = new Map<string, { load: LoadVector | undefined; count: number }>()

@@ -1,9 +1,8 @@
 import t from 'tap'
 import { choose } from '../../src/placement/choose.ts'
 import { WORKER_DEMAND } from '../../src/placement/cost.ts'
-import { spread } from '../../src/placement/spread.ts'
 import { seededRandom } from '../../src/world.ts'
-import { candidate, movables } from './loads.ts'
+import { candidate } from './loads.ts'
 
 const options = { random: seededRandom(1), sample: 3, nMachines: 3 }
 const three = [candidate('a', { cpu: 3 }), candidate('b', { cpu: 1 }), candidate('c', { cpu: 2 })]
@@ -68,16 +67,4 @@ t.test('a newcomer in old news is not the favourite that it is in fresh ones', a
   t.equal(choose(fresh, WORKER_DEMAND, options).chosen, 'new')
   const sent = [{ ...fresh[0]!, sentSince: 400 }, ...fresh.slice(1)]
   t.not(choose(sent, WORKER_DEMAND, options).chosen, 'new', 'own work sent counts')
-})
-
-t.test('spread counts each assignment before the next', async (t) => {
-  const survivors = [candidate('a', { workers: 100 }), candidate('b'), candidate('c')]
-  const counts = { a: 100, b: 0, c: 0 }
-  for (const { to } of spread(movables(500), survivors, options)) counts[to as 'a' | 'b' | 'c']++
-  for (const count of Object.values(counts)) t.ok(count >= 195 && count <= 205, `${count} of 600`)
-  const nowhere = spread(movables(2), survivors, { ...options, excluded: () => 'cordoned' })
-  t.same(
-    nowhere.map((assignment) => assignment.to),
-    [undefined, undefined],
-  )
 })

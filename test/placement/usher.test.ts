@@ -52,7 +52,7 @@ function decision(subject: string, atMs: number, why: Decision['why'] = 'create'
 }
 
 t.test('decisions: the last of each worker, the oldest forgotten beyond the bound', async (t) => {
-  const decisions = new Decisions({ workersMax: 2, requestsMax: 3 })
+  const decisions = new Decisions({ workersMax: 2 })
   decisions.record(decision('counter/a', 1))
   decisions.record(decision('counter/b', 2))
   decisions.record(decision('counter/a', 3, 'rebalance'))
@@ -60,17 +60,4 @@ t.test('decisions: the last of each worker, the oldest forgotten beyond the boun
   t.equal(decisions.last('counter/a')?.atMs, 3)
   t.equal(decisions.last('counter/b'), undefined)
   t.equal(decisions.last('counter/c')?.atMs, 4)
-  decisions.forget('counter/a')
-  t.equal(decisions.last('counter/a'), undefined)
-})
-
-t.test('decisions: the last few of requests, in order', async (t) => {
-  const decisions = new Decisions({ workersMax: 2, requestsMax: 3 })
-  t.same(decisions.requests(), [])
-  for (let atMs = 1; atMs <= 5; atMs++) decisions.record(decision('/hello', atMs, 'request'))
-  t.same(
-    decisions.requests().map(({ atMs }) => atMs),
-    [3, 4, 5],
-  )
-  t.equal(decisions.last('/hello'), undefined)
 })
