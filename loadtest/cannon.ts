@@ -1,4 +1,4 @@
-import autocannon from 'autocannon'
+import autocannon, { type Result } from 'autocannon'
 
 export interface Shot {
   readonly url: string
@@ -30,23 +30,27 @@ export interface Hits {
 export async function fire(shot: Shot): Promise<Hits> {
   const startedMs = performance.now()
   let lastMs = startedMs
-  const run = autocannon({
-    url: shot.url,
-    connections: shot.connections,
-    amount: shot.amount,
-    timeout: 30,
-    ...(shot.overallRate === undefined ? {} : { overallRate: shot.overallRate }),
-    requests: [
+  const result = await new Promise<Result>((resolve, reject) => {
+    const run = autocannon(
       {
-        method: shot.method,
-        setupRequest: (request) => ({ ...request, path: shot.path() }),
+        url: shot.url,
+        connections: shot.connections,
+        amount: shot.amount,
+        timeout: 30,
+        ...(shot.overallRate === undefined ? {} : { overallRate: shot.overallRate }),
+        requests: [
+          {
+            method: shot.method,
+            setupRequest: (request) => ({ ...request, path: shot.path() }),
+          },
+        ],
       },
-    ],
+      (error: unknown, result) => (error ? reject(error) : resolve(result)),
+    )
+    run.on('response', () => {
+      lastMs = performance.now()
+    })
   })
-  run.on('response', () => {
-    lastMs = performance.now()
-  })
-  const result = await run
   const ok = result['2xx']
   return {
     ok,
