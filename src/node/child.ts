@@ -42,6 +42,7 @@ export class Child<To extends object, From extends { readonly type: string }> {
   #startedMs = 0
   #stopping = false
   #retry: TimerHandle | undefined
+  #firstUp: (() => void) | undefined
 
   constructor(
     components: { log: Logger; world: World },
@@ -75,10 +76,11 @@ export class Child<To extends object, From extends { readonly type: string }> {
           new Error(`the ${this.#init.role} process was not ready after ${READY_TIMEOUT_MS} ms`),
         ),
       )
-      this.#spawn(() => {
+      this.#firstUp = () => {
         timer.cancel()
         resolve()
-      })
+      }
+      this.#spawn()
     })
   }
 
@@ -109,7 +111,7 @@ export class Child<To extends object, From extends { readonly type: string }> {
     kill.cancel()
   }
 
-  #spawn(onFirstUp?: () => void): void {
+  #spawn(): void {
     this.#startedMs = this.#world.clock.nowMs()
     const child = fork(fileURLToPath(this.#init.entry), [], {
       serialization: 'advanced',
@@ -122,7 +124,8 @@ export class Child<To extends object, From extends { readonly type: string }> {
       if (said.type === 'ready' && typeof said.port === 'number') {
         this.#port = said.port
         this.#handlers.up(said.port)
-        onFirstUp?.()
+        this.#firstUp?.()
+        this.#firstUp = undefined
       } else {
         this.#handlers.message(said)
       }
