@@ -10,6 +10,16 @@ const CLASS_NAME = /^[a-z][a-z0-9_-]{0,62}$/i
 /** Longest key in UTF-8 bytes: it travels in a header and is part of a primary key. */
 export const KEY_BYTES_MAX = 512
 
+/** Whether a store can keep `key`, and a header carry it. */
+export function isWorkerKey(key: string): boolean {
+  return (
+    key !== '' &&
+    key.isWellFormed() &&
+    !key.includes('\0') &&
+    Buffer.byteLength(key) <= KEY_BYTES_MAX
+  )
+}
+
 /** Whether `text` may be the name of a worker class. */
 export function isClassName(text: string): boolean {
   return CLASS_NAME.test(text)
@@ -30,10 +40,10 @@ export function parseWorkerId(text: string): WorkerId {
   } catch {
     key = undefined
   }
-  if (!CLASS_NAME.test(className) || !key || Buffer.byteLength(key) > KEY_BYTES_MAX) {
+  if (!isClassName(className) || key === undefined || !isWorkerKey(key)) {
     throw new AriesError(
       'ARIES_E_BAD_REQUEST',
-      `"${text.slice(0, 80)}" is not <class>/<key> (class: a letter, then letters, digits, - or _; key: 1 to ${KEY_BYTES_MAX} bytes)`,
+      `"${text.slice(0, 80)}" is not <class>/<key> (class: a letter, then letters, digits, - or _; key: 1 to ${KEY_BYTES_MAX} bytes without NUL)`,
     )
   }
   return { class: className, key }

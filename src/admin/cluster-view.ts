@@ -1,4 +1,5 @@
-import type { Config, Route } from '../config/schema.ts'
+import { describeRoutes } from '../config/routes.ts'
+import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Membership } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
@@ -13,7 +14,7 @@ import type {
   WorkerDetail,
   WorkerInfo,
 } from '../rpc.ts'
-import type { ClusterInfo, ClusterMember, RouteInfo } from './api.ts'
+import type { ClusterInfo, ClusterMember } from './api.ts'
 
 /** A node that does not answer within this is left out of what is gathered from all. */
 const GATHER_TIMEOUT_MS = 2_000
@@ -71,7 +72,7 @@ export class ClusterView {
           cost: m.load && m.role === 'node' ? machineCost(m.load, alive.length, scale) : null,
         }),
       ),
-      routes: config.routes.map(routeInfo),
+      routes: describeRoutes(config),
       notes: this.#init.status().notes,
     }
   }
@@ -166,10 +167,4 @@ export class ClusterView {
     )
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
   }
-}
-
-function routeInfo(route: Route): RouteInfo {
-  if ('task' in route) return { path: route.path, kind: 'task', targets: [route.task] }
-  if ('worker' in route) return { path: route.path, kind: 'worker', targets: [route.worker] }
-  return { path: route.path, kind: 'upstreams', targets: route.upstreams }
 }

@@ -5,6 +5,7 @@ import { cliPage } from './reference/cli-page.ts'
 import { configPage } from './reference/config-page.ts'
 import { errorsPage } from './reference/errors-page.ts'
 import { httpApiPage } from './reference/http-api-page.ts'
+import { metricsPage } from './reference/metrics-page.ts'
 
 export function referenceFiles(): GeneratedFile[] {
   return [
@@ -12,6 +13,7 @@ export function referenceFiles(): GeneratedFile[] {
     { file: target('config.md'), text: configPage() },
     { file: target('errors.md'), text: errorsPage() },
     { file: target('http-api.md'), text: httpApiPage() },
+    { file: target('metrics.md'), text: metricsPage() },
   ]
 }
 

@@ -1,5 +1,5 @@
 import { AriesError } from '../errors.ts'
-import { formatWorkerId, type WorkerId } from '../identity.ts'
+import { formatWorkerId, isClassName, isWorkerKey, type WorkerId } from '../identity.ts'
 import type { Peers } from '../peers.ts'
 import type { MoveReport, WorkerInfo } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
@@ -96,8 +96,8 @@ async function move(c: CallComponents, id: WorkerId, to: string): Promise<MoveRe
 /** What a peer sent as a worker's name; it may be anything. */
 function workerId(params: WorkerId): WorkerId {
   const { class: className, key } = params as { class: unknown; key: unknown }
-  if (typeof className === 'string' && typeof key === 'string' && className !== '' && key !== '') {
-    return { class: className, key }
+  if (typeof className === 'string' && isClassName(className)) {
+    if (typeof key === 'string' && isWorkerKey(key)) return { class: className, key }
   }
   throw new AriesError('ARIES_E_BAD_REQUEST', 'a worker has a class and a key')
 }
