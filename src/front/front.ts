@@ -130,7 +130,7 @@ export class Front {
     await this.#components.membership.leave()
   }
 
-  /** Where it listens, in the order of the configuration; ports that the system chose filled in. */
+  /** Where it listens, in the order of the configuration; ports that were chosen filled in. */
   addresses(): readonly ListenerAddress[] {
     return this.#listeners
   }

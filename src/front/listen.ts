@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:net'
 import type { Listener } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
+import { randomInt, realWorld } from '../world.ts'
 import { parseUpstream, type UpstreamAddress } from './routes.ts'
 
 export interface ListenerAddress {
@@ -13,7 +14,7 @@ export interface ListenerAddress {
   readonly upstreams: readonly UpstreamAddress[] | undefined
 }
 
-/** Throws `ARIES_E_CONFIG` unless the listener is at `host:port` (port 0: the system's choice). */
+/** Throws `ARIES_E_CONFIG` unless the listener is at `host:port` (port 0: any that is free). */
 export function parseListener(listener: Listener): ListenerAddress {
   const name = 'http' in listener ? listener.http : listener.tcp
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(name)
@@ -51,8 +52,12 @@ export function listen(
   })
 }
 
+/** Below what systems give to outgoing connections (RFC 6335; Linux: from 32768), above the fixed ones. */
+const FREE_PORTS = { first: 10_000, count: 22_000 }
+const ATTEMPTS_MAX = 50
+
 /**
- * Makes sure that all `addresses` are free, and fills in the port where it is 0. Shards share their
+ * Makes sure that all `addresses` are free, and chooses a port where it is 0. Shards share their
  * ports (`SO_REUSEPORT`), and with that the system lets two fronts of one user share them too: only
  * an attempt without it tells that another process is there.
  */
@@ -62,13 +67,32 @@ export async function probe(addresses: readonly ListenerAddress[]): Promise<List
     const probed: ListenerAddress[] = []
     for (const address of addresses) {
       const server = createServer()
-      await listen(server, address, false)
+      probed.push(await (address.port === 0 ? listenAnywhere : listenThere)(server, address))
       servers.push(server)
-      const bound = server.address()
-      probed.push({ ...address, port: typeof bound === 'object' ? bound!.port : address.port })
     }
     return probed
   } finally {
     await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
+  }
+}
+
+async function listenThere(server: Server, address: ListenerAddress): Promise<ListenerAddress> {
+  await listen(server, address, false)
+  return address
+}
+
+/**
+ * Not the system's choice of port: that is one of those that it gives to outgoing connections, and
+ * one of these could take it before the shards do.
+ */
+async function listenAnywhere(server: Server, address: ListenerAddress): Promise<ListenerAddress> {
+  for (let attempt = 1; ; attempt++) {
+    const port = FREE_PORTS.first + randomInt(realWorld.random, FREE_PORTS.count)
+    try {
+      return await listenThere(server, { ...address, port })
+    } catch (thrown) {
+      const { code } = thrown as AriesError
+      if (code !== 'ARIES_E_PORT_IN_USE' || attempt === ATTEMPTS_MAX) throw thrown
+    }
   }
 }

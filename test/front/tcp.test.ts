@@ -94,6 +94,31 @@ t.test(
   },
 )
 
+t.test('an upstream that has said all still hears the client', async (t) => {
+  let heard = ''
+  let checks = 0
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.end('greeting')
+    socket.on('data', (chunk) => {
+      heard += String(chunk)
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      checks += 1
+    })
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  t.teardown(() => server.close())
+  const url = `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { port } = await startFront(t, new StubMembership(), config([url]))
+  await until('it was checked', () => checks === 1)
+  const { socket, ended } = open(t, port)
+  t.equal(await ended, 'greeting')
+  socket.write('I am ')
+  socket.end('still here')
+  await until('it is heard', () => heard === 'I am still here')
+})
+
 t.test('when no upstream can be connected the client is reset', async (t) => {
   const a = await echo(t, 'a')
   await new Promise((done) => a.server.close(done))
