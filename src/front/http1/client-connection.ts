@@ -73,6 +73,8 @@ export class ClientConnection implements ExchangeClient, Timed {
       ['close', () => this.#closed()],
     ])
     engine.deadlines.add(this)
+    // It may come paused (`pauseOnConnect`), as it must when it was handed from thread to thread.
+    socket.resume()
   }
 
   /** Whether nothing is under way: no exchange, no part of a head. */
@@ -169,7 +171,12 @@ export class ClientConnection implements ExchangeClient, Timed {
 
   take(take: Extract<Plan, { kind: 'take' }>['take']): void {
     const rest = this.#detach()
-    take(this.#socket, rest ?? Buffer.alloc(0))
+    try {
+      take(this.#socket, rest ?? Buffer.alloc(0))
+    } catch (thrown) {
+      this.#socket.destroy()
+      throw thrown
+    }
   }
 
   tunnel(connection: UpstreamConnection, ended: () => void): void {

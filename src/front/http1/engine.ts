@@ -43,7 +43,7 @@ export class Http1Engine implements ClientHome {
   /** Takes over a fresh client connection; nothing of it may have been read. */
   accept(socket: Socket): void {
     const { stats, init, closing } = this.#context
-    if (closing) {
+    if (closing || socket.destroyed) {
       socket.destroy()
       return
     }
@@ -67,6 +67,7 @@ export class Http1Engine implements ClientHome {
     context.pools.close()
     for (const client of this.#clients) if (client.idle) client.destroy()
     if (this.#clients.size + this.#tunnels.size > 0) await this.#emptied(graceMs)
+    context.pools.destroy()
     context.deadlines.stop()
   }
 

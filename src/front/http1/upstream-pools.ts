@@ -63,6 +63,11 @@ export class UpstreamPools {
     this.closing = true
     for (const pool of this.#pools.values()) pool.closeIdle()
   }
+
+  /** Cuts what is still open, an answer that is being discarded for instance. */
+  destroy(): void {
+    for (const pool of this.#pools.values()) pool.destroy()
+  }
 }
 
 interface Waiting {
@@ -81,7 +86,7 @@ class UpstreamPool implements UpstreamHome, Timed {
   readonly #key: string
   readonly #idle: UpstreamConnection[] = []
   readonly #waiting: Waiting[] = []
-  #open = 0
+  readonly #open = new Set<UpstreamConnection>()
   #connecting = 0
 
   constructor(pools: UpstreamPools, key: string) {
@@ -132,7 +137,7 @@ class UpstreamPool implements UpstreamHome, Timed {
   }
 
   closed(connection: UpstreamConnection): void {
-    this.#open--
+    this.#open.delete(connection)
     this.#pools.components.stats.upstreamConnectionsOpen--
     const index = this.#idle.indexOf(connection)
     if (index >= 0) this.#idle.splice(index, 1)
@@ -155,12 +160,16 @@ class UpstreamPool implements UpstreamHome, Timed {
     this.#setDeadline()
   }
 
+  destroy(): void {
+    for (const connection of this.#open) connection.stream.destroy()
+  }
+
   closeIdle(): void {
     for (const connection of this.#idle) connection.stream.destroy()
   }
 
   #connect(target: Target): void {
-    if (this.#open >= this.#pools.connectionsMax) return
+    if (this.#open.size >= this.#pools.connectionsMax) return
     let stream: Duplex
     try {
       stream = openStream(target)
@@ -170,15 +179,16 @@ class UpstreamPool implements UpstreamHome, Timed {
       return
     }
     const { stats, deadlines } = this.#pools.components
-    this.#open++
     this.#connecting++
     stats.upstreamConnectionsOpen++
     stats.upstreamConnectionsTotal++
-    new UpstreamConnection(target, stream, this, deadlines).open(this.#pools.connectTimeoutMs)
+    const connection = new UpstreamConnection(target, stream, this, deadlines)
+    this.#open.add(connection)
+    connection.open(this.#pools.connectTimeoutMs)
   }
 
   #removeIfEmpty(): void {
-    if (this.#open > 0 || this.#waiting.length > 0) return
+    if (this.#open.size > 0 || this.#waiting.length > 0) return
     this.#pools.components.deadlines.delete(this)
     this.#pools.remove(this.#key)
   }

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import type { ErrorBody } from '../../../src/errors.ts'
 import type { Target } from '../../../src/front/plan.ts'
 import {
-  closedPort,
+  CLOSED_PORT,
   dial,
   FORWARDERS,
   type Front,
@@ -47,7 +47,7 @@ async function failing(
   phase: Phase,
   bytes: number,
 ): Promise<{ port: number; applied: () => number }> {
-  if (phase === 'connect') return { port: await closedPort(), applied: () => 0 }
+  if (phase === 'connect') return { port: CLOSED_PORT, applied: () => 0 }
   let applied = 0
   const origin = await rawOrigin(test, (connection) => {
     if (phase === 'sending' ? !complete(connection, 0) : !complete(connection, bytes)) return
@@ -238,7 +238,7 @@ t.test('a target that gives no connection, and one that cannot even be tried', a
 })
 
 t.test('attempts end: at the limit, or with what the picker throws', async (t) => {
-  const port = await closedPort()
+  const port = CLOSED_PORT
   const endless = new ListPicker(Array.from({ length: 100 }, (_, i) => targetAt(port, `t${i}`)))
   const front = await frontTo(t, endless)
   const client = await dial(t, front.port)
@@ -281,7 +281,7 @@ t.test('a body that comes while the target is still looked for', async (t) => {
 
 for (const forwarder of FORWARDERS) {
   t.test(`${forwarder}: the same promises`, async (t) => {
-    const dead = forwardTo(t, forwarder, await closedPort())
+    const dead = forwardTo(t, forwarder, CLOSED_PORT)
     const alive = await rawOrigin(t, (connection) => connection.write(OK))
     const picker = new ListPicker([dead, forwardTo(t, forwarder, alive.port)])
     const client = await dial(t, (await frontTo(t, picker)).port)

@@ -141,15 +141,8 @@ async function listen(t: Test, server: Server, connections: readonly RawSocket[]
   return (server.address() as AddressInfo).port
 }
 
-/** A port at which nobody listens. */
-export async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
+/** A port at which nobody listens; not an ephemeral one, which the next `listen` could be given. */
+export const CLOSED_PORT = 1
 
 export const FORWARDERS = ['aries', 'http-proxy'] as const
 export type ForwarderName = (typeof FORWARDERS)[number]

@@ -65,6 +65,39 @@ for (const forwarder of FORWARDERS) {
   })
 }
 
+t.test('a tunnel holds back the faster side', async (t) => {
+  const total = 64 * 1024 * 1024
+  const piece = Buffer.alloc(65_536, 'y')
+  let written = 0
+  const origin = await rawOrigin(t, (connection) => {
+    connection.write(SWITCHED)
+    const more = (): void => {
+      while (written < total) {
+        written += piece.length
+        if (!connection.socket.write(piece)) return
+      }
+    }
+    connection.socket.on('drain', more)
+    more()
+  })
+  const front = await startFrontTo(t, targetAt(origin.port))
+  const client = await dial(t, front.port)
+  client.keep = false
+  client.write(UPGRADE)
+  await until('first bytes', () => client.bytes > 0)
+  client.socket.pause()
+  let before = -1
+  await until('the origin to stop', () => {
+    const stopped = written === before
+    before = written
+    return stopped && front.sockets[0]!.writableNeedDrain
+  })
+  t.ok(written < total / 2, `${written} bytes are under way`)
+  t.ok(front.sockets[0]!.writableLength < 1_000_000, 'little of it in the engine')
+  client.socket.resume()
+  await until('the rest', () => client.bytes > total, 15_000)
+})
+
 t.test('the upgrade is passed on', async (t) => {
   const origin = await rawOrigin(t, () => {})
   const front = await startFrontTo(t, targetAt(origin.port))
