@@ -35,22 +35,25 @@ interface NodePorts {
   readonly admin: number
 }
 
-/** Ports that were free a moment ago. */
+/** Below the range that the system takes the ports of outgoing connections from. */
+const PORTS = { from: 10_000, to: 32_000 }
+
+/** Ports that are free, for TCP on loopback. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer()
-          server.once('error', reject)
-          server.listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((s) => new Promise<void>((resolve) => s.close(() => resolve()))))
-  return ports
+  const free = new Set<number>()
+  while (free.size < count) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
+    if (!free.has(port) && (await isFree(port))) free.add(port)
+  }
+  return [...free]
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 /** Polls `check` until it holds. Rejects, saying what was waited for, when it never does. */
@@ -149,8 +152,8 @@ export class TestCluster {
     for (const { id } of this.#nodes.slice(0, nodes)) this.startNode(id)
     this.#spawn('f1', ['front', '--id', 'f1', '--config', this.configFile])
     await Promise.all([
-      this.ready(this.#front.admin),
-      ...this.#nodes.slice(0, nodes).map((node) => this.ready(node.admin)),
+      this.ready(this.#front.admin, 'f1'),
+      ...this.#nodes.slice(0, nodes).map((node) => this.readyNode(node.id)),
     ])
     await until('the front knows every node', async () => {
       const { members } = await this.get('/api/cluster')
@@ -236,16 +239,21 @@ export class TestCluster {
     this.#children.set(id, child)
   }
 
-  async ready(adminPort: number): Promise<void> {
+  async ready(adminPort: number, id: string): Promise<void> {
+    const child = this.#children.get(id)!
     await until(
-      `ready at ${adminPort}`,
-      async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status === 200,
+      `${id} is ready at ${adminPort}`,
+      async () => {
+        if (child.exitCode !== null) return true
+        return (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status === 200
+      },
       READY_TIMEOUT_MS,
     )
+    if (child.exitCode !== null) throw new Error(`${id} ended with ${child.exitCode}`)
   }
 
   async readyNode(id: string): Promise<void> {
-    await this.ready(this.adminPort(id))
+    await this.ready(this.adminPort(id), id)
   }
 
   /** Kills a process with -9 and waits until it is gone. */
