@@ -236,6 +236,7 @@ export class GossipCore {
       return
     }
     const { packet } = event
+    entry.heardMs = nowMs
     entry.mapEpoch = packet.mapEpoch
     entry.mapHash = packet.mapHash
     for (const claim of packet.claims) this.#members.hear(claim, event.from, nowMs)

@@ -18,6 +18,12 @@ interface Parts {
   readonly say: Say
 }
 
+/**
+ * Who was heard within this part of the interval need not be asked whether it is there. In small
+ * clusters that saves half of the datagrams, and the probes go where they tell something.
+ */
+const HEARD_PART = 0.9
+
 /** Finds members that do not answer: SWIM's direct and indirect probes, both sides of them. */
 export class Detector {
   readonly #parts: Parts
@@ -98,8 +104,10 @@ export class Detector {
 
   #round(nowMs: number): void {
     const { table, members, say } = this.#parts
-    const present = members.present().map(({ place }) => place.id)
-    for (const id of this.#prober.round(present, nowMs)) {
+    const heardMs = nowMs - HEARD_PART * this.#times.probeIntervalMs
+    const silent = members.present().filter((entry) => entry.heardMs <= heardMs)
+    const ids = silent.map(({ place }) => place.id)
+    for (const id of this.#prober.round(ids, nowMs)) {
       const entry = table.get(id)!
       const seq = this.#nextSeq()
       this.#prober.begin(seq, id, entry.boot, nowMs)

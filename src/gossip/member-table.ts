@@ -27,6 +27,8 @@ export interface Entry {
   /** The map that it said it holds. */
   mapEpoch: number
   mapHash: string
+  /** When a packet of its present life last came from it. */
+  heardMs: number
   /** When it was last sent an accusation, and its whole table was last sent to it. */
   accusedMs: number
   syncedMs: number
@@ -77,6 +79,7 @@ export class MemberTable {
       suspicion: undefined,
       mapEpoch: 0,
       mapHash: '',
+      heardMs: Number.NEGATIVE_INFINITY,
       accusedMs: Number.NEGATIVE_INFINITY,
       syncedMs: Number.NEGATIVE_INFINITY,
     }

@@ -81,12 +81,12 @@ export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
     suspicionMaxMult: 2,
     confirmations: 1,
     retransmitMult: 6,
-    gossipIntervalMs: 200,
+    gossipIntervalMs: 300,
     gossipFanout: 3,
     goneGossipMs: 15_000,
     syncIntervalMs: 10_000,
     reprobeIntervalMs: 500,
-    leaveMs: 250,
+    leaveMs: 300,
   },
 }
 

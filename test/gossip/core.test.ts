@@ -46,6 +46,20 @@ t.test('a member that answers stays; each is probed before any is probed twice',
   t.same(made.changes, [])
 })
 
+t.test('who is heard from is not probed', async (t) => {
+  const made = bench(3)
+  const probed = new Set<string>()
+  for (let round = 0; round < 20; round++) {
+    made.hear('n2')
+    for (const { to, packet } of probes(made.pass(50), 'ping')) {
+      probed.add(to)
+      made.hear(to, { answer: { type: 'ack', seq: packet.probe!.seq } })
+    }
+  }
+  t.same([...probed], ['n3'])
+  t.same(made.changes, [])
+})
+
 t.test('a silent one: others are asked, then it is suspect, then unreachable', async (t) => {
   const made = bench(2)
   const said = made.pass(500)
@@ -231,9 +245,10 @@ t.test('after an own pause silence proves nothing', async (t) => {
 t.test('own meta raises the version and is told at once; the same meta is not', async (t) => {
   const made = bench(3)
   made.pass(60)
-  const said = made.handle({ type: 'meta', meta: { cordoned: true, hostPorts: [5] } })
+  const event = { type: 'meta', meta: { cordoned: true, hostPorts: [5] } } as const
+  const said = [...made.handle(event), ...made.pass(made.times.gossipIntervalMs / 8)]
   t.equal(made.state('n1'), 'alive 0.2')
-  t.match(said[0]?.packet.claims[0], { meta: { cordoned: true, hostPorts: [5] }, version: 2 })
+  t.match(said.at(-1)?.packet.claims[0], { meta: { cordoned: true, hostPorts: [5] }, version: 2 })
   made.handle({ type: 'meta', meta: { cordoned: true } })
   t.equal(made.state('n1'), 'alive 0.2')
   t.throws(() => made.handle({ type: 'meta', meta: { hostPorts: Array(65).fill(1) } }))
