@@ -1,24 +1,19 @@
-import type { Server } from 'node:net'
+import type { ListenOptions, Server } from 'node:net'
+import { formatAddress } from './config/address.ts'
 import { AriesError } from './errors.ts'
-
-/** `host:port`, with an IPv6 host in brackets. */
-export function formatAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
 
 /** Listens, or rejects with `ARIES_E_PORT_IN_USE` that names the address and its purpose. */
 export function listenOn(
   server: Server,
-  host: string,
-  port: number,
+  options: ListenOptions & { readonly host: string; readonly port: number },
   purpose: string,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => {
-      reject(listenError(error, formatAddress(host, port), purpose))
+      reject(listenError(error, formatAddress(options.host, options.port), purpose))
     }
     server.once('error', failed)
-    server.listen({ host, port }, () => {
+    server.listen(options, () => {
       server.off('error', failed)
       resolve()
     })
@@ -26,11 +21,7 @@ export function listenOn(
 }
 
 /** What to say of a failed `listen`. */
-export function listenError(
-  error: NodeJS.ErrnoException,
-  address: string,
-  purpose: string,
-): AriesError {
+function listenError(error: NodeJS.ErrnoException, address: string, purpose: string): AriesError {
   const why: Record<string, string> = {
     EADDRINUSE: 'another process listens there',
     EADDRNOTAVAIL: 'this machine does not have that address',

@@ -16,6 +16,9 @@ import type { OwnerAddress } from './wire.ts'
 /** Longest frame that is read; a longer one ends the link. */
 export const FRAME_BYTES_MAX = 4 * 1024 * 1024
 
+/** Longest message in a frame: the rest is for its other fields. */
+export const MESSAGE_BYTES_MAX = FRAME_BYTES_MAX - 4_096
+
 /** Unique in the cluster: front, shard, boot and a counter. */
 export type SessionId = string
 

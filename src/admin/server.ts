@@ -43,7 +43,7 @@ export class AdminServer {
 
   /** Rejects with `ARIES_E_PORT_IN_USE`. */
   start(host: string, port: number): Promise<void> {
-    return listenOn(this.#server, host, port, 'admin port')
+    return listenOn(this.#server, { host, port }, 'admin port')
   }
 
   async stop(): Promise<void> {

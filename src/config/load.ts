@@ -107,7 +107,7 @@ function checkListeners(data: unknown, document: ConfigDocument, problems: Probl
     const scheme = 'http' in listener ? 'http' : 'tcp'
     const text = 'http' in listener ? listener.http : listener.tcp
     if (parseAddress(text) === undefined) {
-      const example = formatAddress({ host: '127.0.0.1', port: 8080 })
+      const example = formatAddress('127.0.0.1', 8080)
       problems.add(document, [...path, scheme], `must be host:port, as in ${example}`)
     }
     if ('tcp' in listener) {

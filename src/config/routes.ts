@@ -1,10 +1,11 @@
 /** What must hold of routes and their modules; names of tasks and worker classes. */
 import { stat } from 'node:fs/promises'
-import { basename, dirname, extname, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { RouteInfo } from '../admin/api.ts'
 import { isClassName } from '../identity.ts'
 import { parseUpstream } from './address.ts'
 import { items } from './map.ts'
+import { moduleName } from './module-name.ts'
 import { formatFile, type KeyPath, type Located, type Problems } from './problems.ts'
 import { type Config, type ModuleName, type Route, routeSchema } from './schema.ts'
 
@@ -12,11 +13,6 @@ export interface CheckedRoutes {
   readonly routes: readonly Route[]
   readonly tasks: ReadonlyMap<ModuleName, string>
   readonly classes: ReadonlyMap<ModuleName, string>
-}
-
-/** The name of a task or worker class: its module's file name without the ending. */
-export function moduleName(file: string): ModuleName {
-  return basename(file, extname(file))
 }
 
 /** The routes as people read them, for `aries status` and `aries dev`. */

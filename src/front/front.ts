@@ -7,7 +7,7 @@ import { dataToken } from '../auth.ts'
 import type { Config } from '../config/schema.ts'
 import type { Member, MemberChange, Membership } from '../gossip/types.ts'
 import type { Logger } from '../log.ts'
-import { FRAME_BYTES_MAX } from '../session-frames.ts'
+import { MESSAGE_BYTES_MAX } from '../session-frames.ts'
 import type { World } from '../world.ts'
 import { Board } from './board.ts'
 import { BoardWriter } from './board-writer.ts'
@@ -34,8 +34,6 @@ export interface FrontInit {
   readonly id: string
 }
 
-/** What a frame holds besides its message. */
-const FRAME_SLACK_BYTES = 1_024
 /** Prices on the board change with the age of the news: written this often. */
 const BOARD_INTERVAL_MS = 50
 
@@ -171,7 +169,7 @@ export class Front {
       listeners,
       routes: config.routes,
       front: config.front,
-      messageBytesMax: Math.min(config.host.messageBytesMax, FRAME_BYTES_MAX - FRAME_SLACK_BYTES),
+      messageBytesMax: Math.min(config.host.messageBytesMax, MESSAGE_BYTES_MAX),
       candidates: config.placement.candidates,
       token: dataToken(config.key),
       logLevel: config.log.level,

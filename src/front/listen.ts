@@ -2,8 +2,9 @@
 import { createServer, type Server } from 'node:net'
 import type { Listener } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
+import { listenOn } from '../listen.ts'
 import { randomInt, realWorld } from '../world.ts'
-import { parseUpstream, type UpstreamAddress } from './routes.ts'
+import { type UpstreamAddress, upstreamAddress } from './routes.ts'
 
 export interface ListenerAddress {
   /** As the configuration writes it, e.g. `127.0.0.1:8080`: its name in messages. */
@@ -23,33 +24,18 @@ export function parseListener(listener: Listener): ListenerAddress {
     throw new AriesError('ARIES_E_CONFIG', `listener "${name}" is not host:port`)
   }
   const upstreams =
-    'tcp' in listener ? listener.upstreams.map((url) => parseUpstream(url, 'tcp:')) : undefined
+    'tcp' in listener ? listener.upstreams.map((url) => upstreamAddress(url, 'tcp')) : undefined
   return { name, host: (match[1] ?? match[2])!, port, upstreams }
 }
 
 /** Listens, or throws `ARIES_E_PORT_IN_USE` or `ARIES_E_CONFIG` with the listener's name. */
 export function listen(
   server: Server,
-  address: Pick<ListenerAddress, 'name' | 'host' | 'port'>,
+  address: Pick<ListenerAddress, 'host' | 'port'>,
   reusePort: boolean,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const inUse = error.code === 'EADDRINUSE'
-      reject(
-        new AriesError(
-          inUse ? 'ARIES_E_PORT_IN_USE' : 'ARIES_E_CONFIG',
-          inUse
-            ? `listener ${address.name}: the port is in use`
-            : `listener ${address.name}: ${error.message}`,
-        ),
-      )
-    })
-    server.listen({ host: address.host, port: address.port, reusePort, backlog: 1_024 }, () => {
-      server.removeAllListeners('error')
-      resolve()
-    })
-  })
+  const { host, port } = address
+  return listenOn(server, { host, port, reusePort, backlog: 1_024 }, 'listener')
 }
 
 /** Below what systems give to outgoing connections (RFC 6335; Linux: from 32768), above the fixed ones. */

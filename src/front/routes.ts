@@ -3,7 +3,8 @@
  * Patterns are tried in order; `:name` takes one segment that is not empty, a last `*` the rest
  * (which may be empty). Literal parts are compared as sent; parameters are percent-decoded.
  */
-import { basename, extname } from 'node:path'
+import { parseUpstream } from '../config/address.ts'
+import { moduleName } from '../config/module-name.ts'
 import type { Route } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { KEY_BYTES_MAX, type WorkerId } from '../identity.ts'
@@ -70,27 +71,20 @@ export class RouteTable {
   }
 }
 
-/** The name of a task or a worker class: the stem of its module's file name. */
-export function moduleName(file: string): string {
-  return basename(file, extname(file))
-}
-
-/** Throws `ARIES_E_CONFIG` unless `url` is `<protocol>//host:port`. */
-export function parseUpstream(url: string, protocol: 'http:' | 'tcp:'): UpstreamAddress {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  const port = Number(parsed?.port || (protocol === 'http:' ? 80 : 0))
-  const bare = parsed?.pathname === '/' || parsed?.pathname === ''
-  if (parsed?.protocol !== protocol || !bare || parsed.hostname === '' || port === 0) {
-    throw new AriesError('ARIES_E_CONFIG', `upstream "${url}" is not ${protocol}//host:port`)
+/** Throws `ARIES_E_CONFIG` unless `url` is `<scheme>://host:port`. */
+export function upstreamAddress(url: string, scheme: 'http' | 'tcp'): UpstreamAddress {
+  const address = parseUpstream(url, scheme)
+  if (!address) {
+    throw new AriesError('ARIES_E_CONFIG', `upstream "${url}" is not ${scheme}://host:port`)
   }
-  return { url, host: parsed.hostname.replace(/^\[|\]$/g, ''), port }
+  return { url, ...address }
 }
 
 function compileRoute(route: Route): CompiledRoute {
   const { path } = route
   if ('task' in route) return { kind: 'task', path, task: moduleName(route.task) }
   if ('upstreams' in route) {
-    const upstreams = route.upstreams.map((url) => parseUpstream(url, 'http:'))
+    const upstreams = route.upstreams.map((url) => upstreamAddress(url, 'http'))
     return { kind: 'upstreams', path, upstreams, forwarder: route.forwarder }
   }
   if (!path.split('/').includes(':key')) {

@@ -1,7 +1,7 @@
 /** Sends requests on to the host that their worker has moved to. */
 import { Pool } from 'undici'
+import { formatAddress } from '../config/address.ts'
 import { AriesError } from '../errors.ts'
-import { formatAddress } from '../listen.ts'
 import type { Logger } from '../log.ts'
 import { formatOwner, HEADER, type OwnerAddress } from '../wire.ts'
 import type { Exchange } from './exchange.ts'

@@ -61,7 +61,7 @@ export class HostServer {
 
   /** Resolves with the port. */
   async listen(bind: string): Promise<number> {
-    await listenOn(this.#server, bind, 0, 'the workers of this node')
+    await listenOn(this.#server, { host: bind, port: 0 }, 'the workers of this node')
     return (this.#server.address() as AddressInfo).port
   }
 

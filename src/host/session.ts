@@ -1,5 +1,5 @@
 import { AriesError } from '../errors.ts'
-import type { SessionId } from '../session-frames.ts'
+import { MESSAGE_BYTES_MAX, type SessionId } from '../session-frames.ts'
 import type { WorkerSocket } from '../worker/socket.ts'
 import type { OpenWorker } from './open-worker.ts'
 import type { SessionLink } from './session-link.ts'
@@ -89,6 +89,10 @@ export class Session implements WorkerSocket {
     if (this.closing) throw new AriesError('ARIES_E_WORKER_FAILED', 'the socket is closed')
     if (typeof message !== 'string' && !(message instanceof Uint8Array)) {
       throw new TypeError('a message is a string or a Uint8Array')
+    }
+    // Here and not on the link: a frame that no front reads would be sent again and again.
+    if (Buffer.byteLength(message) > MESSAGE_BYTES_MAX) {
+      throw new RangeError(`a message of more than ${MESSAGE_BYTES_MAX} bytes`)
     }
     this.worker.output(new MessageOutput(this, message))
   }

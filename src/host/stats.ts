@@ -65,7 +65,7 @@ export class StatsSampler {
         sections: state.sections.size,
         requestsPerSecond: meter.requestsPerSecond,
         cpuShare: meter.cpuShare,
-        ageMs: nowMs - meter.openedMs,
+        ageMs: Math.round(nowMs - meter.openedMs),
         sessions: worker.sessions.size,
         queued: worker.mailbox.size,
         ...(cannotMove ? { cannotMove } : {}),

@@ -31,7 +31,7 @@ export class RpcServer {
 
   /** Rejects with `ARIES_E_PORT_IN_USE`. */
   start(host: string, port: number): Promise<void> {
-    return listenOn(this.#server, host, port, 'data port')
+    return listenOn(this.#server, { host, port }, 'data port')
   }
 
   async stop(): Promise<void> {

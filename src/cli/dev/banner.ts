@@ -1,9 +1,8 @@
 /** What `aries dev` prints when everything is ready: what runs where, what to try, where to look. */
-import { type Address, isWildcard, parseAddress } from '../../config/address.ts'
+import { type Address, formatAddress, isWildcard, parseAddress } from '../../config/address.ts'
 import { formatFile } from '../../config/problems.ts'
 import { describeRoutes } from '../../config/routes.ts'
 import type { Config } from '../../config/schema.ts'
-import { formatAddress } from '../../listen.ts'
 import { bold, table } from '../table.ts'
 
 export interface BannerInit {

@@ -1,11 +1,11 @@
 /** Are all addresses of the configuration free? Asked before anything is started. */
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
+import { formatAddress } from '../../config/address.ts'
 import { type Listen, listensOf } from '../../config/listens.ts'
 import { formatFile, formatPath } from '../../config/problems.ts'
 import type { Config } from '../../config/schema.ts'
 import { AriesError } from '../../errors.ts'
-import { formatAddress } from '../../listen.ts'
 
 /** More of them say the same. */
 const NAMED_MAX = 4

@@ -1,8 +1,7 @@
 /** The demo's upstreams: small servers at those addresses of HTTP routes where nobody is yet. */
-import { type Address, isLoopback, parseUpstream } from '../../config/address.ts'
+import { type Address, formatAddress, isLoopback, parseUpstream } from '../../config/address.ts'
 import { listensOf } from '../../config/listens.ts'
 import type { Config } from '../../config/schema.ts'
-import { formatAddress } from '../../listen.ts'
 import { bindProblem } from './preflight.ts'
 
 /** Addresses of loopback that no process has and that are not Aries' own. */
