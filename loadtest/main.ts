@@ -79,13 +79,14 @@ async function run(
   }
 }
 
+/** Reads every counter; the first time, that makes them. */
 async function sumOfCounters(url: string): Promise<number> {
-  progress(`reading ${KEYS} counters`)
   const client = new Client(url)
   let sum = 0
-  for (let key = 0; key < KEYS; key++) {
-    const answer = await client.send('GET', `/counter/k${key}`)
-    sum += (JSON.parse(answer.body) as { value: number }).value
+  for (let key = 0; key < KEYS; key += CONNECTIONS) {
+    const keys = Array.from({ length: CONNECTIONS }, (_, i) => key + i)
+    const answers = await Promise.all(keys.map((k) => client.send('GET', `/counter/k${k}`)))
+    for (const { body } of answers) sum += (JSON.parse(body) as { value: number }).value
   }
   await client.close()
   return sum
@@ -100,11 +101,14 @@ async function main(options: Options): Promise<number> {
   try {
     const rows: Row[] = []
     let increments = 0
+    progress(`making ${KEYS} counters`)
+    await sumOfCounters(cluster.url)
     for (const scenario of SCENARIOS) {
       const result = await run(scenario, cluster.url, seconds, options.rate)
       rows.push(...result.rows)
       if (scenario.method === 'POST') increments += result.acknowledged
     }
+    progress(`reading ${KEYS} counters`)
     const sum = await sumOfCounters(cluster.url)
     const { cpu, cores, node } = machine()
     console.log(`\n${cpu}, ${cores} cores, Node ${node}; load and cluster share them`)
