@@ -34,6 +34,8 @@ const TOLD_MAX = 64
 const SYNCS_AT_START = 3
 /** News waits this part of the gossip interval for more news to go along. */
 const FLUSH_PART = 1 / 8
+/** Least part of a probe timeout between two introductions to one member. */
+const INTRODUCE_PART = 1 / 10
 
 /**
  * SWIM with Lifeguard, and MOSIX's board: which members of the map are there, what they tell of
@@ -231,8 +233,7 @@ export class GossipCore {
     const entry = this.#table.get(event.from)
     if (!entry || entry === this.#self) return
     if (!event.current || event.boot < entry.boot) {
-      // Of another life, ours or its own, or a replay: what we say of it tells it what it needs.
-      this.#send(entry, nowMs, {}, { accuse: true, toBoot: event.boot })
+      this.#introduce(entry, event.boot, nowMs)
       return
     }
     const { packet } = event
@@ -249,6 +250,16 @@ export class GossipCore {
       this.#syncsWanted--
       this.#sendTable(entry, nowMs, true)
     }
+  }
+
+  /**
+   * Of another life, ours or its own, or a replay: our boot and what we hold of it is all that it
+   * needs. Not as often as somebody sends, so that no two can keep each other busy.
+   */
+  #introduce(entry: Entry, toBoot: number, nowMs: number): void {
+    if (nowMs - entry.introducedMs < this.#times.probeTimeoutMs * INTRODUCE_PART) return
+    entry.introducedMs = nowMs
+    this.#send(entry, nowMs, {}, { accuse: true, toBoot })
   }
 
   #hearLoad(news: LoadNews, nowMs: number): void {

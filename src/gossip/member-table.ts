@@ -29,6 +29,8 @@ export interface Entry {
   mapHash: string
   /** When a packet of its present life last came from it. */
   heardMs: number
+  /** When a packet of another life of it, or of ours, was last answered. */
+  introducedMs: number
   /** When it was last sent an accusation, and its whole table was last sent to it. */
   accusedMs: number
   syncedMs: number
@@ -80,6 +82,7 @@ export class MemberTable {
       mapEpoch: 0,
       mapHash: '',
       heardMs: Number.NEGATIVE_INFINITY,
+      introducedMs: Number.NEGATIVE_INFINITY,
       accusedMs: Number.NEGATIVE_INFINITY,
       syncedMs: Number.NEGATIVE_INFINITY,
     }

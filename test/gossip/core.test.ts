@@ -204,6 +204,8 @@ t.test('what is not current is not used, and answered with one datagram', async 
   t.equal(said.length, 1)
   t.same(answers(said), [])
   t.equal(made.state('n3'), 'alive 0.1')
+  t.same(made.hear('n2', packet, BOOT, false), [], 'and not as often as it comes')
+  t.equal(made.hear('n3', packet, BOOT, false).length, 1)
 })
 
 t.test('a refused data port is proof: unreachable at once, and the accused hears it', async (t) => {
