@@ -1,5 +1,8 @@
 import type { Clock } from '../world.ts'
 
+/** Figures are means over about this time: long enough that a burst each second reads as steady. */
+const MEAN_MS = 3_000
+
 /** What one worker uses: turns, and time of its host's event loop. */
 export class WorkerMeter {
   turns = 0
@@ -11,6 +14,7 @@ export class WorkerMeter {
   #busyMs = 0
   #lastTurns = 0
   #lastBusyMs = 0
+  #sampled = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -24,8 +28,13 @@ export class WorkerMeter {
 
   /** Takes the figures of the last `elapsedMs`. */
   sample(elapsedMs: number): void {
-    this.requestsPerSecond = ((this.turns - this.#lastTurns) * 1_000) / elapsedMs
-    this.cpuShare = (this.#busyMs - this.#lastBusyMs) / elapsedMs
+    // The first sample counts in full: there is nothing before it to mix it with.
+    const weight = this.#sampled ? 1 - Math.exp(-elapsedMs / MEAN_MS) : 1
+    this.#sampled = true
+    const perSecond = ((this.turns - this.#lastTurns) * 1_000) / elapsedMs
+    const share = (this.#busyMs - this.#lastBusyMs) / elapsedMs
+    this.requestsPerSecond += (perSecond - this.requestsPerSecond) * weight
+    this.cpuShare += (share - this.cpuShare) * weight
     this.#lastTurns = this.turns
     this.#lastBusyMs = this.#busyMs
   }
