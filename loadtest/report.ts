@@ -35,7 +35,8 @@ export function formatTable<Row extends object>(
   const cell = (row: Row, { key, digits }: Column<Row>): string => {
     const value: unknown = row[key as keyof Row]
     if (value === undefined || value === null || Number.isNaN(value)) return '-'
-    return typeof value === 'number' ? value.toFixed(digits ?? 0) : String(value)
+    if (typeof value === 'number') return value.toFixed(digits ?? 0)
+    return typeof value === 'string' ? value : JSON.stringify(value)
   }
   const widths = columns.map((c) =>
     Math.max(c.title.length, ...rows.map((row) => cell(row, c).length)),

@@ -19,6 +19,17 @@ export const HEADER = {
   fault: 'aries-fault',
 } as const
 
+/** Fields that belong to one connection and are not handed on (RFC 9110, 7.6.1). */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
 /** Where a worker lives: what a front needs to reach it. */
 export interface OwnerAddress {
   readonly node: string

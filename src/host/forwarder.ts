@@ -3,9 +3,8 @@ import { Pool } from 'undici'
 import { formatAddress } from '../config/address.ts'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { formatOwner, HEADER, type OwnerAddress } from '../wire.ts'
+import { formatOwner, HEADER, HOP_BY_HOP, type OwnerAddress } from '../wire.ts'
 import type { Exchange } from './exchange.ts'
-import { HOP_BY_HOP } from './response.ts'
 
 /** Connections to one other host; more requests than that wait in order. */
 const CONNECTIONS_MAX = 256

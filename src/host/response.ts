@@ -3,18 +3,7 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { type AriesError, ERRORS } from '../errors.ts'
-import { HEADER } from '../wire.ts'
-
-/** Fields that belong to one connection and are not handed on (RFC 9110, 7.6.1). */
-export const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
+import { HEADER, HOP_BY_HOP } from '../wire.ts'
 
 /** Promise turns in which the end of a body that is whole in memory shows; a few more than it takes. */
 const TICKS_TO_END = 8

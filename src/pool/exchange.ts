@@ -1,4 +1,5 @@
 /** What the pool's main thread and its task threads say to each other, by structured clone. */
+import { HOP_BY_HOP } from '../wire.ts'
 
 export interface TaskCall {
   /** Name of the task, and the absolute path of its module. */
@@ -35,16 +36,6 @@ export interface StrayFailure {
   readonly message: string
   readonly stack: string | undefined
 }
-
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 
 /** Whether a header concerns the connection or the inside of Aries, not the task and its client. */
 export function isInnerHeader(name: string): boolean {

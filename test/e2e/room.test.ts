@@ -32,7 +32,7 @@ t.test(
       const here = workers.find((w) => w.class === 'room')?.node
       const to = ['n1', 'n2', 'n3'].filter((node) => node !== here)[i % 2]!
       const moved = await cluster.post('/api/workers/room/lobby/move', { to })
-      t.equal(moved.status, 200, `move ${i} to ${to}`) || t.comment(JSON.stringify(moved.body))
+      t.equal(moved.status, 200, `move ${i} to ${to}: ${JSON.stringify(moved.body)}`)
     }
     clearInterval(chatter)
     await until('everyone has heard all', () => clients.every((c) => c.heard.length === said))

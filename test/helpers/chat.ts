@@ -15,8 +15,8 @@ export class ChatClient {
   #closing = false
 
   constructor(url: string, name: string) {
-    this.#socket = new WebSocket(`${url.replace(/^http/, 'ws')}?name=${name}`)
-    this.#socket.on('message', (data) => this.#hear(String(data)))
+    this.#socket = new WebSocket(`${url.replace(/^http/, 'ws')}?from=${name}`)
+    this.#socket.on('message', (data: Buffer) => this.#hear(data.toString()))
     this.#socket.on('close', (code) => {
       if (!this.#closing) this.faults.push(`closed with ${code}`)
     })
