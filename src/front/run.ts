@@ -4,6 +4,7 @@ import { addTable, Metrics } from '../admin/metrics.ts'
 import { AdminServer } from '../admin/server.ts'
 import { dataToken } from '../auth.ts'
 import type { Running, RunOptions } from '../cli/running.ts'
+import { restartNote } from '../config/restart.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { Gossip } from '../gossip/gossip.ts'
@@ -43,6 +44,8 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
   const status = (): NodeStatusInfo => {
     const nodes = gossip.members().filter((m) => m.role === 'node' && m.state === 'alive')
     const notes = refusal ? [refusal] : []
+    const restart = restartNote('front', id, config, current)
+    if (restart) notes.push(restart)
     if (!serving) notes.push('not serving')
     if (nodes.length === 0) notes.push('no node is alive')
     return {

@@ -1,4 +1,5 @@
 import { dataToken } from '../auth.ts'
+import { restartNote } from '../config/restart.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
 import type { Gossip } from '../gossip/gossip.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
@@ -70,6 +71,7 @@ export class Node {
   readonly #meter: LoadMeter
   readonly #rpc: RpcServer
   readonly #startedMs: number
+  readonly #started: Config
   #config: Config
   #refused: string | undefined
   #cordoned = false
@@ -83,6 +85,7 @@ export class Node {
     const node = entry.id
     const token = dataToken(config.key)
     this.#c = components
+    this.#started = config
     this.#config = config
     this.#entry = entry
     this.#startedMs = world.clock.nowMs()
@@ -262,6 +265,8 @@ export class Node {
 
   status(): NodeStatusInfo {
     const own = this.#refused === undefined ? [] : [this.#refused]
+    const restart = restartNote('node', this.#entry.id, this.#started, this.#config)
+    if (restart) own.push(restart)
     if (this.#lease.trouble) own.push(`the store does not answer: ${this.#lease.trouble}`)
     if (this.#host.port === 0) own.push('the host process is starting')
     if (this.#pool.port === 0) own.push('the pool process is starting')
