@@ -125,7 +125,7 @@ export class Node {
         arrived: (id, epoch) => this.#ownership.arrived(id, epoch),
         gone: (id, _owner, why) => {
           log.debug({ worker: formatWorkerId(id), why }, 'gone')
-          this.#ownership.gone(id)
+          this.#ownership.gone(id, why === 'store')
         },
       },
     )

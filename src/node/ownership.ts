@@ -50,6 +50,8 @@ export class Ownership {
   readonly #init: OwnershipInit
   /** Workers that this node owns and has open, with their epoch. */
   readonly #open = new Map<string, { readonly id: WorkerId; readonly epoch: number }>()
+  /** Epochs of this incarnation that may not be resumed: a commit under them may be under way. */
+  readonly #spent = new Map<string, number>()
   readonly #opening = new Map<string, Promise<OwnerAddress>>()
   readonly #resolving = new Map<string, Promise<OwnerAddress>>()
 
@@ -77,13 +79,17 @@ export class Ownership {
     this.#open.set(formatWorkerId(id), { id, epoch })
   }
 
-  /** The worker is no longer open here. */
-  gone(id: WorkerId): void {
-    this.#open.delete(formatWorkerId(id))
+  /** The worker is no longer open here. `inDoubt`: its last commit may or may not be applied. */
+  gone(id: WorkerId, inDoubt: boolean): void {
+    const name = formatWorkerId(id)
+    const open = this.#open.get(name)
+    if (open && inDoubt) this.#spent.set(name, open.epoch)
+    this.#open.delete(name)
   }
 
   /** The host process died, or the incarnation is void. */
   allGone(): void {
+    for (const [name, { epoch }] of this.#open) this.#spent.set(name, epoch)
     this.#open.clear()
   }
 
@@ -234,6 +240,27 @@ export class Ownership {
     // What this incarnation owns already, only it can open: also while it drains.
     const refusal = mine && record.ownerActive ? undefined : this.#init.refusal()
     if (refusal) throw busy(refusal)
+    const epoch = await this.#epochToOpen(id, record, incarnation)
+    await this.#c.host.open(id, epoch)
+    const name = formatWorkerId(id)
+    const open = this.#open.get(name)
+    if (!open || open.epoch < epoch) this.#open.set(name, { id, epoch })
+    if (decision) this.#c.placer.remember(id, decision)
+    this.#c.log.debug({ worker: name, epoch }, 'opened')
+    return this.#address(this.#open.get(name)!.epoch)
+  }
+
+  /** The epoch that this node owns the worker under: a new one, if it has to be claimed. */
+  async #epochToOpen(
+    id: WorkerId,
+    record: OwnerRecord | undefined,
+    incarnation: number,
+  ): Promise<number> {
+    const name = formatWorkerId(id)
+    // A move brought it here and the host is about to say so: a claim would throw its instance,
+    // and its sessions, away.
+    const isMine = record?.ownerActive && record.node === this.#init.node
+    if (isMine && record.epoch > (this.#spent.get(name) ?? 0)) return record.epoch
     const claim = await this.#c.store.claim({
       id,
       fromEpoch: record?.epoch ?? 0,
@@ -242,11 +269,8 @@ export class Ownership {
       mode: 'takeover',
     })
     if (!claim.ok) throw notOwner(id, claim.owner?.node)
-    await this.#c.host.open(id, claim.epoch)
-    this.#open.set(formatWorkerId(id), { id, epoch: claim.epoch })
-    if (decision) this.#c.placer.remember(id, decision)
-    this.#c.log.debug({ worker: formatWorkerId(id), epoch: claim.epoch }, 'opened')
-    return this.#address(claim.epoch)
+    this.#spent.delete(name)
+    return claim.epoch
   }
 
   #address(epoch: number): OwnerAddress {
