@@ -4,9 +4,9 @@ import type { Config } from '../config/schema.ts'
 import { watchConfig } from '../config/watch.ts'
 import { toAriesError } from '../errors.ts'
 import { createLogger, type Logger } from '../log.ts'
+import type { Running, RunOptions } from '../running.ts'
 import { type ConfigOptions, configFileOf, mapFileOf } from './options.ts'
 import { EXIT } from './output.ts'
-import type { Running, RunOptions } from './running.ts'
 import { onStopSignals } from './signals.ts'
 
 /** The reason that says: all members end, there is nobody to move workers to. */

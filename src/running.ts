@@ -1,6 +1,6 @@
 /** What `aries front` and `aries node` need of the process that they run: `runFront`, `runNode`. */
-import type { Config } from '../config/schema.ts'
-import type { Logger } from '../log.ts'
+import type { Config } from './config/schema.ts'
+import type { Logger } from './log.ts'
 
 export interface RunOptions {
   readonly config: Config
