@@ -52,7 +52,7 @@ export class Host {
     const table = new WorkerTable(
       {
         store,
-        committer: new Committer({ store, log }, setup),
+        committer: new Committer({ store, log, clock }, setup),
         classes,
         clock,
         log,

@@ -21,7 +21,11 @@ import { SessionSet } from './session-set.ts'
 import { isPromise, type Output, Turn } from './turn.ts'
 
 /** Failures of a turn that the author's code did not cause. */
-const NOT_THE_WORKERS: ReadonlySet<string> = new Set(['ARIES_E_TIMEOUT', 'ARIES_E_BAD_REQUEST'])
+const NOT_THE_WORKERS: ReadonlySet<string> = new Set([
+  'ARIES_E_TIMEOUT',
+  'ARIES_E_BAD_REQUEST',
+  'ARIES_E_STORE',
+])
 /** How long turns run before the event loop gets its turn. */
 const SLICE_MS = 2
 
@@ -60,6 +64,7 @@ export class OpenWorker implements CommitOwner {
   readonly #gate: Gate
   #epoch: number
   #seq: number
+  #sentSeq: number
   #state: SectionState
   #instance: Worker
   #started = false
@@ -78,6 +83,7 @@ export class OpenWorker implements CommitOwner {
     this.meter = new WorkerMeter(components.clock)
     this.#epoch = init.epoch
     this.#seq = init.seq
+    this.#sentSeq = init.seq
     this.#gate = new Gate(init.seq)
     this.#state = new SectionState(init.sections)
     this.#instance = this.#newInstance()
@@ -161,15 +167,18 @@ export class OpenWorker implements CommitOwner {
     }
   }
 
-  /** Everything that was not committed is turned away; see the head of the file. */
-  drop(why: 'fenced' | 'store', failedSeq = 0): void {
+  /**
+   * Everything that was not committed is turned away; see the head of the file. Turns up to
+   * `unknownSeq` may have been committed, though the answer has not come; those after it were not.
+   */
+  drop(why: 'fenced' | 'store', unknownSeq = this.#sentSeq): void {
     if (this.#dropped) return
     const waiting = this.retire()
     const error = new AriesError('ARIES_E_NOT_OWNER', `${this.name} is not here any more`)
     const running = this.#turn
     this.#turn = undefined
     for (const held of this.#gate.takeAll()) {
-      const unknown = why === 'store' && held.ownSeq !== 0 && held.ownSeq <= failedSeq
+      const unknown = held.ownSeq !== 0 && held.ownSeq <= unknownSeq
       held.mail.fail(unknown ? outcomeUnknown(this.name) : error)
     }
     running?.mail.fail(error)
@@ -178,13 +187,18 @@ export class OpenWorker implements CommitOwner {
     this.#c.onDropped(this, why)
   }
 
+  sent(seq: number): void {
+    this.#sentSeq = seq
+  }
+
   committed(seq: number): void {
     this.#gate.open(seq)
     this.#checkQuiet()
   }
 
   commitFailed(seq: number, why: 'fenced' | Error): void {
-    this.drop(why === 'fenced' ? 'fenced' : 'store', seq)
+    if (why === 'fenced') this.drop('fenced', 0)
+    else this.drop('store', seq)
   }
 
   /** Ends a turn that takes too long: its instance is replaced, since it may still be running. */
@@ -266,6 +280,7 @@ export class OpenWorker implements CommitOwner {
 
   #startThenRun(mail: Mail): unknown {
     const instance = this.#instance
+    this.#turn!.starts = true
     const starting = instance.start?.()
     if (!isPromise(starting)) {
       this.#started = true
@@ -291,6 +306,7 @@ export class OpenWorker implements CommitOwner {
     const failed = thrown ?? turn.mail.fault?.(value)
     let error = failed === undefined ? undefined : this.#failure(failed)
     let ownSeq = 0
+    if (!error && this.#state.touched) error = this.#storeTrouble()
     if (error) {
       this.#state.rollBack()
     } else {
@@ -300,7 +316,10 @@ export class OpenWorker implements CommitOwner {
         error = this.#failure(unencodable)
       }
     }
-    if (error) turn.undo()
+    if (error) {
+      turn.undo()
+      if (turn.starts) this.#started = false
+    }
     this.#gate.hold({ mail: turn.mail, outputs: turn.outputs, value, error, ownSeq }, this.#seq)
     this.#checkQuiet()
   }
@@ -310,6 +329,13 @@ export class OpenWorker implements CommitOwner {
     this.#c.log.warn({ err: thrown, worker: this.name }, 'worker threw')
     const { message } = toAriesError(thrown)
     return new AriesError('ARIES_E_WORKER_FAILED', `${this.name}: ${message}`)
+  }
+
+  /** While the store is lost a turn that changes something is undone before anything is sent. */
+  #storeTrouble(): AriesError | undefined {
+    const trouble = this.#c.committer.trouble
+    if (trouble === undefined) return undefined
+    return new AriesError('ARIES_E_STORE', `${this.name} cannot be changed now: ${trouble}`)
   }
 
   /** The number of the turn, or 0 when it changed nothing. */

@@ -13,6 +13,8 @@ export class Turn {
   readonly mail: Mail
   readonly startedMs: number
   readonly outputs: Output[] = []
+  /** Its changes include those of the worker's `start`. */
+  starts = false
 
   constructor(mail: Mail, startedMs: number) {
     this.mail = mail

@@ -21,8 +21,10 @@ export class Lease {
   readonly #init: { node: string; leaseMs: number }
   readonly #events: LeaseEvents
   #incarnation: Incarnation = 0
-  #validUntilMs = 0
   #timer: TimerHandle | undefined
+  #expiry: TimerHandle | undefined
+  /** Since when an answer of the store is awaited; 0: none is. */
+  #askedMs = 0
   #stopped = false
   #trouble: string | undefined
 
@@ -45,7 +47,9 @@ export class Lease {
 
   /** Why the store cannot be used now; undefined when it can. */
   get trouble(): string | undefined {
-    return this.#trouble
+    if (this.#trouble !== undefined || this.#askedMs === 0) return this.#trouble
+    const waitedMs = Math.round(this.#world.clock.nowMs() - this.#askedMs)
+    return waitedMs > this.#init.leaseMs / 3 ? `no answer for ${waitedMs} ms` : undefined
   }
 
   async start(): Promise<void> {
@@ -57,6 +61,7 @@ export class Lease {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
+    this.#expiry?.cancel()
     if (this.#incarnation === 0) return
     try {
       await this.#store.leave(this.#init.node, this.#incarnation)
@@ -77,7 +82,7 @@ export class Lease {
     const incarnation = await this.#store.register(this.#init.node, this.#init.leaseMs)
     if (this.#stopped) return
     this.#incarnation = incarnation
-    this.#validUntilMs = askedMs + this.#init.leaseMs
+    this.#extend(askedMs)
     this.#trouble = undefined
     this.#log.info({ incarnation }, 'registered in the store')
     this.#events.granted(incarnation)
@@ -85,16 +90,19 @@ export class Lease {
 
   async #renew(): Promise<void> {
     const askedMs = this.#world.clock.nowMs()
+    const asked = this.#incarnation
+    this.#askedMs = askedMs
     try {
-      if (this.#incarnation === 0) {
+      if (asked === 0) {
         await this.#register()
         return
       }
-      const held = await this.#store.renew(this.#init.node, this.#incarnation, this.#init.leaseMs)
-      if (this.#stopped) return
+      const held = await this.#store.renew(this.#init.node, asked, this.#init.leaseMs)
+      // The lease may have run out meanwhile: what was lost is not taken up again.
+      if (this.#stopped || this.#incarnation !== asked) return
       this.#trouble = undefined
       if (held) {
-        this.#validUntilMs = askedMs + this.#init.leaseMs
+        this.#extend(askedMs)
       } else {
         this.#lose('this node was evicted')
         await this.#register()
@@ -102,13 +110,22 @@ export class Lease {
     } catch (error) {
       this.#trouble = error instanceof Error ? error.message : String(error)
       this.#log.error({ err: error }, 'the store does not answer')
-      if (this.#incarnation !== 0 && this.#world.clock.nowMs() >= this.#validUntilMs) {
-        this.#lose('the lease ran out without an answer of the store')
-      }
+    } finally {
+      this.#askedMs = 0
     }
   }
 
+  /** The lease counts from the moment it was asked for; at its end it is gone, answer or not. */
+  #extend(askedMs: number): void {
+    this.#expiry?.cancel()
+    const leftMs = Math.max(0, askedMs + this.#init.leaseMs - this.#world.clock.nowMs())
+    this.#expiry = this.#world.clock.after(leftMs, () => {
+      this.#lose('the lease ran out without an answer of the store')
+    })
+  }
+
   #lose(why: string): void {
+    this.#expiry?.cancel()
     this.#log.warn({ incarnation: this.#incarnation, why }, 'lost the incarnation')
     this.#incarnation = 0
     this.#events.lost(why)

@@ -73,8 +73,13 @@ export function checkVersion(found: number, known: number): void {
   refuse(`the store has schema version ${found}, written by a newer Aries; this one knows ${known}`)
 }
 
+/** Whether `name` may be the name of a section. */
+export function isSectionName(name: string): boolean {
+  return isText(name, NAME_BYTES_MAX)
+}
+
 function checkName(id: WorkerId, name: string): void {
-  if (isText(name, NAME_BYTES_MAX)) return
+  if (isSectionName(name)) return
   refuse(
     `${formatWorkerId(id)}: the name of a section is at most ${NAME_BYTES_MAX} bytes of Unicode text without NUL`,
   )

@@ -8,8 +8,6 @@ export const SECTION_BYTES_REPORTED = 256 * 1024
 export const SECTION_BYTES_WARNED = 1024 * 1024
 /** A larger section is refused; the turn that set it fails. */
 export const SECTION_BYTES_MAX = 32 * 1024 * 1024
-/** Longest name of a section, in UTF-16 units. */
-export const SECTION_NAME_MAX = 512
 
 /** Refuses functions, as structured clone does; msgpackr would write nothing in their place. */
 class SectionPackr extends Packr {

@@ -6,8 +6,9 @@
  * value it touched, so that even a change inside an object is undone.
  */
 import { AriesError } from '../errors.ts'
+import { isSectionName, NAME_BYTES_MAX, RECORD_BYTES_MAX } from '../store/check.ts'
 import type { Section } from '../store/store.ts'
-import { decodeSection, encodeSection, SECTION_NAME_MAX } from './section.ts'
+import { decodeSection, encodeSection } from './section.ts'
 
 /** What authors see as `this.state`. An object got from it is the worker's own: `set` it again after changing it. */
 export interface State<S extends object> {
@@ -53,6 +54,11 @@ export class SectionState implements State<Record<string, unknown>> {
   /** Encoded size, names included. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Whether the running turn set or deleted anything. */
+  get touched(): boolean {
+    return this.#changed.size > 0
   }
 
   /** Encoded entries as of the last turn that did not throw. */
@@ -139,10 +145,10 @@ export class SectionState implements State<Record<string, unknown>> {
     if (!this.#inTurn) {
       throw new AriesError('ARIES_E_WORKER_FAILED', `state "${name}" changed outside a turn`)
     }
-    if (typeof name !== 'string' || name === '' || name.length > SECTION_NAME_MAX) {
+    if (typeof name !== 'string' || name === '' || !isSectionName(name)) {
       throw new AriesError(
         'ARIES_E_WORKER_FAILED',
-        `a name in the state has 1 to ${SECTION_NAME_MAX} characters`,
+        `a name in the state is 1 to ${NAME_BYTES_MAX} bytes of Unicode text without NUL`,
       )
     }
   }
@@ -150,6 +156,7 @@ export class SectionState implements State<Record<string, unknown>> {
   #encodeChanges(): Changes {
     const set: Section[] = []
     const remove: string[] = []
+    let bytes = 0
     for (const [name, isSet] of this.#changed) {
       const before = this.#sections.get(name)
       if (!isSet) {
@@ -157,7 +164,14 @@ export class SectionState implements State<Record<string, unknown>> {
         continue
       }
       const value = encodeSection(name, this.#values.get(name))
+      bytes += value.length
       if (before === undefined || Buffer.compare(before, value) !== 0) set.push({ name, value })
+    }
+    if (bytes > RECORD_BYTES_MAX) {
+      throw new AriesError(
+        'ARIES_E_WORKER_FAILED',
+        `one turn set ${bytes} bytes; it may set ${RECORD_BYTES_MAX}`,
+      )
     }
     return { set, remove }
   }

@@ -64,3 +64,41 @@ t.test(
     await lease.stop()
   },
 )
+
+t.test('an answer that does not come does not make the lease longer', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'aries-lease-'))
+  const log = createLogger({ role: 'node', id: 'n1' }, 'silent')
+  const store = await openStore({ log }, `sqlite:${join(dir, 'aries.db')}`)
+  t.teardown(async () => {
+    await store.close()
+    rmSync(dir, { recursive: true })
+  })
+  let answer: (held: boolean) => void = () => {}
+  const renew = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      answer = resolve
+    })
+  const slow = new Proxy(store, {
+    get(target, name) {
+      if (name === 'renew') return renew
+      const member: unknown = Reflect.get(target, name)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+  const granted: number[] = []
+  const lost: string[] = []
+  const lease = new Lease(
+    { store: slow, log, world: realWorld },
+    { node: 'n1', leaseMs: LEASE_MS },
+    { granted: (incarnation) => granted.push(incarnation), lost: (why) => lost.push(why) },
+  )
+  await lease.start()
+  await until('the store is seen to be late', () => lease.trouble !== undefined)
+  t.match(lease.trouble, /no answer for \d+ ms/)
+  await until('the lease is lost', () => lost.length === 1)
+  answer(true)
+  await until('it registers anew', () => granted.length === 2)
+  t.strictSame(granted, [1, 2], 'the late answer does not bring the old incarnation back')
+  t.equal(lost.length, 1)
+  await lease.stop()
+})

@@ -1,0 +1,117 @@
+/** A host in the test's own process, on a real store whose answers the test can spoil. */
+import { configSchema } from '../../src/config/schema.ts'
+import { Host } from '../../src/host/host.ts'
+import type { FromHost } from '../../src/host/ipc.ts'
+import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
+import { createLogger } from '../../src/log.ts'
+import type { CommitRecord, CommitResult, Store } from '../../src/store/store.ts'
+import { HEADER } from '../../src/wire.ts'
+import { realWorld } from '../../src/world.ts'
+import { CLASSES, until } from './host-process.ts'
+
+const log = createLogger({ role: 'host', id: 'test' }, 'silent')
+const defaults = configSchema.parse({
+  listeners: [{ http: '127.0.0.1:1' }],
+  routes: [{ path: '/', task: 'x' }],
+})
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: string
+  /** Code of an error. */
+  readonly code: string | undefined
+}
+
+/** What becomes of commits: passed on, applied but answered with an error, or not even sent. */
+export type Spoil = 'nothing' | 'answers' | 'everything'
+
+export class SpoiledHost {
+  readonly node: string
+  readonly store: Store
+  readonly sent: FromHost[] = []
+  readonly host: Host
+  spoil: Spoil = 'nothing'
+  /** Records that reached the store. */
+  records = 0
+  /** While set, commits wait for it before they are done. */
+  hold: Promise<void> | undefined
+  /** Added to the clock of the host. */
+  aheadMs = 0
+  port = 0
+
+  private constructor(node: string, incarnation: number, store: Store) {
+    this.node = node
+    this.store = store
+    const clock = { ...realWorld.clock, nowMs: () => realWorld.clock.nowMs() + this.aheadMs }
+    this.host = new Host(
+      { store: this.#spoiled(), clock, log, send: (message) => this.#heard(message) },
+      {
+        node,
+        bind: '127.0.0.1',
+        incarnation,
+        store: '',
+        token: '',
+        classes: CLASSES,
+        limits: defaults.host,
+        move: defaults.move,
+        logLevel: 'silent',
+      },
+    )
+  }
+
+  static async start(node: string, store: Store): Promise<SpoiledHost> {
+    const host = new SpoiledHost(node, await store.register(node, 600_000), store)
+    await host.host.start()
+    return host
+  }
+
+  /** Claims the worker from that epoch and opens it. */
+  async open(id: WorkerId, fromEpoch = 0): Promise<void> {
+    const incarnation = (await this.store.nodes()).find((n) => n.id === this.node)!.incarnation
+    const claim = { id, fromEpoch, node: this.node, incarnation, mode: 'takeover' } as const
+    const result = await this.store.claim(claim)
+    if (!result.ok) throw new Error(result.reason)
+    const call = this.sent.length + 1
+    this.host.handle({ type: 'open', call, id, epoch: result.epoch })
+    await until(() => this.sent.some((m) => m.type === 'answer' && m.call === call), 'opened')
+  }
+
+  async request(id: WorkerId, init: RequestInit & { path?: string } = {}): Promise<Answer> {
+    const response = await fetch(`http://127.0.0.1:${this.port}${init.path ?? '/'}`, {
+      ...init,
+      headers: { [HEADER.worker]: formatWorkerId(id), ...(init.headers as object) },
+    })
+    const body = await response.text()
+    const { status, headers } = response
+    return { status, headers, body, code: headers.get(HEADER.fault) ?? undefined }
+  }
+
+  #heard(message: FromHost): void {
+    this.sent.push(message)
+    if (message.type === 'ready') this.port = message.port
+  }
+
+  #spoiled(): Store {
+    const commit = async (
+      node: string,
+      incarnation: number,
+      records: readonly CommitRecord[],
+    ): Promise<CommitResult[]> => {
+      this.records += records.length
+      const { spoil } = this
+      await this.hold
+      if (spoil === 'everything') throw new Error('the store is away')
+      const results = await this.store.commit(node, incarnation, records)
+      if (spoil === 'answers' && records.length > 0) throw new Error('the answer was lost')
+      return results
+    }
+    return new Proxy(this.store, {
+      get: (store, name) => {
+        if (name === 'commit') return commit
+        const member: unknown = Reflect.get(store, name)
+        return typeof member === 'function' ? member.bind(store) : member
+      },
+    })
+  }
+}
