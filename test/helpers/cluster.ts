@@ -124,6 +124,11 @@ export class TestCluster {
     return this.#legacy
   }
 
+  /** The nodes of the map. */
+  get nodeIds(): readonly string[] {
+    return this.#nodes.slice(0, this.#declared).map((node) => node.id)
+  }
+
   adminPort(node: string): number {
     return this.#nodes.find((n) => n.id === node)!.admin
   }
@@ -150,9 +155,9 @@ export class TestCluster {
     writeFileSync(this.configFile, stringify(this.#config()))
     if (legacy) for (const port of this.#legacy) this.startLegacy(port)
     for (const { id } of this.#nodes.slice(0, nodes)) this.startNode(id)
-    this.#spawn('f1', ['front', '--id', 'f1', '--config', this.configFile])
+    this.startFront()
     await Promise.all([
-      this.ready(this.#front.admin, 'f1'),
+      this.readyFront(),
       ...this.#nodes.slice(0, nodes).map((node) => this.readyNode(node.id)),
     ])
     await until('the front knows every node', async () => {
@@ -216,8 +221,21 @@ export class TestCluster {
     this.declare(this.#declared - 1)
   }
 
+  /** Writes the node that was written out last into the map again. */
+  redeclare(): void {
+    this.declare(this.#declared + 1)
+  }
+
   startNode(id: string): void {
     this.#spawn(id, ['node', '--id', id, '--config', this.configFile])
+  }
+
+  startFront(): void {
+    this.#spawn('f1', ['front', '--id', 'f1', '--config', this.configFile])
+  }
+
+  readyFront(): Promise<void> {
+    return this.ready(this.#front.admin, 'f1')
   }
 
   startLegacy(port: number): void {

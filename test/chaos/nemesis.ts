@@ -1,0 +1,263 @@
+/** What is done to the cluster of a chaos run, chosen by the seed. */
+import { type Random, randomInt, sample } from '../../src/world.ts'
+import type { TestCluster } from '../helpers/cluster.ts'
+import type { Report } from './report.ts'
+
+const PAUSE_MS = { min: 200, max: 8_000 }
+/** Back at once, or after everyone has noticed. */
+const AWAY_MS = [0, 500, 2_500]
+const MOVES_AT_ONCE = 6
+
+export interface NemesisComponents {
+  readonly cluster: TestCluster
+  readonly random: Random
+  readonly report: Report
+  /** Absent: the run has no PostgreSQL. */
+  readonly restartStore: (() => Promise<void>) | undefined
+}
+
+interface Deed {
+  readonly name: string
+  /** Planned: no request may fail, no socket may close. */
+  readonly planned: boolean
+  run(): Promise<void>
+}
+
+/** Which process of a node. */
+type Part = 'node' | 'host' | 'pool'
+
+export class Nemesis {
+  readonly #c: NemesisComponents
+  readonly #deeds: readonly Deed[]
+  #bag: Deed[] = []
+
+  constructor(components: NemesisComponents) {
+    this.#c = components
+    const fault = (name: string, run: () => Promise<void>): Deed => ({ name, planned: false, run })
+    const planned = (name: string, run: () => Promise<void>): Deed => ({ name, planned: true, run })
+    this.#deeds = [
+      planned('moves', () => this.#moves()),
+      planned('one worker asked to two places at once', () => this.#twoMoves()),
+      planned('drain and undrain', () => this.#drain()),
+      planned('restart of a node', () => this.#restart()),
+      planned('leave and join by the map', () => this.#leaveAndJoin()),
+      fault('kill a node', () => this.#killNode(this.#nodes(1))),
+      fault('kill a host', () => this.#killPart('host')),
+      fault('kill a pool', () => this.#killPart('pool')),
+      fault('pause a whole node', () => this.#pause(this.#nodes(1), ['node', 'host', 'pool'])),
+      fault('pause a control loop', () => this.#pause(this.#nodes(1), ['node'])),
+      fault('pause a host', () => this.#pause(this.#nodes(1), ['host'])),
+      fault('kill a node while another is paused', () => this.#killAndPause()),
+      fault('moves to a paused host', () => this.#movesAndPause('to', ['host'])),
+      fault('moves from a paused host', () => this.#movesAndPause('from', ['host'])),
+      fault('moves from a node whose control loop is paused', () =>
+        this.#movesAndPause('from', ['node']),
+      ),
+      fault('drain while a target dies', () => this.#drainAndKill('target')),
+      fault('drain while the host of the node dies', () => this.#drainAndKill('source')),
+      fault('moves to a node that dies', () => this.#movesAndKill()),
+      fault('restart of the front', () => this.#restartFront()),
+      ...(components.restartStore
+        ? [fault('restart of PostgreSQL', () => this.#restartStore())]
+        : []),
+    ]
+  }
+
+  get count(): number {
+    return this.#deeds.length
+  }
+
+  /** Each deed once, in random order, then each once again. */
+  next(): Deed {
+    if (this.#bag.length === 0) this.#bag = sample(this.#c.random, this.#deeds, this.count)
+    return this.#bag.pop()!
+  }
+
+  #nodes(count: number): string[] {
+    return sample(this.#c.random, this.#c.cluster.nodeIds, count)
+  }
+
+  #int(below: number): number {
+    return randomInt(this.#c.random, below)
+  }
+
+  #away(): number {
+    return AWAY_MS[this.#int(AWAY_MS.length)]!
+  }
+
+  async #pids(node: string, parts: readonly Part[]): Promise<number[]> {
+    const { cluster } = this.#c
+    const status = (await cluster.get('/api/status')).find((one) => one.id === node)
+    const children = status?.processes ?? []
+    return parts.map((part) =>
+      part === 'node'
+        ? cluster.pid(node)
+        : (children.find((child) => child.role === part)?.pid ?? 0),
+    )
+  }
+
+  #signal(pids: readonly number[], signal: NodeJS.Signals): void {
+    for (const pid of pids) {
+      try {
+        if (pid > 0) process.kill(pid, signal)
+      } catch {
+        // It has ended meanwhile: that is what happens here.
+      }
+    }
+  }
+
+  async #moves(): Promise<void> {
+    const workers = sample(this.#c.random, await this.#c.cluster.get('/api/workers'), MOVES_AT_ONCE)
+    await Promise.all(
+      workers.map(async ({ class: name, key, node }) => {
+        const [to] = this.#nodes(2).filter((id) => id !== node)
+        await this.#move(name, key, to!, ['ARIES_E_MOVE_REFUSED'])
+      }),
+    )
+  }
+
+  async #twoMoves(): Promise<void> {
+    const [worker] = sample(this.#c.random, await this.#c.cluster.get('/api/workers'), 1)
+    if (!worker) return
+    const targets = this.#nodes(3).filter((id) => id !== worker.node)
+    await Promise.all(
+      targets.map((to) => this.#move(worker.class, worker.key, to, ['ARIES_E_MOVE_REFUSED'])),
+    )
+  }
+
+  /** An answer other than 200 and `allowed` is a violation; `allowed` undefined: any may come. */
+  async #move(
+    name: string,
+    key: string,
+    to: string,
+    allowed: readonly string[] | undefined,
+  ): Promise<void> {
+    const path = `/api/workers/${name}/${encodeURIComponent(key)}/move`
+    const { status, body } = await this.#c.cluster.post(path, { to })
+    const text = JSON.stringify(body)
+    if (status === 200 || !allowed || allowed.some((code) => text.includes(code))) return
+    this.#c.report.violation(`move of ${name}/${key} to ${to}: ${status} ${text}`)
+  }
+
+  async #drain(): Promise<void> {
+    const [node] = this.#nodes(1)
+    await this.#planned(`/api/nodes/${node}/drain`)
+    await this.#planned(`/api/nodes/${node}/undrain`)
+  }
+
+  async #planned(path: string): Promise<void> {
+    const { status, body } = await this.#c.cluster.post(path)
+    const { left = [] } = body as { left?: unknown[] }
+    if (status === 200 && left.length === 0) return
+    this.#c.report.violation(`${path}: ${status} ${JSON.stringify(body)}`)
+  }
+
+  async #restart(): Promise<void> {
+    const { cluster, report } = this.#c
+    const [node] = this.#nodes(1)
+    const code = await cluster.terminate(node!)
+    if (code !== 0) report.violation(`${node} ended with ${code}`)
+    await sleep(this.#away())
+    cluster.startNode(node!)
+    await cluster.readyNode(node!)
+  }
+
+  async #leaveAndJoin(): Promise<void> {
+    const { cluster, report } = this.#c
+    const [node] = this.#nodes(1)
+    const gone = cluster.exited(node!)
+    cluster.undeclare(node!)
+    const code = await gone
+    if (code !== 0) report.violation(`${node} ended with ${code}`)
+    await sleep(this.#away())
+    cluster.redeclare()
+    cluster.startNode(node!)
+    await cluster.readyNode(node!)
+  }
+
+  async #killNode([node]: readonly string[]): Promise<void> {
+    const { cluster } = this.#c
+    await cluster.kill(node!)
+    await sleep(this.#away())
+    cluster.startNode(node!)
+    await cluster.readyNode(node!)
+  }
+
+  async #killPart(part: Part): Promise<void> {
+    const [node] = this.#nodes(1)
+    this.#signal(await this.#pids(node!, [part]), 'SIGKILL')
+  }
+
+  async #killAndPause(): Promise<void> {
+    const [killed, paused] = this.#nodes(2)
+    await Promise.all([this.#pause([paused!], ['node', 'host', 'pool']), this.#killNode([killed!])])
+  }
+
+  async #movesAndPause(where: 'from' | 'to', parts: readonly Part[]): Promise<void> {
+    const { cluster, random } = this.#c
+    const [paused, other] = this.#nodes(2)
+    const from = where === 'from' ? paused : other
+    const to = where === 'from' ? other : paused
+    const workers = (await cluster.get('/api/workers')).filter((w) => w.node === from)
+    const pause = this.#pause([paused!], parts)
+    const moves = sample(random, workers, MOVES_AT_ONCE).map((w) =>
+      this.#move(w.class, w.key, to!, undefined),
+    )
+    await Promise.all([pause, ...moves])
+  }
+
+  async #pause([node]: readonly string[], parts: readonly Part[]): Promise<void> {
+    const pids = await this.#pids(node!, parts)
+    // As often short as long.
+    const ms = PAUSE_MS.min * (PAUSE_MS.max / PAUSE_MS.min) ** this.#c.random.next()
+    this.#c.report.event(`  ${node}: ${parts.join(', ')} for ${ms.toFixed(0)} ms`)
+    this.#signal(pids, 'SIGSTOP')
+    await sleep(ms)
+    this.#signal(pids, 'SIGCONT')
+  }
+
+  async #drainAndKill(whose: 'source' | 'target'): Promise<void> {
+    const [node, target] = this.#nodes(2)
+    const { cluster } = this.#c
+    const pids = await this.#pids(node!, ['host'])
+    const drained = cluster.post(`/api/nodes/${node}/drain`)
+    await sleep(this.#int(30))
+    if (whose === 'source') this.#signal(pids, 'SIGKILL')
+    else await cluster.kill(target!)
+    await drained
+    await cluster.post(`/api/nodes/${node}/undrain`)
+    if (whose === 'source') return
+    cluster.startNode(target!)
+    await cluster.readyNode(target!)
+  }
+
+  async #movesAndKill(): Promise<void> {
+    const { cluster, random } = this.#c
+    const [target] = this.#nodes(1)
+    const workers = (await cluster.get('/api/workers')).filter((w) => w.node !== target)
+    const moves = sample(random, workers, MOVES_AT_ONCE).map((w) =>
+      this.#move(w.class, w.key, target!, undefined),
+    )
+    await sleep(this.#int(15))
+    await cluster.kill(target!)
+    await Promise.all(moves)
+    cluster.startNode(target!)
+    await cluster.readyNode(target!)
+  }
+
+  async #restartFront(): Promise<void> {
+    const { cluster } = this.#c
+    if (this.#int(2) === 0) await cluster.kill('f1')
+    else await cluster.terminate('f1')
+    cluster.startFront()
+    await cluster.readyFront()
+  }
+
+  async #restartStore(): Promise<void> {
+    await this.#c.restartStore?.()
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,185 @@
+/** The load of a chaos run: an open loop of requests whose answers are all kept. */
+import { AriesError, fromBody } from '../../src/errors.ts'
+import { type Random, randomInt } from '../../src/world.ts'
+import { Client, OpenLoop } from '../helpers/load.ts'
+import { checkHistory, type FinalState, type Operation, type Outcome } from './history.ts'
+import type { Report } from './report.ts'
+
+const COUNTERS = 24
+const LOGS = 8
+/** One request in so many goes to the hot counter. */
+const HOT = 5
+const OPEN_MAX = 2_000
+/** Answers that promise that nothing was applied. */
+const NOT_APPLIED: ReadonlySet<string> = new Set([
+  'ARIES_E_NO_TARGET',
+  'ARIES_E_OVERLOADED',
+  'ARIES_E_FENCED',
+  'ARIES_E_STORE',
+  'ARIES_E_NODE_UNREACHABLE',
+])
+/** Answers that a client may get while something is broken. */
+const ALLOWED: ReadonlySet<string> = new Set([
+  ...NOT_APPLIED,
+  'ARIES_E_OUTCOME_UNKNOWN',
+  'ARIES_E_BAD_GATEWAY',
+  'ARIES_E_TIMEOUT',
+])
+
+interface Sent {
+  readonly status: number
+  readonly body: string
+  readonly node: string
+}
+
+export class Workload {
+  readonly #client: Client
+  readonly #random: Random
+  readonly #report: Report
+  readonly #loop: OpenLoop
+  readonly #histories = new Map<string, Operation[]>()
+  #under = 0
+  #skipped = 0
+
+  constructor(
+    components: { random: Random; report: Report },
+    init: { url: string; perSecond: number },
+  ) {
+    this.#random = components.random
+    this.#report = components.report
+    this.#client = new Client(init.url, 200)
+    this.#loop = new OpenLoop(init.perSecond, (n) => this.#send(n))
+  }
+
+  get sent(): number {
+    return this.#loop.sent
+  }
+
+  /** Requests that were due while too many were open. */
+  get skipped(): number {
+    return this.#skipped
+  }
+
+  get keys(): readonly string[] {
+    const names = (path: string, count: number): string[] =>
+      Array.from({ length: count }, (_, i) => `${path}${i}`)
+    return ['/counter/hot', ...names('/counter/k', COUNTERS), ...names('/log/l', LOGS)]
+  }
+
+  start(): void {
+    this.#loop.start()
+  }
+
+  /** Resolves when every request has its end. */
+  stop(): Promise<void> {
+    return this.#loop.stop()
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close()
+  }
+
+  /** Undefined when every worker answers; else who does not. */
+  async notServed(): Promise<string | undefined> {
+    const answers = await Promise.all(
+      this.keys.map(async (key) => {
+        const { status, body } = await this.#ask('GET', key)
+        return status === 200 ? undefined : `${key}: ${status} ${body}`
+      }),
+    )
+    return answers.find((answer) => answer !== undefined)
+  }
+
+  /** Reads the end of every worker and checks its history. */
+  async check(): Promise<void> {
+    for (const key of this.keys) {
+      const { status, body } = await this.#ask('GET', key.startsWith('/log') ? `${key}?all` : key)
+      if (status !== 200) {
+        this.#report.violation(`${key} cannot be read at the end: ${status} ${body}`)
+        continue
+      }
+      const final = JSON.parse(body) as FinalState
+      const history = this.#histories.get(key) ?? []
+      for (const { what, operations } of checkHistory(history, final)) {
+        this.#report.violation(`${key}: ${what}`, operations)
+      }
+    }
+  }
+
+  async #send(n: number): Promise<void> {
+    if (this.#under >= OPEN_MAX) {
+      this.#skipped++
+      return
+    }
+    this.#under++
+    try {
+      if (n % 20 === 0) await this.#task(n)
+      else await this.#operate(n)
+    } finally {
+      this.#under--
+    }
+  }
+
+  async #task(n: number): Promise<void> {
+    const calm = this.#report.calm
+    const startMs = performance.now()
+    const { status, body, node } = await this.#ask('GET', '/hello')
+    const answer = `${status} ${node} ${status === 200 ? '' : body}`
+    const op = { n, kind: 'read', key: '/hello', startMs, endMs: performance.now() } as const
+    this.#judge({ ...op, outcome: status === 200 ? 'ok' : 'failed', value: 0, answer }, body, calm)
+  }
+
+  async #operate(n: number): Promise<void> {
+    const { calm } = this.#report
+    const keys = this.keys
+    const key = keys[n % HOT === 0 ? 0 : randomInt(this.#random, keys.length)]!
+    const kind = randomInt(this.#random, 4) === 0 ? 'read' : 'write'
+    const startMs = performance.now()
+    const body = key.startsWith('/log') && kind === 'write' ? String(n) : undefined
+    const sent = await this.#ask(kind === 'read' ? 'GET' : 'POST', key, body)
+    const answer = `${sent.status} ${sent.node} ${sent.body}`
+    const common = { n, kind, key, startMs, endMs: performance.now(), answer } as const
+    const value = sent.status === 200 ? (JSON.parse(sent.body) as { value: number }).value : 0
+    const op: Operation = { ...common, outcome: outcomeOf(sent), value }
+    const history = this.#histories.get(key) ?? []
+    this.#histories.set(key, history)
+    history.push(op)
+    this.#judge(op, sent.body, calm)
+  }
+
+  #judge(op: Operation, body: string, calm: number | undefined): void {
+    this.#report.add(op)
+    if (op.outcome === 'ok') return
+    if (calm !== undefined && calm === this.#report.calm) {
+      this.#report.violation(`failed though nothing was broken: ${op.answer}`, [op])
+    } else if (!op.answer.startsWith('0 ') && !ALLOWED.has(codeOf(body) ?? '')) {
+      this.#report.violation(`an answer that is not documented: ${op.answer}`, [op])
+    }
+  }
+
+  /** Status 0: no answer came; `body` is why. */
+  async #ask(method: 'GET' | 'POST', path: string, body?: string): Promise<Sent> {
+    try {
+      const answer = await this.#client.send(method, path, body)
+      return { status: answer.status, body: answer.body, node: answer.node ?? '-' }
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      return { status: 0, body: code ?? message, node: '-' }
+    }
+  }
+}
+
+function outcomeOf({ status, body }: Sent): Outcome {
+  if (status === 200) return 'ok'
+  if (status === 0) return body === 'ECONNREFUSED' ? 'failed' : 'unknown'
+  return NOT_APPLIED.has(codeOf(body) ?? '') ? 'failed' : 'unknown'
+}
+
+function codeOf(body: string): string | undefined {
+  try {
+    const error = fromBody(JSON.parse(body))
+    return error instanceof AriesError ? error.code : undefined
+  } catch {
+    return undefined
+  }
+}
