@@ -104,12 +104,15 @@ class GossipRun {
     for (const member of this.#cluster.members.values()) this.#cluster.resume(member)
   }
 
-  /** Once all agree and nothing happens, nothing is said to have happened. */
+  /**
+   * Once all agree and nothing happens, nobody changes its state. (The last words of a member that
+   * is gone may still reach one who only knew that it is gone: that changes no state.)
+   */
   #quiet(): string[] {
-    const before = this.#checks.stats.changes
+    const before = this.#checks.stats.transitions
     this.#wait(this.#span.quietMs)
-    const changes = this.#checks.stats.changes - before
-    return changes === 0 ? [] : [`Quiet: ${changes} changes after all had agreed`]
+    const transitions = this.#checks.stats.transitions - before
+    return transitions === 0 ? [] : [`Quiet: ${transitions} transitions after all had agreed`]
   }
 
   #wait(durationMs: number): void {

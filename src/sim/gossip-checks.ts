@@ -16,7 +16,13 @@ const AGE_ROUNDING_MS = 0.01
  */
 export class GossipChecks {
   readonly violations: string[] = []
-  readonly stats = { changes: 0, suspicions: 0, falseUnreachable: 0, refutations: 0 }
+  readonly stats = {
+    changes: 0,
+    transitions: 0,
+    suspicions: 0,
+    falseUnreachable: 0,
+    refutations: 0,
+  }
   readonly #clock: VirtualClock
   /** What each life of each member saw last of every other. */
   readonly #seen = new WeakMap<object, Map<string, Standing>>()
@@ -77,6 +83,7 @@ export class GossipChecks {
   #checkChange(cluster: GossipCluster, observer: SimMember, change: MemberChange): void {
     const { member, before } = change
     this.stats.changes++
+    if (before !== member.state) this.stats.transitions++
     if (member.boot === 0 || !observer.endpoint!.core.member(member.id, 0)) return
     const seen = this.#lastSeen(observer)
     const last = seen.get(member.id)
