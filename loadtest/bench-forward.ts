@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { fire } from './cannon.ts'
-import { formatTable, progress, writeJson } from './report.ts'
+import { formatTable, machineLine, progress, writeJson } from './report.ts'
 
 const PROXIES = ['aries', 'http-proxy', 'aries with http-proxy'] as const
 const CASES = [
@@ -104,6 +104,7 @@ async function main(): Promise<number> {
   } finally {
     for (const { child } of [origin, ...proxies]) child.kill()
   }
+  console.log(`\n${machineLine()}; load, proxy and origin share them\n`)
   console.log(
     formatTable(rows, [
       { key: 'case', title: 'body' },

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { startPostgres } from '../test/helpers/postgres.ts'
-import { type Column, formatTable, machine, progress, writeJson } from './report.ts'
+import { type Column, formatTable, machineLine, progress, writeJson } from './report.ts'
 import type { Drive, Driven } from './store-driver.ts'
 
 interface Scenario extends Drive {
@@ -125,8 +125,7 @@ async function main(options: { json?: string; quick?: boolean }): Promise<void> 
   } finally {
     await postgres.stop()
   }
-  const { cpu, cores, node } = machine()
-  console.log(`\n${cpu}, ${cores} cores, Node ${node}; clients and server share them`)
+  console.log(`\n${machineLine()}; clients and server share them`)
   console.log('one section of 100 bytes a record unless said otherwise; every commit is durable\n')
   console.log(formatTable(rows, COLUMNS))
   if (options.json) writeJson(options.json, rows)

@@ -8,7 +8,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { TestCluster } from '../test/helpers/cluster.ts'
 import { Client } from '../test/helpers/load.ts'
 import { fire, type Hits } from './cannon.ts'
-import { type Column, formatTable, machine, progress, writeJson } from './report.ts'
+import { type Column, formatTable, machineLine, progress, writeJson } from './report.ts'
 
 const KEYS = 1_000
 const CONNECTIONS = 50
@@ -110,8 +110,7 @@ async function main(options: Options): Promise<number> {
     }
     progress(`reading ${KEYS} counters`)
     const sum = await sumOfCounters(cluster.url)
-    const { cpu, cores, node } = machine()
-    console.log(`\n${cpu}, ${cores} cores, Node ${node}; load and cluster share them`)
+    console.log(`\n${machineLine()}; load and cluster share them`)
     console.log(`latency: at ${options.rate} requests/s overall, corrected for stalls\n`)
     console.log(formatTable(rows, COLUMNS))
     const exact = sum === increments

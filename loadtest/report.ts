@@ -1,6 +1,6 @@
 /** What every load test and bench prints and writes: one table, one JSON shape. */
 import { writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, totalmem } from 'node:os'
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 
 export interface Machine {
   readonly cpu: string
@@ -8,7 +8,11 @@ export interface Machine {
   readonly memoryBytes: number
   readonly node: string
   readonly os: string
+  /** Of the last minute before the run: what else the machine was doing. */
+  readonly loadBefore: number
 }
+
+const loadBefore = loadavg()[0]!
 
 export function machine(): Machine {
   return {
@@ -17,7 +21,14 @@ export function machine(): Machine {
     memoryBytes: totalmem(),
     node: process.version,
     os: `${process.platform}/${process.arch}`,
+    loadBefore,
   }
+}
+
+/** The machine in the words that stand above a table. */
+export function machineLine(): string {
+  const { cpu, cores, node } = machine()
+  return `${cpu}, ${cores} cores, Node ${node}, load ${loadBefore.toFixed(1)} before the run`
 }
 
 /** A column: the row's figure under `key`, right-aligned with `digits` after the point. */

@@ -45,7 +45,7 @@ export interface MoveReport {
   readonly phases: readonly MovePhase[]
   /** From the closed mailbox at the source to the open one at the target, as the source saw it. */
   readonly stallMs: number
-  /** Part of the stall that the store took for the COMMIT. */
+  /** Part of the stall that the store took: to finish the last turns, and for the COMMIT. */
   readonly commitMs: number
 }
 

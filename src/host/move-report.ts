@@ -10,6 +10,8 @@ export interface MoveFigures {
   readonly carried: number
   /** When no turn ran any more and none could begin. */
   readonly closedMs: number
+  /** When all that had been done was committed. */
+  readonly quietMs: number
   readonly committedMs: number
   readonly switchedMs: number
 }
@@ -45,7 +47,7 @@ export function moveReport(
       phase('switch', figures.committedMs, figures.switchedMs),
     ],
     stallMs: rounded(figures.committedMs - figures.closedMs),
-    commitMs: rounded(result.commitMs),
+    commitMs: rounded(figures.quietMs - figures.closedMs + result.commitMs),
   }
 }
 

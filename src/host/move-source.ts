@@ -1,7 +1,7 @@
 /** Drives the source of one move: the core's effects on the worker, the link and the store. */
 
 import type { Duplex } from 'node:stream'
-import { setImmediate as immediately, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { ToSource } from '../move/messages.ts'
@@ -23,10 +23,12 @@ import { moveReport } from './move-report.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { sectionHash } from './section-hash.ts'
 
-/** One piece of the copy: about half a millisecond of the event loop. */
+/** One piece of the copy: a fraction of a millisecond of both event loops. */
 const PIECE_BYTES = 64 * 1024
+/** Between two pieces; the loops of both hosts are the neighbours' for most of the time. */
+const PAUSE_MS_MIN = 1
 /** An event loop that comes round later than this is busy: the copy waits as long again. */
-const LAG_MS_MAX = 5
+const LAG_MS_MAX = 2
 const PAUSE_MS_MAX = 50
 /** A target that falls so far behind the changes is given up. */
 const UNSENT_BYTES_MAX = 64 * 1024 * 1024
@@ -61,6 +63,7 @@ export class MoveSource {
     | { resolve: (report: MoveReport) => void; reject: (error: AriesError) => void }
     | undefined
   #closedMs = 0
+  #quietMs = 0
   #committedMs = 0
   #switchedMs = 0
   #carried = 0
@@ -146,6 +149,7 @@ export class MoveSource {
     const pausedMs = clock.nowMs()
     worker.pause(() => {
       this.#closedMs = Math.max(pausedMs, worker.turnEndedMs)
+      this.#quietMs = clock.nowMs()
       const { sections } = worker.state
       this.#handle({
         type: 'quiet',
@@ -157,7 +161,7 @@ export class MoveSource {
     })
   }
 
-  /** Reads the sections piece by piece, one macrotask each, slower when the event loop is busy. */
+  /** Reads the sections piece by piece, with pauses, longer ones when the event loop is busy. */
   async #copy(): Promise<void> {
     const { worker, clock } = this.#c
     let piece: Section[] = []
@@ -175,8 +179,8 @@ export class MoveSource {
       bytes = 0
       await this.#link.drained()
       const beforeMs = clock.nowMs()
-      await immediately()
-      const lagMs = clock.nowMs() - beforeMs
+      await sleep(PAUSE_MS_MIN)
+      const lagMs = clock.nowMs() - beforeMs - PAUSE_MS_MIN
       if (lagMs > LAG_MS_MAX) await sleep(Math.min(lagMs, PAUSE_MS_MAX))
     }
     if (piece.length > 0) this.#handle({ type: 'sections', seq: worker.seq, set: piece })
@@ -225,6 +229,7 @@ export class MoveSource {
       sessions: this.#sessions,
       carried: this.#carried,
       closedMs: this.#closedMs,
+      quietMs: this.#quietMs,
       committedMs: this.#committedMs,
       switchedMs: this.#switchedMs,
     })

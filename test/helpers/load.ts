@@ -78,8 +78,8 @@ export class OpenLoop {
   }
 }
 
-/** The `q` quantile (0 to 1) of some figures. */
+/** The `q` quantile (0 to 1) of some figures, by nearest rank: 99 of 100 are at most its p99. */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN
 }

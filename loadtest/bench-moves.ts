@@ -1,0 +1,305 @@
+/**
+ * `npm run bench:moves`: what a live move costs the worker that moves and its neighbours, by size of
+ * state. A front and two nodes, real processes, a fresh cluster for each size; an open loop of
+ * requests on the worker, one in twenty of them a write of one section, and a lighter one on eight
+ * counters in the same two hosts. Exits with 1 when a request failed or a write was lost or doubled.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Command, InvalidArgumentError } from 'commander'
+import type { MoveReport } from '../src/rpc.ts'
+import { TestCluster, until } from '../test/helpers/cluster.ts'
+import { Client, OpenLoop, quantile } from '../test/helpers/load.ts'
+import { type Column, formatTable, machineLine, progress, writeJson } from './report.ts'
+
+const SIZES = [
+  { state: '1 KB', sections: 1, bytes: 1_000 },
+  { state: '100 KB', sections: 10, bytes: 10_000 },
+  { state: '1 MB', sections: 16, bytes: 65_000 },
+  { state: '10 MB', sections: 160, bytes: 65_000 },
+  { state: '100 MB', sections: 1_600, bytes: 65_000 },
+] as const
+const WORKER = '/ballast/hot'
+const PER_SECOND = 1_000
+/** One request in so many writes a section. */
+const WRITE_EVERY = 20
+const NEIGHBOURS = 8
+const NEIGHBOURS_PER_SECOND = 200
+/** Between two moves: a moment in which the worker is only used. */
+const PAUSE_MS = 50
+/** Sections written by one request while the state is made. */
+const FILL_SECTIONS = 32
+
+interface Options {
+  readonly json?: string
+  readonly quick?: boolean
+  readonly moves: number
+  readonly sizes?: string
+}
+
+interface Row {
+  readonly state: string
+  readonly moves: number
+  readonly stallP50Ms: number
+  readonly stallP99Ms: number
+  readonly stallMaxMs: number
+  /** Of the stall, what the store took: to finish the last commits, and to change the owner. */
+  readonly storeP50Ms: number
+  readonly storeP99Ms: number
+  /** The stall without that. */
+  readonly restP50Ms: number
+  readonly restP99Ms: number
+  readonly restMaxMs: number
+  /** From the order to its answer. */
+  readonly totalP50Ms: number
+  readonly bytes: number
+  /** Answers of the neighbours without moves, and those that were under way during one. */
+  readonly beforeP99Ms: number
+  readonly duringP99Ms: number
+  readonly requests: number
+  /** Failed requests, and writes lost or doubled. */
+  readonly bad: number
+}
+
+const COLUMNS: readonly Column<Row>[] = [
+  { key: 'state', title: 'state' },
+  { key: 'moves', title: 'moves' },
+  { key: 'stallP50Ms', title: 'stall p50', digits: 2 },
+  { key: 'stallP99Ms', title: 'p99', digits: 2 },
+  { key: 'stallMaxMs', title: 'max', digits: 2 },
+  { key: 'storeP50Ms', title: 'store p50', digits: 2 },
+  { key: 'storeP99Ms', title: 'p99', digits: 2 },
+  { key: 'restP50Ms', title: 'rest p50', digits: 2 },
+  { key: 'restP99Ms', title: 'p99', digits: 2 },
+  { key: 'restMaxMs', title: 'max', digits: 2 },
+  { key: 'totalP50Ms', title: 'total p50', digits: 0 },
+  { key: 'bytes', title: 'bytes' },
+  { key: 'beforeP99Ms', title: 'neighbours p99', digits: 1 },
+  { key: 'duringP99Ms', title: 'in a move', digits: 1 },
+  { key: 'requests', title: 'requests' },
+  { key: 'bad', title: 'bad' },
+]
+
+interface Answered {
+  readonly sentMs: number
+  readonly ms: number
+}
+
+interface Move extends Answered {
+  readonly report: MoveReport
+}
+
+/** The requests to the moving worker and to its neighbours, and what came of them. */
+class Load {
+  readonly bad: string[] = []
+  readonly written: number[] = []
+  readonly neighbours: Answered[] = []
+  readonly #client: Client
+  /** Its own connections: they shall not wait for those of the worker that moves. */
+  readonly #other: Client
+  readonly #size: (typeof SIZES)[number]
+  readonly #loops: readonly OpenLoop[]
+
+  constructor(url: string, size: (typeof SIZES)[number]) {
+    this.#client = new Client(url)
+    this.#other = new Client(url)
+    this.#size = size
+    this.#loops = [
+      new OpenLoop(PER_SECOND, (n) => this.#toWorker(n)),
+      new OpenLoop(NEIGHBOURS_PER_SECOND, (n) => this.#toNeighbour(n)),
+    ]
+  }
+
+  get sent(): number {
+    return this.#loops.reduce((sum, loop) => sum + loop.sent, 0)
+  }
+
+  start(): void {
+    for (const loop of this.#loops) loop.start()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#loops.map((loop) => loop.stop()))
+    await Promise.all([this.#client.close(), this.#other.close()])
+  }
+
+  async #toWorker(n: number): Promise<void> {
+    if (n % WRITE_EVERY !== 0) {
+      await this.#send(this.#client, 'GET', WORKER)
+      return
+    }
+    const section = (n / WRITE_EVERY) % this.#size.sections
+    const path = `${WORKER}?from=${section}&to=${section + 1}&bytes=${this.#size.bytes}`
+    const answer = await this.#send(this.#client, 'POST', path)
+    if (answer) this.written.push((JSON.parse(answer.body) as { writes: number }).writes)
+  }
+
+  async #toNeighbour(n: number): Promise<void> {
+    const sentMs = performance.now()
+    const answer = await this.#send(this.#other, 'GET', neighbour(n % NEIGHBOURS))
+    if (answer) this.neighbours.push({ sentMs, ms: answer.ms })
+  }
+
+  async #send(client: Client, method: 'GET' | 'POST', path: string) {
+    try {
+      const answer = await client.send(method, path)
+      if (answer.status === 200) return answer
+      this.bad.push(`${method} ${path}: ${answer.status} ${answer.body}`)
+    } catch (error) {
+      this.bad.push(`${method} ${path}: ${String(error)}`)
+    }
+    return undefined
+  }
+}
+
+function neighbour(i: number): string {
+  return `/counter/neighbour-${i}`
+}
+
+async function move(cluster: TestCluster, worker: string, to: string): Promise<Move> {
+  const sentMs = performance.now()
+  const { status, body } = await cluster.post(`/api/workers${worker}/move`, { to })
+  if (status !== 200) throw new Error(`${worker} to ${to}: ${status} ${JSON.stringify(body)}`)
+  return { sentMs, ms: performance.now() - sentMs, report: body as MoveReport }
+}
+
+async function nodeOf(cluster: TestCluster, worker: string): Promise<string> {
+  const workers = await cluster.get('/api/workers')
+  return workers.find((w) => `/${w.class}/${w.key}` === worker)?.node ?? ''
+}
+
+/** Makes the state and the neighbours, half of them on each node; returns the writes it took. */
+async function prepare(cluster: TestCluster, client: Client, size: (typeof SIZES)[number]) {
+  let writes = 0
+  for (let from = 0; from < size.sections; from += FILL_SECTIONS, writes++) {
+    const to = Math.min(size.sections, from + FILL_SECTIONS)
+    const path = `${WORKER}?from=${from}&to=${to}&bytes=${size.bytes}`
+    const { status, body } = await client.send('POST', path)
+    if (status !== 200) throw new Error(`${path}: ${status} ${body}`)
+  }
+  for (let i = 0; i < NEIGHBOURS; i++) {
+    await client.send('POST', neighbour(i))
+    const to = i % 2 === 0 ? 'n1' : 'n2'
+    if ((await nodeOf(cluster, neighbour(i))) !== to) await move(cluster, neighbour(i), to)
+  }
+  return writes
+}
+
+async function measure(size: (typeof SIZES)[number], options: Options): Promise<Row> {
+  const moves = options.quick ? Math.min(10, options.moves) : options.moves
+  const file = fileURLToPath(new URL('./ballast.ts', import.meta.url))
+  const cluster = await TestCluster.start({
+    nodes: 2,
+    routes: [{ path: '/ballast/:key', worker: file }],
+    // Nothing moves but what is told to.
+    config: { placement: { rebalanceIntervalMs: 3_600_000 } },
+  })
+  const client = new Client(cluster.url)
+  const load = new Load(cluster.url, size)
+  try {
+    progress(`${size.state}: making the state`)
+    const filled = await prepare(cluster, client, size)
+    progress(`${size.state}: ${PER_SECOND} requests/s, no move`)
+    load.start()
+    await until('the load runs', () => load.sent > PER_SECOND)
+    const quietMs = performance.now()
+    await sleep(options.quick ? 2_000 : 5_000)
+    const beganMs = performance.now()
+    progress(`${size.state}: ${moves} moves`)
+    const done = await moveAround(cluster, moves)
+    await load.stop()
+    const before = load.neighbours.filter(({ sentMs }) => sentMs >= quietMs && sentMs < beganMs)
+    const during = load.neighbours.filter((one) => done.some((other) => overlap(one, other)))
+    for (const line of load.bad.slice(0, 10)) progress(`  ${line}`)
+    return {
+      state: size.state,
+      ...figures(done),
+      beforeP99Ms: quantile(times(before), 0.99),
+      duringP99Ms: quantile(times(during), 0.99),
+      requests: load.sent,
+      bad: load.bad.length + wrongWrites(load.written, filled),
+    }
+  } finally {
+    await load.stop()
+    await client.close()
+    await cluster.stop()
+  }
+}
+
+async function moveAround(cluster: TestCluster, moves: number): Promise<Move[]> {
+  const done: Move[] = []
+  let node = await nodeOf(cluster, WORKER)
+  while (done.length < moves) {
+    const one = await move(cluster, WORKER, node === 'n1' ? 'n2' : 'n1')
+    node = one.report.to
+    done.push(one)
+    await sleep(PAUSE_MS)
+  }
+  return done
+}
+
+function overlap(one: Answered, other: Answered): boolean {
+  return one.sentMs <= other.sentMs + other.ms && other.sentMs <= one.sentMs + one.ms
+}
+
+function times(answers: readonly Answered[]): number[] {
+  return answers.map(({ ms }) => ms)
+}
+
+/** Each acknowledged write has the number after the one before: what is missing or doubled. */
+function wrongWrites(written: readonly number[], filled: number): number {
+  const sorted = written.toSorted((a, b) => a - b)
+  return sorted.filter((n, i) => n !== filled + i + 1).length
+}
+
+function figures(done: readonly Move[]) {
+  const reports = done.map(({ report }) => report)
+  const stalls = reports.map(({ stallMs }) => stallMs)
+  const stores = reports.map((report) => report.commitMs)
+  const rests = reports.map((report) => report.stallMs - report.commitMs)
+  return {
+    moves: done.length,
+    stallP50Ms: quantile(stalls, 0.5),
+    stallP99Ms: quantile(stalls, 0.99),
+    stallMaxMs: Math.max(...stalls),
+    storeP50Ms: quantile(stores, 0.5),
+    storeP99Ms: quantile(stores, 0.99),
+    restP50Ms: quantile(rests, 0.5),
+    restP99Ms: quantile(rests, 0.99),
+    restMaxMs: Math.max(...rests),
+    totalP50Ms: quantile(times(done), 0.5),
+    bytes: reports.reduce((sum, { bytes }) => sum + bytes, 0) / reports.length,
+  }
+}
+
+async function main(options: Options): Promise<number> {
+  const wanted = options.sizes?.split(',')
+  const rows: Row[] = []
+  for (const size of SIZES) {
+    if (!wanted || wanted.includes(size.state)) rows.push(await measure(size, options))
+  }
+  console.log(`\n${machineLine()}; load and cluster share them`)
+  console.log(
+    `${PER_SECOND} requests/s on the worker, one in ${WRITE_EVERY} writes a section; ${NEIGHBOURS} neighbours take ${NEIGHBOURS_PER_SECOND}/s; times in ms\n`,
+  )
+  console.log(formatTable(rows, COLUMNS))
+  if (options.json) writeJson(options.json, rows)
+  return rows.some(({ bad }) => bad > 0) ? 1 : 0
+}
+
+function count(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number ≥ 1')
+  return value
+}
+
+await new Command('bench-moves')
+  .description('Measure live moves: the stall of the worker and the latency of its neighbours.')
+  .option('--moves <n>', 'moves of each size of state', count, 100)
+  .option('--sizes <list>', `some of: ${SIZES.map(({ state }) => state).join(',')}`)
+  .option('--quick', 'ten moves each')
+  .option('--json <file>', 'write the figures there, too')
+  .action(async (options: Options) => {
+    process.exitCode = await main(options)
+  })
+  .parseAsync()
