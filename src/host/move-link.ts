@@ -42,9 +42,12 @@ export class MoveLink {
 
   send(message: Message): void {
     if (this.#socket.destroyed || this.#socket.writableEnded) return
-    const bytes = encodeMessage(message)
-    this.bytes += bytes.length
-    this.#socket.write(bytes)
+    this.#socket.cork()
+    for (const piece of encodeMessage(message)) {
+      this.bytes += piece.length
+      this.#socket.write(piece)
+    }
+    this.#socket.uncork()
   }
 
   /** Resolves when everything was handed to the system, or the connection is gone. */

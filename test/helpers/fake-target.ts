@@ -34,7 +34,7 @@ export class FakeTarget {
   }
 
   say(socket: Duplex, message: ToSource): void {
-    socket.write(encodeMessage(message))
+    socket.write(Buffer.concat(encodeMessage(message)))
   }
 
   stop(): void {
