@@ -102,6 +102,17 @@ const rows = {
     means: 'The worker threw an error; the changes of that turn were dropped.',
     todo: 'See the log of the node that the header `aries-node` names.',
   },
+  ARIES_E_KEY_REUSED: {
+    status: 422,
+    means: 'The Idempotency-Key was used for a request with another method, path or body.',
+    todo: 'Take a new key for a new request; send the same request again under the old one.',
+  },
+  ARIES_E_REPLY_TOO_LARGE: {
+    status: 500,
+    means:
+      'The reply to a request with an Idempotency-Key is too large to be kept; nothing was applied.',
+    todo: 'Answer such requests with less: an identifier, and the rest by another request.',
+  },
   ARIES_E_WORKER_UNKNOWN: {
     status: 404,
     means: 'No worker of that class and key exists.',

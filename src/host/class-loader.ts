@@ -53,5 +53,18 @@ async function importClass(name: string, file: string): Promise<WorkerClass> {
       `${file} has no worker class as its default export`,
     )
   }
-  return found as unknown as WorkerClass
+  const loaded = found as unknown as WorkerClass
+  checkIdempotency(file, loaded)
+  return loaded
+}
+
+function checkIdempotency(file: string, { idempotency = {} }: WorkerClass): void {
+  for (const name of ['keysMax', 'ageMs'] as const) {
+    const limit = idempotency[name]
+    if (limit === undefined || (Number.isSafeInteger(limit) && limit > 0)) continue
+    throw new AriesError(
+      'ARIES_E_WORKER_FAILED',
+      `${file}: static idempotency.${name} is not a whole number above 0`,
+    )
+  }
 }

@@ -13,7 +13,7 @@ export class Exchange implements Mail {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly body: Buffer | undefined
-  readonly #node: string
+  readonly node: string
   readonly #log: Logger
   readonly #forwarder: Forwarder
 
@@ -30,7 +30,7 @@ export class Exchange implements Mail {
     this.res = components.res
     this.#log = components.log
     this.#forwarder = components.forwarder
-    this.#node = init.node
+    this.node = init.node
     this.arrivedMs = init.arrivedMs
     this.body = init.body
   }
@@ -51,7 +51,7 @@ export class Exchange implements Mail {
   succeed(result: unknown): void {
     // It was answered already when the commit took too long.
     if (this.res.headersSent) return
-    sendResponse(this.res, result as Response, this.#node).catch((error: unknown) => {
+    sendResponse(this.res, result as Response, this.node).catch((error: unknown) => {
       this.#log.warn({ err: error, url: this.req.url }, 'response body failed')
       const message = 'the turn is committed, but the body of its response failed'
       if (this.res.headersSent) this.res.destroy()
@@ -60,7 +60,7 @@ export class Exchange implements Mail {
   }
 
   fail(error: AriesError, headers?: Readonly<Record<string, string>>): void {
-    sendError(this.res, this.#node, error, headers)
+    sendError(this.res, this.node, error, headers)
   }
 
   overdue(error: AriesError): void {

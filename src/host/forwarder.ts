@@ -89,7 +89,8 @@ export class Forwarder {
     this.#log.warn({ err: error, to: formatOwner(owner) }, 'request not forwarded')
     const code = (error as { code?: string }).code
     const unsent = code === 'ECONNREFUSED' || code === 'UND_ERR_CONNECT_TIMEOUT'
-    if (unsent || REPEATABLE.has(req.method!)) {
+    const isKeyed = req.headers['idempotency-key'] !== undefined
+    if (unsent || isKeyed || REPEATABLE.has(req.method!)) {
       exchange.fail(new AriesError('ARIES_E_NOT_OWNER', `the worker moved to ${owner.node}`))
     } else {
       const message = `${owner.node} failed after the request was forwarded to it`

@@ -17,6 +17,7 @@ import type { CommitOwner, Committer } from './committer.ts'
 import { Gate } from './gate.ts'
 import { type Mail, Mailbox } from './mailbox.ts'
 import { WorkerMeter } from './meter.ts'
+import { Replies } from './replies.ts'
 import { SessionSet } from './session-set.ts'
 import { isPromise, type Output, Turn } from './turn.ts'
 
@@ -25,6 +26,8 @@ const NOT_THE_WORKERS: ReadonlySet<string> = new Set([
   'ARIES_E_TIMEOUT',
   'ARIES_E_BAD_REQUEST',
   'ARIES_E_STORE',
+  'ARIES_E_KEY_REUSED',
+  'ARIES_E_REPLY_TOO_LARGE',
 ])
 /** How long turns run before the event loop gets its turn. */
 const SLICE_MS = 2
@@ -66,6 +69,7 @@ export class OpenWorker implements CommitOwner {
   #seq: number
   #sentSeq: number
   #state: SectionState
+  #replies: Replies
   #instance: Worker
   #started = false
   #turn: Turn | undefined
@@ -86,6 +90,7 @@ export class OpenWorker implements CommitOwner {
     this.#sentSeq = init.seq
     this.#gate = new Gate(init.seq)
     this.#state = new SectionState(init.sections)
+    this.#replies = new Replies(this.#state, components.workerClass.idempotency)
     this.#instance = this.#newInstance()
   }
 
@@ -100,6 +105,11 @@ export class OpenWorker implements CommitOwner {
 
   get state(): SectionState {
     return this.#state
+  }
+
+  /** Replies by `Idempotency-Key`; another object when a turn was given up. */
+  get replies(): Replies {
+    return this.#replies
   }
 
   get dropped(): boolean {
@@ -212,6 +222,7 @@ export class OpenWorker implements CommitOwner {
       )
       this.#state.rollBack()
       this.#state = new SectionState(this.#state.sections)
+      this.#replies = new Replies(this.#state, this.#c.workerClass.idempotency)
       this.#instance = this.#newInstance()
       this.#started = false
       this.#finish(turn, undefined, timeout(`a turn of ${this.name} took over ${limitMs} ms`))
@@ -316,6 +327,7 @@ export class OpenWorker implements CommitOwner {
         error = this.#failure(unencodable)
       }
     }
+    this.#replies.turnEnded(!error)
     if (error) {
       turn.undo()
       if (turn.starts) this.#started = false

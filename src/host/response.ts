@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { type AriesError, ERRORS } from '../errors.ts'
 import { HEADER, HOP_BY_HOP } from '../wire.ts'
+import type { KeptReply } from './replies.ts'
 
 /** Promise turns in which the end of a body that is whole in memory shows; a few more than it takes. */
 const TICKS_TO_END = 8
@@ -73,6 +74,26 @@ async function stream(
   }
   res.off('close', cancel)
   res.end()
+}
+
+/** Answers with a kept reply; `replayed`: it was given before, and the client is told so. */
+export function sendReply(
+  res: ServerResponse,
+  node: string,
+  { status, headers, body }: KeptReply,
+  replayed: boolean,
+): void {
+  if (res.headersSent || res.destroyed) return
+  const head: string[] = []
+  let hasLength = body.length === 0
+  for (const [name, value] of headers) {
+    if (name === 'content-length') hasLength = true
+    head.push(name, value)
+  }
+  if (!hasLength) head.push('content-length', String(body.length))
+  if (replayed) head.push('idempotent-replayed', 'true')
+  head.push(HEADER.node, node)
+  res.writeHead(status, head).end(body)
 }
 
 /** Answers with an error of the table; does nothing when an answer has begun. */

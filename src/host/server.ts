@@ -12,6 +12,9 @@ import type { Clock } from '../world.ts'
 import { BodyReader } from './body.ts'
 import { Exchange } from './exchange.ts'
 import type { Forwarder } from './forwarder.ts'
+import { KeyedExchange } from './keyed-exchange.ts'
+import type { OpenWorker } from './open-worker.ts'
+import { checkKey } from './replies.ts'
 import { sendError } from './response.ts'
 import type { WorkerTable } from './worker-table.ts'
 
@@ -81,6 +84,8 @@ export class HostServer {
     try {
       this.#authorize(req)
       const name = workerName(req)
+      const key = req.headers['idempotency-key']
+      if (key !== undefined) checkKey(String(key))
       if (!this.#table.get(name) && !this.#table.wentTo(name)) this.#notOwner(res, name)
       else if (!BodyReader.expected(req)) this.#deliver(req, res, name, undefined)
       else {
@@ -102,10 +107,7 @@ export class HostServer {
   ): void {
     if (res.destroyed) return
     const worker = this.#table.get(name)
-    const exchange = new Exchange(
-      { req, res, log: this.#log, forwarder: this.#forwarder },
-      { node: this.#node, arrivedMs: this.#clock.nowMs(), body },
-    )
+    const exchange = this.#exchange(req, res, body, worker)
     if (worker) {
       if (worker.offer(exchange)) return
       exchange.fail(new AriesError('ARIES_E_OVERLOADED', `the queue of ${name} is full`))
@@ -116,6 +118,20 @@ export class HostServer {
     // Only to a newer epoch than the sender knows of: two hosts must not send it to and fro.
     if (owner && owner.epoch > asked) exchange.moved(owner)
     else this.#notOwner(res, name)
+  }
+
+  #exchange(
+    req: IncomingMessage,
+    res: ServerResponse,
+    body: Buffer | undefined,
+    worker: OpenWorker | undefined,
+  ): Exchange {
+    const components = { req, res, log: this.#log, forwarder: this.#forwarder }
+    const init = { node: this.#node, arrivedMs: this.#clock.nowMs(), body }
+    const key = req.headers['idempotency-key']
+    if (key === undefined || !worker) return new Exchange(components, init)
+    const wallMs = this.#clock.wallMs
+    return new KeyedExchange({ ...components, worker, wallMs }, { ...init, key: String(key) })
   }
 
   #notOwner(res: ServerResponse, name: string): void {

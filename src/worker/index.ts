@@ -2,4 +2,10 @@
 export type { WorkerSocket } from './socket.ts'
 export type { State } from './state.ts'
 export type { Task, TaskContext } from './task.ts'
-export { type StopReason, Worker, type WorkerClass, type WorkerContext } from './worker.ts'
+export {
+  type IdempotencyLimits,
+  type StopReason,
+  Worker,
+  type WorkerClass,
+  type WorkerContext,
+} from './worker.ts'

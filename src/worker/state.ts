@@ -28,6 +28,9 @@ export interface Changes {
   readonly remove: readonly string[]
 }
 
+/** Names that begin so are Aries' own, e.g. replies: authors neither see nor set them. */
+export const RESERVED = '\u0001'
+
 const NO_CHANGE: Changes = { set: [], remove: [] }
 
 export class SectionState implements State<Record<string, unknown>> {
@@ -37,14 +40,21 @@ export class SectionState implements State<Record<string, unknown>> {
   readonly #read = new Set<string>()
   /** Names this turn set (true) or deleted (false). */
   readonly #changed = new Map<string, boolean>()
+  /** Sections of Aries' own that this turn keeps, encoded, or forgets (undefined). */
+  readonly #own = new Map<string, Uint8Array | undefined>()
+  /** How many sections are Aries' own. */
+  #ownSize = 0
   #size: number
   #bytes = 0
   #inTurn = false
 
   constructor(sections: Iterable<readonly [string, Uint8Array]> = []) {
     this.#sections = new Map(sections)
-    this.#size = this.#sections.size
-    for (const [name, value] of this.#sections) this.#bytes += name.length + value.length
+    for (const [name, value] of this.#sections) {
+      this.#bytes += name.length + value.length
+      if (isReserved(name)) this.#ownSize++
+    }
+    this.#size = this.#sections.size - this.#ownSize
   }
 
   get size(): number {
@@ -58,7 +68,7 @@ export class SectionState implements State<Record<string, unknown>> {
 
   /** Whether the running turn set or deleted anything. */
   get touched(): boolean {
-    return this.#changed.size > 0
+    return this.#changed.size > 0 || this.#own.size > 0
   }
 
   /** Encoded entries as of the last turn that did not throw. */
@@ -72,7 +82,7 @@ export class SectionState implements State<Record<string, unknown>> {
       if (typeof known === 'object') this.#read.add(name)
       return known
     }
-    if (this.#changed.has(name)) return undefined
+    if (this.#changed.has(name) || isReserved(name)) return undefined
     const bytes = this.#sections.get(name)
     if (bytes === undefined) return undefined
     const value = decodeSection(bytes)
@@ -99,16 +109,30 @@ export class SectionState implements State<Record<string, unknown>> {
   }
 
   has(name: string): boolean {
-    return this.#changed.get(name) ?? this.#sections.has(name)
+    return this.#changed.get(name) ?? (this.#sections.has(name) && !isReserved(name))
   }
 
   *keys(): IterableIterator<string> {
-    for (const name of this.#sections.keys()) if (this.#changed.get(name) !== false) yield name
+    for (const name of this.#sections.keys()) {
+      if (this.#changed.get(name) !== false && !isReserved(name)) yield name
+    }
     for (const [name, set] of this.#changed) if (set && !this.#sections.has(name)) yield name
   }
 
   *entries(): IterableIterator<[string, unknown]> {
     for (const name of this.keys()) yield [name, this.get(name)]
+  }
+
+  /** Sets a section of Aries' own, encoded, within a turn. */
+  keep(name: string, value: Uint8Array): void {
+    this.#mustBeInTurn(name)
+    this.#own.set(name, value)
+  }
+
+  /** Removes a section of Aries' own, within a turn. */
+  forget(name: string): void {
+    this.#mustBeInTurn(name)
+    this.#own.set(name, undefined)
   }
 
   beginTurn(): void {
@@ -119,11 +143,12 @@ export class SectionState implements State<Record<string, unknown>> {
   endTurn(): Changes {
     this.#inTurn = false
     this.#read.clear()
-    if (this.#changed.size === 0) return NO_CHANGE
+    if (!this.touched) return NO_CHANGE
     try {
       const changes = this.#encodeChanges()
       this.#apply(changes)
       this.#changed.clear()
+      this.#own.clear()
       return changes
     } catch (error) {
       this.rollBack()
@@ -137,18 +162,23 @@ export class SectionState implements State<Record<string, unknown>> {
     for (const name of this.#changed.keys()) this.#values.delete(name)
     for (const name of this.#read) this.#values.delete(name)
     this.#changed.clear()
+    this.#own.clear()
     this.#read.clear()
-    this.#size = this.#sections.size
+    this.#size = this.#sections.size - this.#ownSize
+  }
+
+  #mustBeInTurn(name: string): void {
+    if (this.#inTurn) return
+    throw new AriesError('ARIES_E_WORKER_FAILED', `state "${name}" changed outside a turn`)
   }
 
   #mayChange(name: string): void {
-    if (!this.#inTurn) {
-      throw new AriesError('ARIES_E_WORKER_FAILED', `state "${name}" changed outside a turn`)
-    }
-    if (typeof name !== 'string' || name === '' || !isSectionName(name)) {
+    this.#mustBeInTurn(name)
+    const isName = typeof name === 'string' && name !== '' && isSectionName(name)
+    if (!isName || isReserved(name)) {
       throw new AriesError(
         'ARIES_E_WORKER_FAILED',
-        `a name in the state is 1 to ${NAME_BYTES_MAX} bytes of Unicode text without NUL`,
+        `a name in the state is 1 to ${NAME_BYTES_MAX} bytes of Unicode text without NUL, and does not begin with U+0001`,
       )
     }
   }
@@ -167,6 +197,10 @@ export class SectionState implements State<Record<string, unknown>> {
       bytes += value.length
       if (before === undefined || Buffer.compare(before, value) !== 0) set.push({ name, value })
     }
+    for (const [name, value] of this.#own) {
+      if (value !== undefined) set.push({ name, value })
+      else if (this.#sections.has(name)) remove.push(name)
+    }
     if (bytes > RECORD_BYTES_MAX) {
       throw new AriesError(
         'ARIES_E_WORKER_FAILED',
@@ -180,11 +214,17 @@ export class SectionState implements State<Record<string, unknown>> {
     for (const name of changes.remove) {
       this.#bytes -= name.length + this.#sections.get(name)!.length
       this.#sections.delete(name)
+      if (isReserved(name)) this.#ownSize--
     }
     for (const { name, value } of changes.set) {
       const before = this.#sections.get(name)
+      if (!before && isReserved(name)) this.#ownSize++
       this.#bytes += before ? value.length - before.length : name.length + value.length
       this.#sections.set(name, value)
     }
   }
+}
+
+function isReserved(name: string): boolean {
+  return name.startsWith(RESERVED)
 }

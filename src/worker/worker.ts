@@ -19,6 +19,9 @@ export interface WorkerContext<S extends object = Record<string, unknown>> {
  * A turn that throws changes and sends nothing.
  */
 export abstract class Worker<S extends object = Record<string, unknown>> {
+  /** How many replies are kept by `Idempotency-Key`, and how long; see `IdempotencyLimits`. */
+  static readonly idempotency: IdempotencyLimits = {}
+
   readonly key: string
   readonly className: string
   /** The node that the worker lives on now. */
@@ -48,5 +51,16 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
   webSocketClose?(ws: WorkerSocket, code: number, reason: string): void | Promise<void>
 }
 
+/** For how many requests with an `Idempotency-Key` a worker keeps its reply, and for how long. */
+export interface IdempotencyLimits {
+  /** 1,000 by default; when there are more the oldest is let go. */
+  readonly keysMax?: number
+  /** Milliseconds; a day by default. */
+  readonly ageMs?: number
+}
+
 /** What the default export of a worker's module is. */
-export type WorkerClass = new (context: WorkerContext) => Worker
+export interface WorkerClass {
+  new (context: WorkerContext): Worker
+  readonly idempotency?: IdempotencyLimits
+}

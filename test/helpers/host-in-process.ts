@@ -43,7 +43,11 @@ export class SpoiledHost {
   private constructor(node: string, incarnation: number, store: Store) {
     this.node = node
     this.store = store
-    const clock = { ...realWorld.clock, nowMs: () => realWorld.clock.nowMs() + this.aheadMs }
+    const clock = {
+      ...realWorld.clock,
+      nowMs: () => realWorld.clock.nowMs() + this.aheadMs,
+      wallMs: () => realWorld.clock.wallMs() + this.aheadMs,
+    }
     this.host = new Host(
       { store: this.#spoiled(), clock, log, send: (message) => this.#heard(message) },
       {

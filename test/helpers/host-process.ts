@@ -24,6 +24,7 @@ export const CLASSES: HostSetup['classes'] = [
   ['counter', fileOf('../../workers/counter.ts')],
   ['room', fileOf('../../workers/room.ts')],
   ['probe', fileOf('../host/fixtures/probe.ts')],
+  ['keyed', fileOf('../host/fixtures/keyed.ts')],
   ['broken', fileOf('../host/fixtures/broken.ts')],
 ]
 
