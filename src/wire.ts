@@ -30,6 +30,15 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ])
 
+/**
+ * Whether a header concerns one connection or the inside of Aries: user code neither sees it in a
+ * request (it may be the cluster's token) nor sets it in a response (a front would obey it).
+ * `name` in small letters.
+ */
+export function isInnerHeader(name: string): boolean {
+  return HOP_BY_HOP.has(name) || name.startsWith('aries-')
+}
+
 /** Where a worker lives: what a front needs to reach it. */
 export interface OwnerAddress {
   readonly node: string

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import type { OwnerAddress } from '../wire.ts'
+import { isInnerHeader, type OwnerAddress } from '../wire.ts'
 import type { Worker } from '../worker/worker.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Mail } from './mailbox.ts'
@@ -75,7 +75,8 @@ export class Exchange implements Mail {
     const { method, url, rawHeaders } = this.req
     const headers: [string, string][] = []
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-      headers.push([rawHeaders[i]!, rawHeaders[i + 1]!])
+      const name = rawHeaders[i]!
+      if (!isInnerHeader(name.toLowerCase())) headers.push([name, rawHeaders[i + 1]!])
     }
     const init: RequestInit = { method: method!, headers }
     // `Request` throws for a body where HTTP gives it no meaning.

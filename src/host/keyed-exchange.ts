@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AriesError } from '../errors.ts'
-import { HOP_BY_HOP } from '../wire.ts'
+import { isInnerHeader } from '../wire.ts'
 import type { Worker } from '../worker/worker.ts'
 import { Exchange } from './exchange.ts'
 import type { OpenWorker } from './open-worker.ts'
@@ -76,7 +76,7 @@ export class KeyedExchange extends Exchange {
 async function readReply(
   response: Response,
 ): Promise<Pick<KeptReply, 'status' | 'headers' | 'body'>> {
-  const headers = [...response.headers].filter(([name]) => !HOP_BY_HOP.has(name))
+  const headers = [...response.headers].filter(([name]) => !isInnerHeader(name))
   let bytes = 0
   for (const [name, value] of headers) bytes += name.length + value.length
   const chunks: Uint8Array[] = []

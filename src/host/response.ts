@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { type AriesError, ERRORS } from '../errors.ts'
-import { HEADER, HOP_BY_HOP } from '../wire.ts'
+import { HEADER, isInnerHeader } from '../wire.ts'
 import type { KeptReply } from './replies.ts'
 
 /** Promise turns in which the end of a body that is whole in memory shows; a few more than it takes. */
@@ -19,7 +19,7 @@ export async function sendResponse(
 ): Promise<void> {
   const head: string[] = []
   for (const [name, value] of response.headers) {
-    if (!HOP_BY_HOP.has(name)) head.push(name, value)
+    if (!isInnerHeader(name)) head.push(name, value)
   }
   head.push(HEADER.node, node)
   if (response.body === null) {

@@ -1,6 +1,4 @@
 /** What the pool's main thread and its task threads say to each other, by structured clone. */
-import { HOP_BY_HOP } from '../wire.ts'
-
 export interface TaskCall {
   /** Name of the task, and the absolute path of its module. */
   readonly task: string
@@ -35,9 +33,4 @@ export interface StrayFailure {
   readonly task: string | undefined
   readonly message: string
   readonly stack: string | undefined
-}
-
-/** Whether a header concerns the connection or the inside of Aries, not the task and its client. */
-export function isInnerHeader(name: string): boolean {
-  return HOP_BY_HOP.has(name) || name.startsWith('aries-')
 }

@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tokensEqual } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { HEADER } from '../wire.ts'
-import { isInnerHeader, type TaskAnswer, type TaskCall } from './exchange.ts'
+import { HEADER, isInnerHeader } from '../wire.ts'
+import type { TaskAnswer, TaskCall } from './exchange.ts'
 import type { PoolSetup } from './ipc.ts'
 import type { TaskRunner } from './runner.ts'
 

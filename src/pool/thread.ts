@@ -8,14 +8,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { pathToFileURL } from 'node:url'
 import { parentPort } from 'node:worker_threads'
+import { isInnerHeader } from '../wire.ts'
 import type { Task } from '../worker/task.ts'
-import {
-  isInnerHeader,
-  type StrayFailure,
-  type TaskCall,
-  type TaskFailure,
-  type TaskReply,
-} from './exchange.ts'
+import type { StrayFailure, TaskCall, TaskFailure, TaskReply } from './exchange.ts'
 
 class Running {
   readonly task: string

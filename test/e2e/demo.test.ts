@@ -10,10 +10,13 @@ t.test('the routes of the demo, a key, bad tasks, a dead upstream, the admin API
   const cluster = await TestCluster.start({
     legacy: true,
     key: 'a key that is long enough for a test',
-    routes: ['bad-throw', 'bad-loop', 'bad-memory'].map((name) => ({
-      path: `/${name}`,
-      task: fixture(name),
-    })),
+    routes: [
+      ...['bad-throw', 'bad-loop', 'bad-memory'].map((name) => ({
+        path: `/${name}`,
+        task: fixture(name),
+      })),
+      { path: '/nosy/:key', worker: fixture('nosy') },
+    ],
     config: { pool: { taskTimeoutMs: 3_000, taskMemoryMb: 64, threads: 2 } },
   })
   t.teardown(() => cluster.stop())
@@ -55,6 +58,19 @@ t.test('the routes of the demo, a key, bad tasks, a dead upstream, the admin API
     const read = await client.send('GET', '/counter/a%20b')
     t.match(JSON.parse(read.body), { key: 'a b', value: 1, node: read.node })
     t.equal((await client.send('POST', '/hello/none')).status, 404)
+  })
+
+  await t.test('a worker neither sees nor says what is said inside', async (t) => {
+    const answer = await client.send('POST', '/nosy/a')
+    t.equal(answer.status, 421, 'the status is its own affair')
+    const { asked, headers } = JSON.parse(answer.body) as { asked: number; headers: string[] }
+    t.equal(asked, 1, 'and it is asked once')
+    t.strictSame(
+      headers.filter((name) => name.startsWith('aries-')),
+      [],
+      'the token of the cluster is not among its headers',
+    )
+    t.match(answer.node, /^n[123]$/, 'it cannot pose as another node')
   })
 
   await t.test('an upstream dies: the other one takes all', async (t) => {
