@@ -10,6 +10,7 @@ import { quantile } from '../test/helpers/load.ts'
 import { progress, writeJson } from './report.ts'
 
 const QUICK_MS = 30_000
+const PAUSE_MS_MAX = 8_000
 
 interface Options {
   readonly minutes: number
@@ -17,10 +18,12 @@ interface Options {
   readonly store: 'sqlite' | 'postgres'
   readonly json?: string
   readonly quick?: boolean
+  readonly only: string
+  readonly rate: number
 }
 
 function print(result: ChaosResult): void {
-  const { recoveriesMs, violations, details, ...counts } = result
+  const { recoveriesMs, failures, violations, details, ...counts } = result
   console.log(
     Object.entries(counts)
       .map(([name, value]) => `${name} ${value}`)
@@ -30,6 +33,7 @@ function print(result: ChaosResult): void {
   console.log(
     `well again after ${recoveriesMs.length} faults: p50 ${ms(0.5)} ms, longest ${ms(1)} ms`,
   )
+  for (const [what, count] of Object.entries(failures)) console.log(`  ${count} × ${what}`)
   console.log(violations.length === 0 ? 'no violation' : `${violations.length} violations`)
   if (details !== '') console.log(details)
 }
@@ -42,7 +46,10 @@ async function main(options: Options): Promise<number> {
     ms: options.quick ? QUICK_MS : options.minutes * 60_000,
     store: options.store,
     nodes: 4,
-    perSecond: 150,
+    fronts: 2,
+    only: options.only,
+    pauseMsMax: PAUSE_MS_MAX,
+    perSecond: options.rate,
     clients: 12,
     progress,
   })
@@ -66,6 +73,8 @@ const program = new Command('chaos')
       .choices(['sqlite', 'postgres'])
       .default('sqlite'),
   )
+  .option('--rate <n>', 'requests a second', positive, 150)
+  .option('--only <text>', 'only faults and events with this in their name', '')
   .option('--quick', 'half a minute')
   .option('--json <file>', 'write the figures there, too')
   .action(async (options: Options) => {

@@ -1,6 +1,7 @@
 import type { Logger } from '../log.ts'
 import type { CommitRecord, CommitResult, Store } from '../store/store.ts'
 import type { Clock } from '../world.ts'
+import { Vouch } from './vouch.ts'
 
 /** Most records and bytes of one transaction. */
 const BATCH_RECORDS_MAX = 1_000
@@ -40,6 +41,8 @@ export class Committer {
   readonly #clock: Clock
   readonly #node: string
   readonly #incarnation: number
+  /** While it is fresh, what changed nothing need not be committed. */
+  readonly vouch = new Vouch()
   #waiting: Entry[] = []
   #busy = false
   #sentMs = 0

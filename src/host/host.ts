@@ -33,6 +33,7 @@ export class Host {
   readonly #c: HostComponents
   readonly #setup: HostSetup
   readonly #classes: ClassLoader
+  readonly #committer: Committer
   readonly #table: WorkerTable
   readonly #sessions: Sessions
   readonly #forwarder: Forwarder
@@ -49,10 +50,11 @@ export class Host {
     this.#setup = setup
     const classes = new ClassLoader(setup.classes)
     this.#classes = classes
+    this.#committer = new Committer({ store, log, clock }, setup)
     const table = new WorkerTable(
       {
         store,
-        committer: new Committer({ store, log, clock }, setup),
+        committer: this.#committer,
         classes,
         clock,
         log,
@@ -126,6 +128,9 @@ export class Host {
         break
       case 'declare':
         this.#classes.declare(message.classes)
+        break
+      case 'vouch':
+        this.#committer.vouch.renew(message.atMs)
         break
       case 'fenced':
         this.#c.log.warn('fenced: everything is dropped')

@@ -41,6 +41,8 @@ export type ToHost =
     }
   /** Answer to `reserve`. */
   | { readonly type: 'reserved'; readonly call: number; readonly refusal: string | undefined }
+  /** The incarnation was seen to hold at `atMs`, on the clock of `machineMs`. */
+  | { readonly type: 'vouch'; readonly atMs: number }
   /** The incarnation is void: nothing may be acknowledged any more. */
   | { readonly type: 'fenced' }
   /** Take no new connection, finish what runs, exit with 0. */

@@ -317,12 +317,13 @@ export class OpenWorker implements CommitOwner {
     const failed = thrown ?? turn.mail.fault?.(value)
     let error = failed === undefined ? undefined : this.#failure(failed)
     let ownSeq = 0
-    if (!error && this.#state.touched) error = this.#storeTrouble()
+    const { fresh } = this.#c.committer.vouch
+    if (!error && (this.#state.touched || !fresh)) error = this.#storeTrouble()
     if (error) {
       this.#state.rollBack()
     } else {
       try {
-        ownSeq = this.#commit(this.#state.endTurn())
+        ownSeq = this.#commit(this.#state.endTurn(), fresh)
       } catch (unencodable) {
         error = this.#failure(unencodable)
       }
@@ -350,15 +351,19 @@ export class OpenWorker implements CommitOwner {
     return new AriesError('ARIES_E_STORE', `${this.name} cannot be changed now: ${trouble}`)
   }
 
-  /** The number of the turn, or 0 when it changed nothing. */
-  #commit(changes: Changes): number {
-    if (changes.set.length === 0 && changes.remove.length === 0) return 0
+  /**
+   * The number of the turn, or 0 when it changed nothing. That is committed too unless the node is
+   * known to own the worker: what a turn read may be old news.
+   */
+  #commit(changes: Changes, fresh: boolean): number {
+    const changed = changes.set.length > 0 || changes.remove.length > 0
+    if (!changed && fresh) return 0
     this.#seq++
     for (const { name, value } of changes.set) this.#report(name, value.length)
     const { set, remove } = changes
     this.tail?.(this.#seq, changes)
     this.#c.committer.submit({ id: this.id, epoch: this.#epoch, seq: this.#seq, set, remove }, this)
-    return this.#seq
+    return changed ? this.#seq : 0
   }
 
   #report(section: string, bytes: number): void {

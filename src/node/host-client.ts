@@ -110,6 +110,11 @@ export class HostClient {
     this.#child.kill()
   }
 
+  /** The incarnation was seen to hold at `atMs`; see `Vouch`. */
+  vouch(atMs: number): void {
+    this.#child.send({ type: 'vouch', atMs })
+  }
+
   /** The incarnation is void: the host must acknowledge nothing more. */
   fence(): void {
     this.#child.send({ type: 'fenced' })

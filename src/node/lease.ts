@@ -25,6 +25,7 @@ export class Lease {
   #expiry: TimerHandle | undefined
   /** Since when an answer of the store is awaited; 0: none is. */
   #askedMs = 0
+  #renewing: Promise<void> | undefined
   #stopped = false
   #trouble: string | undefined
 
@@ -70,6 +71,13 @@ export class Lease {
     }
   }
 
+  /** Asks the store now: true when it says that the incarnation of before still holds. */
+  async confirm(): Promise<boolean> {
+    const incarnation = this.#incarnation
+    await this.#renew()
+    return incarnation !== 0 && incarnation === this.#incarnation && this.#trouble === undefined
+  }
+
   #plan(): void {
     if (this.#stopped) return
     this.#timer = this.#world.clock.after(this.#init.leaseMs / 3, () => {
@@ -88,7 +96,15 @@ export class Lease {
     this.#events.granted(incarnation)
   }
 
-  async #renew(): Promise<void> {
+  /** One at a time: two that find the node evicted would register it twice. */
+  #renew(): Promise<void> {
+    this.#renewing ??= this.#ask().finally(() => {
+      this.#renewing = undefined
+    })
+    return this.#renewing
+  }
+
+  async #ask(): Promise<void> {
     const askedMs = this.#world.clock.nowMs()
     const asked = this.#incarnation
     this.#askedMs = askedMs

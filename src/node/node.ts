@@ -21,6 +21,7 @@ import { Placer } from './placer.ts'
 import { PoolClient } from './pool-client.ts'
 import { RpcServer } from './rpc-server.ts'
 import { Takeover } from './takeover.ts'
+import { Voucher } from './voucher.ts'
 
 const LOAD_INTERVAL_MS = 250
 /** Memory in use, as a part of the most, above which no worker is let in. */
@@ -62,6 +63,7 @@ export class Node {
   readonly #pool: PoolClient
   readonly #host: HostClient
   readonly #lease: Lease
+  readonly #voucher: Voucher
   readonly #placer: Placer
   readonly #mover: Mover
   readonly #ownership: Ownership
@@ -141,6 +143,7 @@ export class Node {
         },
       },
     )
+    this.#voucher = new Voucher({ lease: this.#lease, host: this.#host, world })
     this.#mover = new Mover(
       { membership: gossip, host: this.#host, placer: this.#placer, log },
       { node },
@@ -219,6 +222,7 @@ export class Node {
       throw error
     }
     this.#tellLoad()
+    this.#voucher.start()
     this.#balancer.start()
   }
 
@@ -237,6 +241,7 @@ export class Node {
   async #end(): Promise<void> {
     this.#stopping = true
     this.#balancer.stop()
+    this.#voucher.stop()
     this.#takeover.stop()
     this.#loadTimer?.cancel()
     this.#meter.stop()

@@ -104,13 +104,15 @@ export class Crowd {
   #timer: NodeJS.Timeout | undefined
   #said = 0
 
-  constructor(components: { report: Report }, init: { url: string; count: number }) {
+  constructor(components: { report: Report }, init: { urls: readonly string[]; count: number }) {
     this.#report = components.report
     for (let i = 0; i < init.count; i++) {
       const room = `r${i % ROOMS}`
+      // Rooms and fronts are mixed: every room has members at every front.
+      const url = init.urls[Math.floor(i / ROOMS) % init.urls.length]!
       const chronicle = this.#chronicles.get(room) ?? new Map<number, string>()
       this.#chronicles.set(room, chronicle)
-      this.#members.push(new Member(this.#report, chronicle, { url: init.url, i }))
+      this.#members.push(new Member(this.#report, chronicle, { url, i }))
     }
   }
 

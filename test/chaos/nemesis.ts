@@ -3,7 +3,7 @@ import { type Random, randomInt, sample } from '../../src/world.ts'
 import type { TestCluster } from '../helpers/cluster.ts'
 import type { Report } from './report.ts'
 
-const PAUSE_MS = { min: 200, max: 8_000 }
+const PAUSE_MS_MIN = 200
 /** Back at once, or after everyone has noticed. */
 const AWAY_MS = [0, 500, 2_500]
 const MOVES_AT_ONCE = 6
@@ -14,6 +14,12 @@ export interface NemesisComponents {
   readonly report: Report
   /** Absent: the run has no PostgreSQL. */
   readonly restartStore: (() => Promise<void>) | undefined
+}
+
+export interface NemesisInit {
+  /** Only deeds whose name has this in it; to reduce a violation. */
+  readonly only: string
+  readonly pauseMsMax: number
 }
 
 interface Deed {
@@ -28,14 +34,16 @@ type Part = 'node' | 'host' | 'pool'
 
 export class Nemesis {
   readonly #c: NemesisComponents
+  readonly #pauseMsMax: number
   readonly #deeds: readonly Deed[]
   #bag: Deed[] = []
 
-  constructor(components: NemesisComponents) {
+  constructor(components: NemesisComponents, init: NemesisInit) {
     this.#c = components
+    this.#pauseMsMax = init.pauseMsMax
     const fault = (name: string, run: () => Promise<void>): Deed => ({ name, planned: false, run })
     const planned = (name: string, run: () => Promise<void>): Deed => ({ name, planned: true, run })
-    this.#deeds = [
+    const deeds = [
       planned('moves', () => this.#moves()),
       planned('one worker asked to two places at once', () => this.#twoMoves()),
       planned('drain and undrain', () => this.#drain()),
@@ -56,11 +64,13 @@ export class Nemesis {
       fault('drain while a target dies', () => this.#drainAndKill('target')),
       fault('drain while the host of the node dies', () => this.#drainAndKill('source')),
       fault('moves to a node that dies', () => this.#movesAndKill()),
-      fault('restart of the front', () => this.#restartFront()),
+      fault('restart of a front', () => this.#restartFront()),
       ...(components.restartStore
         ? [fault('restart of PostgreSQL', () => this.#restartStore())]
         : []),
     ]
+    this.#deeds = deeds.filter((deed) => deed.name.includes(init.only))
+    if (this.#deeds.length === 0) throw new Error(`nothing to do is called "${init.only}"`)
   }
 
   get count(): number {
@@ -209,8 +219,8 @@ export class Nemesis {
   async #pause([node]: readonly string[], parts: readonly Part[]): Promise<void> {
     const pids = await this.#pids(node!, parts)
     // As often short as long.
-    const ms = PAUSE_MS.min * (PAUSE_MS.max / PAUSE_MS.min) ** this.#c.random.next()
-    this.#c.report.event(`  ${node}: ${parts.join(', ')} for ${ms.toFixed(0)} ms`)
+    const ms = PAUSE_MS_MIN * (this.#pauseMsMax / PAUSE_MS_MIN) ** this.#c.random.next()
+    this.#c.report.event(`pause of ${node} (${parts.join(', ')}) for ${ms.toFixed(0)} ms`)
     this.#signal(pids, 'SIGSTOP')
     await sleep(ms)
     this.#signal(pids, 'SIGCONT')
@@ -246,11 +256,12 @@ export class Nemesis {
   }
 
   async #restartFront(): Promise<void> {
-    const { cluster } = this.#c
-    if (this.#int(2) === 0) await cluster.kill('f1')
-    else await cluster.terminate('f1')
-    cluster.startFront()
-    await cluster.readyFront()
+    const { cluster, random } = this.#c
+    const [front] = sample(random, cluster.frontIds, 1)
+    if (this.#int(2) === 0) await cluster.kill(front!)
+    else await cluster.terminate(front!)
+    cluster.startFront(front)
+    await cluster.readyFront(front)
   }
 
   async #restartStore(): Promise<void> {

@@ -53,6 +53,20 @@ export class Report {
     this.#calm = this.#calms
   }
 
+  /** What failed, and how often: `write 502 ARIES_E_OUTCOME_UNKNOWN, kill a node`. */
+  get failures(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {}
+    for (const op of this.#operations) {
+      if (op.outcome === 'ok') continue
+      const [status = '', , body = ''] = op.answer.split(' ', 3)
+      const code = /ARIES_E_[A-Z_]+/.exec(op.answer)?.[0] ?? body
+      const during = this.#events.findLast((event) => event.atMs <= op.endMs)?.what
+      const name = `${op.kind} ${status} ${code}, ${during}`
+      counts[name] = (counts[name] ?? 0) + 1
+    }
+    return counts
+  }
+
   setBroken(): void {
     this.#calm = undefined
   }

@@ -14,6 +14,7 @@ import { Workload } from './workload.ts'
 const LOG = fileURLToPath(new URL('./fixtures/log.ts', import.meta.url))
 /** After a fault has ended everything works again within this time. */
 const RECOVERY_MS = 10_000
+const START_MS = 30_000
 const CALM_MS = 1_000
 /** Resident memory of one process; it has about 130 MB when it starts. */
 const MEMORY_BYTES_MAX = 600 * 1024 * 1024
@@ -23,6 +24,11 @@ export interface ChaosOptions {
   readonly ms: number
   readonly store: 'sqlite' | 'postgres'
   readonly nodes: number
+  readonly fronts: number
+  /** Only deeds whose name has this in it; empty: all. */
+  readonly only: string
+  /** Longest pause of a process. */
+  readonly pauseMsMax: number
   readonly perSecond: number
   readonly clients: number
   readonly progress: (line: string) => void
@@ -39,6 +45,8 @@ export interface ChaosResult {
   readonly reconnects: number
   readonly events: number
   readonly recoveriesMs: readonly number[]
+  /** What failed while something was broken, and how often. */
+  readonly failures: Readonly<Record<string, number>>
   readonly violations: readonly string[]
   /** The violations with what happened around them; empty when there are none. */
   readonly details: string
@@ -46,11 +54,12 @@ export interface ChaosResult {
 
 /** Runs; resolves with what was found. Leaves nothing behind. */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { seed, nodes, store, progress } = options
+  const { seed, nodes, fronts, store, progress } = options
   const postgres = store === 'postgres' ? await startPostgres() : undefined
   try {
     const cluster = await TestCluster.start({
       nodes,
+      fronts,
       ...(postgres && { store: postgres.url }),
       routes: [{ path: '/log/:key', worker: LOG }],
       config: { log: { level: 'info' } },
@@ -85,17 +94,17 @@ class Run {
     options: ChaosOptions,
     restartStore: (() => Promise<void>) | undefined,
   ) {
-    const { url } = cluster
+    const { urls } = cluster
     const random = seededRandom(options.seed)
     this.#cluster = cluster
     this.#report = report
     this.#options = options
     this.#workload = new Workload(
       { random: seededRandom(options.seed + 1), report },
-      { url, perSecond: options.perSecond },
+      { urls, perSecond: options.perSecond },
     )
-    this.#crowd = new Crowd({ report }, { url, count: options.clients })
-    this.#nemesis = new Nemesis({ cluster, random, report, restartStore })
+    this.#crowd = new Crowd({ report }, { urls, count: options.clients })
+    this.#nemesis = new Nemesis({ cluster, random, report, restartStore }, options)
   }
 
   async all(): Promise<void> {
@@ -103,7 +112,11 @@ class Run {
     this.#crowd.start()
     this.#workload.start()
     try {
-      while ((await this.#heals()) && performance.now() < endMs) await this.#deed()
+      let well = await this.#begins()
+      while (well && performance.now() < endMs) {
+        await this.#deed()
+        well = await this.#heals()
+      }
     } finally {
       await this.#workload.stop()
       await this.#crowd.stop()
@@ -114,7 +127,7 @@ class Run {
   }
 
   result(): ChaosResult {
-    const { operations, violations, recoveriesMs } = this.#report
+    const { operations, violations, recoveriesMs, failures } = this.#report
     const count = (outcome: string): number =>
       operations.filter((op) => op.outcome === outcome).length
     return {
@@ -128,6 +141,7 @@ class Run {
       reconnects: this.#crowd.reconnects,
       events: this.#events,
       recoveriesMs,
+      failures,
       violations,
       details: violations.length > 0 ? this.#report.details() : '',
     }
@@ -143,6 +157,13 @@ class Run {
     } catch (error) {
       this.#report.violation(`${deed.name}: ${inspect(error)}`)
     }
+  }
+
+  /** A cluster that has just started makes its workers first. */
+  async #begins(): Promise<boolean> {
+    await until('everyone is served', async () => (await this.#missing()) === undefined, START_MS)
+    this.#report.setCalm()
+    return this.#heals()
   }
 
   /** Waits until everything works, then that nothing fails for a while. */

@@ -33,7 +33,7 @@ interface Sent {
 }
 
 export class Workload {
-  readonly #client: Client
+  readonly #clients: readonly Client[]
   readonly #random: Random
   readonly #report: Report
   readonly #loop: OpenLoop
@@ -43,11 +43,11 @@ export class Workload {
 
   constructor(
     components: { random: Random; report: Report },
-    init: { url: string; perSecond: number },
+    init: { urls: readonly string[]; perSecond: number },
   ) {
     this.#random = components.random
     this.#report = components.report
-    this.#client = new Client(init.url, 200)
+    this.#clients = init.urls.map((url) => new Client(url, 200))
     this.#loop = new OpenLoop(init.perSecond, (n) => this.#send(n))
   }
 
@@ -76,14 +76,14 @@ export class Workload {
   }
 
   async close(): Promise<void> {
-    await this.#client.close()
+    await Promise.all(this.#clients.map((client) => client.close()))
   }
 
   /** Undefined when every worker answers; else who does not. */
   async notServed(): Promise<string | undefined> {
     const answers = await Promise.all(
-      this.keys.map(async (key) => {
-        const { status, body } = await this.#ask('GET', key)
+      this.keys.map(async (key, i) => {
+        const { status, body } = await this.#ask(i, 'GET', key)
         return status === 200 ? undefined : `${key}: ${status} ${body}`
       }),
     )
@@ -93,7 +93,11 @@ export class Workload {
   /** Reads the end of every worker and checks its history. */
   async check(): Promise<void> {
     for (const key of this.keys) {
-      const { status, body } = await this.#ask('GET', key.startsWith('/log') ? `${key}?all` : key)
+      const { status, body } = await this.#ask(
+        0,
+        'GET',
+        key.startsWith('/log') ? `${key}?all` : key,
+      )
       if (status !== 200) {
         this.#report.violation(`${key} cannot be read at the end: ${status} ${body}`)
         continue
@@ -123,7 +127,7 @@ export class Workload {
   async #task(n: number): Promise<void> {
     const calm = this.#report.calm
     const startMs = performance.now()
-    const { status, body, node } = await this.#ask('GET', '/hello')
+    const { status, body, node } = await this.#ask(n, 'GET', '/hello')
     const answer = `${status} ${node} ${status === 200 ? '' : body}`
     const op = { n, kind: 'read', key: '/hello', startMs, endMs: performance.now() } as const
     this.#judge({ ...op, outcome: status === 200 ? 'ok' : 'failed', value: 0, answer }, body, calm)
@@ -136,7 +140,12 @@ export class Workload {
     const kind = randomInt(this.#random, 4) === 0 ? 'read' : 'write'
     const startMs = performance.now()
     const body = key.startsWith('/log') && kind === 'write' ? String(n) : undefined
-    const sent = await this.#ask(kind === 'read' ? 'GET' : 'POST', key, body)
+    const sent = await this.#ask(
+      randomInt(this.#random, this.#clients.length),
+      kind === 'read' ? 'GET' : 'POST',
+      key,
+      body,
+    )
     const answer = `${sent.status} ${sent.node} ${sent.body}`
     const common = { n, kind, key, startMs, endMs: performance.now(), answer } as const
     const value = sent.status === 200 ? (JSON.parse(sent.body) as { value: number }).value : 0
@@ -158,9 +167,9 @@ export class Workload {
   }
 
   /** Status 0: no answer came; `body` is why. */
-  async #ask(method: 'GET' | 'POST', path: string, body?: string): Promise<Sent> {
+  async #ask(front: number, method: 'GET' | 'POST', path: string, body?: string): Promise<Sent> {
     try {
-      const answer = await this.#client.send(method, path, body)
+      const answer = await this.#clients[front % this.#clients.length]!.send(method, path, body)
       return { status: answer.status, body: answer.body, node: answer.node ?? '-' }
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException

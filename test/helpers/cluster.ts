@@ -15,6 +15,8 @@ const READY_TIMEOUT_MS = 30_000
 
 export interface ClusterOptions {
   readonly nodes?: number
+  /** Each with a listener of its own; `url` is that of the first. */
+  readonly fronts?: number
   /** Nodes that stand in the map but are not started. */
   readonly spare?: number
   readonly store?: string
@@ -32,6 +34,13 @@ interface NodePorts {
   readonly id: string
   readonly gossip: number
   readonly data: number
+  readonly admin: number
+}
+
+interface FrontPorts {
+  readonly id: string
+  readonly http: number
+  readonly gossip: number
   readonly admin: number
 }
 
@@ -87,7 +96,7 @@ export class TestCluster {
   readonly #children = new Map<string, ChildProcess>()
   readonly #nodes: NodePorts[] = []
   #epoch = 1
-  #front = { http: 0, gossip: 0, admin: 0 }
+  readonly #fronts: FrontPorts[] = []
   #legacy: number[] = []
   #declared = 0
 
@@ -109,11 +118,20 @@ export class TestCluster {
 
   /** `http://127.0.0.1:<port>` of the front. */
   get url(): string {
-    return `http://127.0.0.1:${this.#front.http}`
+    return this.urls[0]!
+  }
+
+  /** Of every front. */
+  get urls(): readonly string[] {
+    return this.#fronts.map((front) => `http://127.0.0.1:${front.http}`)
+  }
+
+  get frontIds(): readonly string[] {
+    return this.#fronts.map((front) => front.id)
   }
 
   get adminAddress(): string {
-    return `127.0.0.1:${this.#front.admin}`
+    return `127.0.0.1:${this.#fronts[0]!.admin}`
   }
 
   get configFile(): string {
@@ -142,22 +160,26 @@ export class TestCluster {
   }
 
   async #start(): Promise<void> {
-    const { nodes = 3, spare = 0, legacy = false } = this.#options
-    const ports = await freePorts(3 + (nodes + spare) * 3 + 2)
+    const { nodes = 3, spare = 0, fronts = 1, legacy = false } = this.#options
+    const ports = await freePorts(fronts * 3 + (nodes + spare) * 3 + 2)
     const take = (): number => ports.pop()!
-    this.#front = { http: take(), gossip: take(), admin: take() }
+    for (let i = 1; i <= fronts; i++) {
+      this.#fronts.push({ id: `f${i}`, http: take(), gossip: take(), admin: take() })
+    }
     for (let i = 1; i <= nodes + spare; i++) {
       this.#nodes.push({ id: `n${i}`, gossip: take(), data: take(), admin: take() })
     }
     this.#legacy = [take(), take()]
     this.#declared = nodes
     this.#writeMap()
-    writeFileSync(this.configFile, stringify(this.#config()))
+    for (const front of this.#fronts) {
+      writeFileSync(this.#configFileOf(front.id), stringify(this.#config(front.http)))
+    }
     if (legacy) for (const port of this.#legacy) this.startLegacy(port)
     for (const { id } of this.#nodes.slice(0, nodes)) this.startNode(id)
-    this.startFront()
+    for (const id of this.frontIds) this.startFront(id)
     await Promise.all([
-      this.readyFront(),
+      ...this.frontIds.map((id) => this.readyFront(id)),
       ...this.#nodes.slice(0, nodes).map((node) => this.readyNode(node.id)),
     ])
     await until('the front knows every node', async () => {
@@ -168,14 +190,19 @@ export class TestCluster {
     })
   }
 
-  #config(): Record<string, unknown> {
+  /** They differ in the listener only. */
+  #configFileOf(front: string): string {
+    return front === 'f1' ? this.configFile : join(this.dir, `aries-${front}.yaml`)
+  }
+
+  #config(httpPort: number): Record<string, unknown> {
     const worker = (name: string): string => join(ROOT, `workers/${name}.ts`)
     const upstreams = this.#legacy.map((port) => `http://127.0.0.1:${port}`)
     return {
       map: './cluster.yaml',
       key: this.#options.key ?? '',
       store: this.#options.store ?? 'sqlite:./aries.db',
-      listeners: [{ http: `127.0.0.1:${this.#front.http}` }],
+      listeners: [{ http: `127.0.0.1:${httpPort}` }],
       routes: [
         { path: '/hello', task: worker('hello') },
         { path: '/primes', task: worker('primes') },
@@ -194,14 +221,7 @@ export class TestCluster {
       cluster: 'test',
       epoch: this.#epoch,
       nodes: this.#nodes.slice(0, this.#declared).map((n) => ({ ...n, host: '127.0.0.1' })),
-      fronts: [
-        {
-          id: 'f1',
-          host: '127.0.0.1',
-          gossip: this.#front.gossip,
-          admin: this.#front.admin,
-        },
-      ],
+      fronts: this.#fronts.map(({ http: _http, ...f }) => ({ ...f, host: '127.0.0.1' })),
     }
     writeFileSync(join(this.dir, 'cluster.yaml'), stringify(map))
   }
@@ -230,12 +250,12 @@ export class TestCluster {
     this.#spawn(id, ['node', '--id', id, '--config', this.configFile])
   }
 
-  startFront(): void {
-    this.#spawn('f1', ['front', '--id', 'f1', '--config', this.configFile])
+  startFront(id = 'f1'): void {
+    this.#spawn(id, ['front', '--id', id, '--config', this.#configFileOf(id)])
   }
 
-  readyFront(): Promise<void> {
-    return this.ready(this.#front.admin, 'f1')
+  readyFront(id = 'f1'): Promise<void> {
+    return this.ready(this.#fronts.find((front) => front.id === id)!.admin, id)
   }
 
   startLegacy(port: number): void {

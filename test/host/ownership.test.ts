@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import t from 'tap'
+import { machineMs } from '../../src/host/vouch.ts'
 import { until } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 
@@ -44,6 +45,26 @@ t.test('a zombie commits nothing: 421, and it drops the worker', async (t) => {
   t.match(n1.gone.at(-1), { id, why: 'fenced' })
   t.equal(countOf((await n2.request(id, { method: 'POST' })).body), 2)
 })
+
+t.test(
+  'a zombie reads nothing: unless it was vouched for just now, the store is asked',
+  async (t) => {
+    const hosts = await Hosts.start(t, ['n1', 'n2'])
+    const [n1, n2] = [hosts.get('n1'), hosts.get('n2')]
+    await hosts.create(id, 'n1')
+    t.equal(countOf((await n1.request(id, { method: 'POST' })).body), 1)
+    const old = machineMs() - 10_000
+    n1.send({ type: 'vouch', atMs: old })
+    const owned = await n1.request(id)
+    t.equal(owned.status, 200, 'a node that nobody evicted goes on')
+    t.equal(countOf(owned.body), 1)
+    await hosts.store.evict('n1', 1)
+    await hosts.takeOver(id, 1, 'n2')
+    t.equal(countOf((await n2.request(id, { method: 'POST' })).body), 2)
+    t.equal((await n1.request(id)).status, 421, 'the value of before is not answered')
+    t.match(n1.gone.at(-1), { id, why: 'fenced' })
+  },
+)
 
 t.test('a fenced host answers for no worker any more', async (t) => {
   const hosts = await Hosts.start(t, ['n1'])

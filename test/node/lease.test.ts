@@ -38,9 +38,14 @@ t.test('a lease', async (t) => {
   t.equal(lost.length, 1)
   t.equal(lease.incarnation, 2)
 
+  t.ok(await lease.confirm(), 'it holds')
+  await store.evict('n1', 2)
+  t.strictSame(await Promise.all([lease.confirm(), lease.confirm()]), [false, false])
+  t.strictSame(granted, [1, 2, 3], 'two that find it evicted register it once')
+
   await lease.stop()
   t.equal((await store.nodes())[0]!.status, 'left')
-  t.equal(granted.length, 2)
+  t.equal(granted.length, 3)
 })
 
 t.test(
