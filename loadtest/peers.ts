@@ -1,0 +1,112 @@
+/**
+ * What Aries is compared with, installed on demand into `loadtest/peers` (git ignores it) so that
+ * nobody needs it who does not compare, and started as processes of their own.
+ */
+import { execFileSync, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePorts, until } from '../test/helpers/cluster.ts'
+import { startPostgres } from '../test/helpers/postgres.ts'
+import { progress } from './report.ts'
+
+const FOLDER = fileURLToPath(new URL('./peers/', import.meta.url))
+const VERSIONS = { express: '5.3.0', workerd: '1.20261117.1' } as const
+
+type PeerModule = keyof typeof VERSIONS
+
+/** A server that counts: `POST /counter/k<n>` adds one, durably. */
+export interface Contender {
+  readonly name: string
+  /** Starts it with nothing from an earlier start; it takes the keys `k0` to `k<keys - 1>`. */
+  start(keys: number): Promise<Running>
+}
+
+export interface Running {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** Installs the peers; returns those that could be had, and says why one could not. */
+export function installPeers(): Contender[] {
+  const modules = Object.keys(VERSIONS) as PeerModule[]
+  if (!modules.every(isInstalled)) install()
+  return modules
+    .filter((module) => {
+      if (isInstalled(module)) return true
+      progress(`going on without ${module}`)
+      return false
+    })
+    .map((module) => ({ workerd, express })[module])
+}
+
+function install(): void {
+  progress('installing the peers: npm install in loadtest/peers')
+  mkdirSync(FOLDER, { recursive: true })
+  const manifest = { private: true, dependencies: VERSIONS }
+  writeFileSync(join(FOLDER, 'package.json'), JSON.stringify(manifest, null, 2))
+  try {
+    execFileSync('npm', ['install', '--no-audit', '--no-fund'], { cwd: FOLDER, stdio: 'ignore' })
+  } catch (error) {
+    progress(`npm install: ${String(error)}`)
+  }
+}
+
+function requirePeer(path: string): unknown {
+  return createRequire(join(FOLDER, 'package.json'))(path)
+}
+
+function isInstalled(module: PeerModule): boolean {
+  try {
+    const { version } = requirePeer(`${module}/package.json`) as { version: string }
+    return version === VERSIONS[module]
+  } catch {
+    return false
+  }
+}
+
+const workerd: Contender = {
+  name: 'workerd',
+  async start() {
+    const { default: binary } = requirePeer('workerd') as { default: string }
+    const [port] = await freePorts(1)
+    const disk = mkdtempSync(join(tmpdir(), 'aries-workerd-'))
+    const config = fileURLToPath(new URL('./workerd-counter.capnp', import.meta.url))
+    const where = [`--socket-addr=http=127.0.0.1:${port}`, `--directory-path=disk=${disk}`]
+    const child = spawn(binary, ['serve', '--experimental', ...where, config], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    const url = `http://127.0.0.1:${port}`
+    const stop = async (): Promise<void> => {
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+      rmSync(disk, { recursive: true, force: true })
+    }
+    await until('workerd listens', async () => (await fetch(url)).ok)
+    return { url, stop }
+  },
+}
+
+const express: Contender = {
+  name: 'Express + PostgreSQL',
+  async start(keys) {
+    const postgres = await startPostgres()
+    const file = fileURLToPath(new URL('./express-counter.ts', import.meta.url))
+    const child = fork(file, [FOLDER, postgres.url, String(keys)], {
+      execArgv: [],
+      env: { ...process.env, NODE_ENV: 'production' },
+    })
+    const [{ port }] = (await once(child, 'message')) as [{ port: number }]
+    const stop = async (): Promise<void> => {
+      const ended = once(child, 'exit')
+      child.disconnect()
+      await ended
+      await postgres.stop()
+    }
+    return { url: `http://127.0.0.1:${port}`, stop }
+  },
+}
