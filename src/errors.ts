@@ -161,8 +161,8 @@ const rows = {
   },
   ARIES_E_UNAUTHORIZED: {
     status: 401,
-    means: 'The caller did not show the cluster key.',
-    todo: 'Use the same `key` on every front and node.',
+    means: 'The caller may not ask this: it did not show the cluster key, or is a web page.',
+    todo: 'Use the same `key` on every front and node; call the admin API by its address.',
   },
   ARIES_E_ADMIN_UNREACHABLE: {
     status: 503,

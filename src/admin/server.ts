@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
 import { AriesError, toAriesError } from '../errors.ts'
 import { parseWorkerId, type WorkerId } from '../identity.ts'
 import { listenOn } from '../listen.ts'
@@ -71,6 +72,7 @@ export class AdminServer {
   async #answer(request: IncomingMessage): Promise<Endpoint> {
     const path = (request.url ?? '/').split('?')[0]!
     const method = request.method === 'HEAD' ? 'GET' : request.method
+    this.#refuseBrowsers(request)
     let methodsElsewhere = ''
     for (const [endpoint, pattern] of PATTERNS) {
       const match = pattern.exec(path)
@@ -84,6 +86,24 @@ export class AdminServer {
     throw methodsElsewhere === ''
       ? new AriesError('ARIES_E_NO_ROUTE', `the admin API has no ${path}`)
       : new AriesError('ARIES_E_BAD_REQUEST', `${path} takes ${methodsElsewhere}`)
+  }
+
+  /**
+   * The API has no login and is for those on this machine. A web page that is open here is not one
+   * of them: it shows an `Origin`, or, by a name that its owner points here (DNS rebinding), a
+   * `Host` that is no address and not in the map.
+   */
+  #refuseBrowsers(request: IncomingMessage): void {
+    const host = (request.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+    const known =
+      isIP(host) !== 0 ||
+      host === 'localhost' ||
+      this.#view.cluster().members.some((member) => member.host === host)
+    if (known && request.headers.origin === undefined) return
+    throw new AriesError(
+      'ARIES_E_UNAUTHORIZED',
+      'the admin API answers to an address, localhost or a host of the map, and not to web pages',
+    )
   }
 
   async #params(

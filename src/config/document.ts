@@ -43,6 +43,13 @@ export class ConfigDocument implements Located {
       problems.addAt(file, document.#position(error.pos[0]), words)
     }
     if (problems.count === before) document.#fillIn(env, problems)
+    if (problems.count === before) {
+      try {
+        doc.toJS()
+      } catch {
+        problems.addAt(file, document.#position(0), 'its aliases multiply beyond what is read')
+      }
+    }
     return problems.count === before ? document : undefined
   }
 

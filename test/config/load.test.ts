@@ -356,3 +356,17 @@ t.test('never tells a secret', async (t) => {
     t.notMatch(message, secret)
   }
 })
+
+t.test('aliases that multiply are refused, not followed', async (t) => {
+  const folder = t.testdir()
+  const rows = ['a: &a [x, x, x, x, x, x, x, x, x]']
+  for (const [i, name] of ['b', 'c', 'd'].entries()) {
+    const before = 'abc'[i]
+    rows.push(`${name}: &${name} [${Array(9).fill(`*${before}`).join(', ')}]`)
+  }
+  const { config: file } = configFolder(folder, { config: rows.join('\n') })
+  await t.rejects(loadConfig(file, { env: {} }), {
+    code: 'ARIES_E_CONFIG',
+    message: /aliases multiply/,
+  })
+})

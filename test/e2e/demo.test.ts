@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { request } from 'undici'
 import { TestCluster, until } from '../helpers/cluster.ts'
 import { Client } from '../helpers/load.ts'
 
@@ -111,6 +112,14 @@ t.test('the routes of the demo, a key, bad tasks, a dead upstream, the admin API
     })
     t.equal(plain.status, 400, 'a POST without the JSON type is refused')
     t.equal((await fetch(`http://${cluster.adminAddress}/nothing`)).status, 404)
+    const admin = `http://${cluster.adminAddress}/api/cluster`
+    for (const headers of [{ host: 'evil.example' }, { origin: 'http://evil.example' }]) {
+      const { statusCode } = await request(admin, { headers })
+      t.equal(statusCode, 401, `a page of another origin is refused: ${JSON.stringify(headers)}`)
+    }
+    const byName = await request(admin, { headers: { host: 'localhost:7300' } })
+    t.equal(byName.statusCode, 200)
+    await byName.body.dump()
     const metrics = await (await fetch(`http://${cluster.adminAddress}/metrics`)).text()
     t.match(metrics, /aries_front_requests_total\{[^}]*route="worker"/)
     const detail = (await cluster.get('/api/workers/counter/a%20b')) as { decision: unknown }
