@@ -13,22 +13,15 @@ import { SECTION_BYTES_REPORTED, SECTION_BYTES_WARNED } from '../worker/section.
 import { type Changes, SectionState } from '../worker/state.ts'
 import type { Worker, WorkerClass } from '../worker/worker.ts'
 import type { Clock } from '../world.ts'
+import { AlarmClock, alarmSetting } from './alarm-clock.ts'
 import type { CommitOwner, Committer } from './committer.ts'
 import { Gate } from './gate.ts'
 import { type Mail, Mailbox } from './mailbox.ts'
 import { WorkerMeter } from './meter.ts'
 import { Replies } from './replies.ts'
 import { SessionSet } from './session-set.ts'
-import { isPromise, type Output, Turn } from './turn.ts'
+import { isPromise, NOT_THE_WORKERS, type Output, Turn } from './turn.ts'
 
-/** Failures of a turn that the author's code did not cause. */
-const NOT_THE_WORKERS: ReadonlySet<string> = new Set([
-  'ARIES_E_TIMEOUT',
-  'ARIES_E_BAD_REQUEST',
-  'ARIES_E_STORE',
-  'ARIES_E_KEY_REUSED',
-  'ARIES_E_REPLY_TOO_LARGE',
-])
 /** How long turns run before the event loop gets its turn. */
 const SLICE_MS = 2
 
@@ -65,6 +58,7 @@ export class OpenWorker implements CommitOwner {
   onLost: ((why: string) => void) | undefined
   readonly #c: OpenWorkerComponents
   readonly #gate: Gate
+  readonly #alarm: AlarmClock
   #epoch: number
   #seq: number
   #sentSeq: number
@@ -89,6 +83,10 @@ export class OpenWorker implements CommitOwner {
     this.#seq = init.seq
     this.#sentSeq = init.seq
     this.#gate = new Gate(init.seq)
+    this.#alarm = new AlarmClock(
+      { ...components, state: () => this.#state, offer: (mail) => this.offer(mail, true) },
+      this.name,
+    )
     this.#state = new SectionState(init.sections)
     this.#replies = new Replies(this.#state, components.workerClass.idempotency)
     this.#instance = this.#newInstance()
@@ -164,6 +162,7 @@ export class OpenWorker implements CommitOwner {
   retire(): Mail[] {
     this.#dropped = true
     this.tail = undefined
+    this.#alarm.stop()
     return this.mailbox.takeAll()
   }
 
@@ -245,6 +244,7 @@ export class OpenWorker implements CommitOwner {
       node: this.node,
       state: this.#state,
       webSockets: this.sessions.sockets,
+      alarm: alarmSetting(this.#state),
     }
     return new this.#c.workerClass(context)
   }
@@ -334,6 +334,7 @@ export class OpenWorker implements CommitOwner {
       if (turn.starts) this.#started = false
     }
     this.#gate.hold({ mail: turn.mail, outputs: turn.outputs, value, error, ownSeq }, this.#seq)
+    this.#alarm.arm()
     this.#checkQuiet()
   }
 

@@ -1,5 +1,14 @@
 import type { Mail } from './mailbox.ts'
 
+/** Failures of a turn that the author's code did not cause. */
+export const NOT_THE_WORKERS: ReadonlySet<string> = new Set([
+  'ARIES_E_TIMEOUT',
+  'ARIES_E_BAD_REQUEST',
+  'ARIES_E_STORE',
+  'ARIES_E_KEY_REUSED',
+  'ARIES_E_REPLY_TOO_LARGE',
+])
+
 /** Something that a turn says besides its result, e.g. a message to a session. */
 export interface Output {
   /** The turn is committed. */

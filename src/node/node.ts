@@ -9,6 +9,7 @@ import type { DrainReport, NodeStatusInfo } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
 import { VERSION } from '../version.ts'
 import type { TimerHandle, World } from '../world.ts'
+import { AlarmScan } from './alarm-scan.ts'
 import { Balancer } from './balancer.ts'
 import { nodeCalls } from './calls.ts'
 import { Drain } from './drain.ts'
@@ -70,6 +71,7 @@ export class Node {
   readonly #takeover: Takeover
   readonly #drain: Drain
   readonly #balancer: Balancer
+  readonly #alarms: AlarmScan
   readonly #meter: LoadMeter
   readonly #rpc: RpcServer
   readonly #startedMs: number
@@ -184,6 +186,10 @@ export class Node {
         paused: () => this.#draining || this.#stopping || this.#lease.incarnation === 0,
       },
     )
+    this.#alarms = new AlarmScan(
+      { store, ownership: this.#ownership, log: log.child({ component: 'alarms' }), world },
+      { mayScan: () => this.#lease.incarnation !== 0 && this.#lease.trouble === undefined },
+    )
     const handlers = nodeCalls({
       node: this,
       ownership: this.#ownership,
@@ -224,6 +230,7 @@ export class Node {
     this.#tellLoad()
     this.#voucher.start()
     this.#balancer.start()
+    this.#alarms.start()
   }
 
   /**
@@ -241,6 +248,7 @@ export class Node {
   async #end(): Promise<void> {
     this.#stopping = true
     this.#balancer.stop()
+    this.#alarms.stop()
     this.#voucher.stop()
     this.#takeover.stop()
     this.#loadTimer?.cancel()

@@ -42,6 +42,12 @@ export function checkCount(what: string, count: number): void {
   if (!Number.isSafeInteger(count) || count < 0) refuse(`${what}: ${count} is not a whole number`)
 }
 
+export function checkAlarmRange(afterMs: number, beforeMs: number, limit: number): void {
+  checkCount('afterMs', afterMs)
+  checkCount('beforeMs', beforeMs)
+  checkCount('limit', limit)
+}
+
 export function checkClaim(request: ClaimRequest): void {
   checkId(request.id)
   checkNode(request.node)

@@ -87,6 +87,11 @@ export interface LoadedWorker {
   readonly sections: readonly Section[]
 }
 
+export interface DueAlarm {
+  readonly id: WorkerId
+  readonly dueMs: number
+}
+
 export interface Store {
   /** For logs and `aries status`; never holds a password. */
   readonly description: string
@@ -112,6 +117,11 @@ export interface Store {
     records: readonly CommitRecord[],
   ): Promise<CommitResult[]>
   load(id: WorkerId): Promise<LoadedWorker | undefined>
+  /**
+   * Workers whose alarm is due after `afterMs` and not after `beforeMs`, the longest due first.
+   * Wall clock, milliseconds.
+   */
+  dueAlarms(afterMs: number, beforeMs: number, limit: number): Promise<DueAlarm[]>
 
   /** Finishes what was begun and refuses what comes after; idempotent. */
   close(): Promise<void>

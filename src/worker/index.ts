@@ -3,6 +3,7 @@ export type { WorkerSocket } from './socket.ts'
 export type { State } from './state.ts'
 export type { Task, TaskContext } from './task.ts'
 export {
+  type AlarmSetting,
   type IdempotencyLimits,
   type StopReason,
   Worker,

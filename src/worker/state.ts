@@ -123,6 +123,11 @@ export class SectionState implements State<Record<string, unknown>> {
     for (const name of this.keys()) yield [name, this.get(name)]
   }
 
+  /** A section of Aries' own, as the running turn left it. */
+  own(name: string): Uint8Array | undefined {
+    return this.#own.has(name) ? this.#own.get(name) : this.#sections.get(name)
+  }
+
   /** Sets a section of Aries' own, encoded, within a turn. */
   keep(name: string, value: Uint8Array): void {
     this.#mustBeInTurn(name)

@@ -1,8 +1,18 @@
+import { AriesError } from '../errors.ts'
 import type { WorkerSocket } from './socket.ts'
 import type { State } from './state.ts'
 
+/** The last time that a `Date` can be. */
+const ALARM_MS_MAX = 8.64e15
+
 /** Why a worker stops on this node. Its state lives on, except its fields, which do not move. */
 export type StopReason = 'moved' | 'closed'
+
+/** The one alarm of a worker; `set` throws outside a turn. */
+export interface AlarmSetting {
+  get(): number | null
+  set(atMs: number | null): void
+}
 
 /** What the host gives to a new instance. */
 export interface WorkerContext<S extends object = Record<string, unknown>> {
@@ -11,6 +21,7 @@ export interface WorkerContext<S extends object = Record<string, unknown>> {
   readonly node: string
   readonly state: State<S>
   readonly webSockets: Iterable<WorkerSocket> & { readonly size: number }
+  readonly alarm: AlarmSetting
 }
 
 /**
@@ -29,6 +40,7 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
   readonly state: State<S>
   /** The open sessions. */
   readonly webSockets: Iterable<WorkerSocket> & { readonly size: number }
+  readonly #alarm: AlarmSetting
 
   constructor(context: WorkerContext<S>) {
     this.key = context.key
@@ -36,6 +48,28 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
     this.node = context.node
     this.state = context.state
     this.webSockets = context.webSockets
+    this.#alarm = context.alarm
+  }
+
+  /**
+   * Has `alarm` called as a turn at that time (milliseconds since 1970), or soon after; in place of
+   * the alarm that was set before. `null`: never. Counts, as a change of state, at the end of the
+   * turn. Throws outside a turn.
+   */
+  setAlarm(at: number | Date | null): void {
+    const atMs = at === null ? null : Math.ceil(Number(at))
+    if (atMs !== null && !(atMs >= 0 && atMs <= ALARM_MS_MAX)) {
+      throw new AriesError('ARIES_E_WORKER_FAILED', `an alarm is a time, not ${String(at)}`)
+    }
+    if (atMs !== null && !this.alarm) {
+      throw new AriesError('ARIES_E_WORKER_FAILED', `${this.className} has no method "alarm"`)
+    }
+    this.#alarm.set(atMs)
+  }
+
+  /** When the alarm is set to ring, milliseconds since 1970; `null` when there is none. */
+  getAlarm(): number | null {
+    return this.#alarm.get()
   }
 
   abstract fetch(request: Request): Response | Promise<Response>
@@ -44,6 +78,12 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
   start?(): void | Promise<void>
   /** Called when it leaves the node. After a move the state can no longer be changed here. */
   stop?(reason: StopReason): void | Promise<void>
+  /**
+   * The time of the alarm, `at`, has come. When the turn is committed the alarm is no more, unless
+   * the turn set another. When it throws it is called again: 1 s later, then 2 s, up to 60 s, ten
+   * times.
+   */
+  alarm?(at: number): void | Promise<void>
   /** A client connected. Throw, or close the socket, to turn it away. */
   webSocketOpen?(ws: WorkerSocket, request: Request): void | Promise<void>
   webSocketMessage?(ws: WorkerSocket, message: string | Uint8Array): void | Promise<void>

@@ -25,6 +25,7 @@ export const CLASSES: HostSetup['classes'] = [
   ['room', fileOf('../../workers/room.ts')],
   ['probe', fileOf('../host/fixtures/probe.ts')],
   ['keyed', fileOf('../host/fixtures/keyed.ts')],
+  ['reminder', fileOf('../host/fixtures/reminder.ts')],
   ['broken', fileOf('../host/fixtures/broken.ts')],
 ]
 

@@ -1,6 +1,7 @@
 /** What every store keeps, whatever it is made of: the rules at the head of `src/store/store.ts`. */
 import type { Test } from 'tap'
 import type { Store } from '../../src/store/store.ts'
+import { alarmRules } from './contract-alarms.ts'
 import { claimRules } from './contract-claims.ts'
 import { commitRules } from './contract-commits.ts'
 import { fenceRules } from './contract-fences.ts'
@@ -21,5 +22,6 @@ export async function storeContract(t: Test, fixture: ContractFixture): Promise<
   await claimRules(t, store, other)
   await commitRules(t, store, other)
   await fenceRules(t, store)
+  await alarmRules(t, store, other)
   await readRules(t, store, fixture)
 }

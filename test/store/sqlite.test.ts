@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { createLogger } from '../../src/log.ts'
+import { ALARM_SECTION } from '../../src/store/alarm.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import { storeContract } from './contract.ts'
@@ -46,6 +47,24 @@ t.test('a schema newer than the code is refused and left alone', async (t) => {
   db.exec("UPDATE aries_meta SET value = '99'")
   await t.rejects(open(path), { code: 'ARIES_E_STORE', message: /version 99.*newer Aries/ })
   t.match(db.prepare('SELECT value FROM aries_meta').get(), { value: '99' })
+})
+
+t.test('a file of the version before is brought up to date', async (t) => {
+  const path = join(t.testdir(), 'aries.db')
+  await (await open(path)).close()
+  const db = new DatabaseSync(path)
+  t.teardown(() => db.close())
+  db.exec("DROP INDEX aries_alarms; UPDATE aries_meta SET value = '1'")
+  const store = await open(path)
+  t.teardown(() => store.close())
+  t.match(db.prepare('SELECT value FROM aries_meta').get(), { value: '2' })
+  const plan = db
+    .prepare(
+      `EXPLAIN QUERY PLAN SELECT worker FROM aries_sections
+       WHERE name = '${ALARM_SECTION}' AND value >= ? AND value < ? ORDER BY value`,
+    )
+    .all('', '')
+  t.match(plan, [{ detail: /USING (COVERING )?INDEX aries_alarms/ }])
 })
 
 t.test('many open a new file at once', async (t) => {

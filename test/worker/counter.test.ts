@@ -11,6 +11,7 @@ t.test('POST adds one, GET reads, anything else is refused', async (t) => {
     node: 'n1',
     state: state as unknown as State<{ value: number }>,
     webSockets: new Set<never>(),
+    alarm: { get: () => null, set: () => undefined },
   })
   const ask = async (method: string): Promise<[number, unknown]> => {
     state.beginTurn()

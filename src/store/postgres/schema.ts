@@ -1,3 +1,5 @@
+import { ALARM_SECTION } from '../alarm.ts'
+
 /**
  * One step a version, never edited once released. Collation "C" compares bytes, as SQLite does.
  * `fillfactor` leaves room on the page, so that the row that each commit changes stays where it is
@@ -29,4 +31,5 @@ export const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (worker, name)
    ) WITH (fillfactor = 80);
    ALTER TABLE aries_sections ALTER COLUMN value SET STORAGE EXTERNAL;`,
+  `CREATE INDEX aries_alarms ON aries_sections (value) WHERE name = '${ALARM_SECTION}'`,
 ]

@@ -1,6 +1,14 @@
 import type { WorkerId } from '../../identity.ts'
 import type { Logger } from '../../log.ts'
-import { checkClaim, checkCount, checkId, checkNode, checkRecord } from '../check.ts'
+import { ALARM_SECTION, alarmBound, decodeAlarm } from '../alarm.ts'
+import {
+  checkAlarmRange,
+  checkClaim,
+  checkCount,
+  checkId,
+  checkNode,
+  checkRecord,
+} from '../check.ts'
 import { Group } from '../group.ts'
 import { recordsBytes } from '../pack.ts'
 import type {
@@ -8,6 +16,7 @@ import type {
   ClaimResult,
   CommitRecord,
   CommitResult,
+  DueAlarm,
   Incarnation,
   LoadedWorker,
   NodeRecord,
@@ -56,6 +65,11 @@ const LOAD = {
   text: `SELECT w.epoch, w.seq, s.name, s.value
     FROM aries_workers w LEFT JOIN aries_sections s ON s.worker = w.id
     WHERE w.class = $1 AND w.key = $2 ORDER BY s.name`,
+}
+const DUE_ALARMS = {
+  name: 'aries-due-alarms',
+  text: `SELECT w.class, w.key, s.value FROM aries_sections s JOIN aries_workers w ON w.id = s.worker
+    WHERE s.name = '${ALARM_SECTION}' AND s.value >= $1 AND s.value < $2 ORDER BY s.value LIMIT $3`,
 }
 
 /** The store beyond one machine: PostgreSQL 15 or newer. */
@@ -166,6 +180,15 @@ export class PostgresStore implements Store {
       .filter((row) => row['name'] !== null)
       .map((row) => ({ name: String(row['name']), value: row['value'] as Uint8Array }))
     return { epoch: Number(first['epoch']), seq: Number(first['seq']), sections }
+  }
+
+  async dueAlarms(afterMs: number, beforeMs: number, limit: number): Promise<DueAlarm[]> {
+    checkAlarmRange(afterMs, beforeMs, limit)
+    const values = [alarmBound(afterMs + 1), alarmBound(beforeMs + 1), limit]
+    return (await this.#session.query(DUE_ALARMS, values)).map((row) => ({
+      id: { class: String(row['class']), key: String(row['key']) },
+      dueMs: decodeAlarm(row['value'] as Uint8Array).dueMs,
+    }))
   }
 
   close(): Promise<void> {

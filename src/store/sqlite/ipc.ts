@@ -6,6 +6,7 @@ import type {
   ClaimRequest,
   ClaimResult,
   CommitResult,
+  DueAlarm,
   Incarnation,
   LoadedWorker,
   NodeRecord,
@@ -45,6 +46,12 @@ export type ReadJob =
       readonly after: WorkerId | undefined
     }
   | {
+      readonly do: 'alarms'
+      readonly afterMs: number
+      readonly beforeMs: number
+      readonly limit: number
+    }
+  | {
       readonly do: 'load'
       readonly id: WorkerId
       /** Name of the last section of the slice before; undefined for the first slice. */
@@ -66,6 +73,7 @@ export type Reply =
   | NodeRecord[]
   | OwnerRecord
   | OwnerRecord[]
+  | DueAlarm[]
   | LoadedSlice
   | undefined
 

@@ -1,6 +1,14 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { WorkerId } from '../../identity.ts'
-import type { Incarnation, NodeRecord, NodeStatus, OwnerRecord, Section } from '../store.ts'
+import { ALARM_SECTION, alarmBound, decodeAlarm } from '../alarm.ts'
+import type {
+  DueAlarm,
+  Incarnation,
+  NodeRecord,
+  NodeStatus,
+  OwnerRecord,
+  Section,
+} from '../store.ts'
 import type { LoadedSlice, ReadJob, Reply } from './ipc.ts'
 import { whenFree } from './lock.ts'
 
@@ -17,6 +25,7 @@ export class Reads {
   readonly #active: StatementSync
   readonly #owner: StatementSync
   readonly #ownedBy: StatementSync
+  readonly #alarms: StatementSync
   readonly #sections: StatementSync
   readonly #sectionsAfter: StatementSync
 
@@ -29,6 +38,10 @@ export class Reads {
     this.#owner = db.prepare(`${OWNER} WHERE w.class = ? AND w.key = ?`)
     this.#ownedBy = db.prepare(
       `${OWNER} WHERE w.node = ? AND (w.class, w.key) > (?, ?) ORDER BY w.class, w.key LIMIT ?`,
+    )
+    this.#alarms = db.prepare(
+      `SELECT w.class, w.key, s.value FROM aries_sections s JOIN aries_workers w ON w.id = s.worker
+       WHERE s.name = '${ALARM_SECTION}' AND s.value >= ? AND s.value < ? ORDER BY s.value LIMIT ?`,
     )
     const sections = 'SELECT name, value FROM aries_sections WHERE worker = ?'
     this.#sections = db.prepare(`${sections} ORDER BY name`)
@@ -43,6 +56,8 @@ export class Reads {
         return whenFree(() => this.owner(job.id))
       case 'ownedBy':
         return whenFree(() => this.#page(job))
+      case 'alarms':
+        return whenFree(() => this.#due(job))
       case 'load':
         return whenFree(() => this.#load(job))
     }
@@ -60,6 +75,14 @@ export class Reads {
   #page(job: ReadJob & { do: 'ownedBy' }): OwnerRecord[] {
     const after = job.after ?? { class: '', key: '' }
     return this.#ownedBy.all(job.node, after.class, after.key, job.limit).map(toOwner)
+  }
+
+  #due(job: ReadJob & { do: 'alarms' }): DueAlarm[] {
+    const bounds = [alarmBound(job.afterMs + 1), alarmBound(job.beforeMs + 1)] as const
+    return this.#alarms.all(...bounds, job.limit).map((row) => ({
+      id: { class: row['class'] as string, key: row['key'] as string },
+      dueMs: decodeAlarm(row['value'] as Uint8Array).dueMs,
+    }))
   }
 
   /** One snapshot for the worker's row and its sections. */

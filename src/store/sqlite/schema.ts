@@ -1,3 +1,5 @@
+import { ALARM_SECTION } from '../alarm.ts'
+
 /**
  * One step a version, never edited once released. Names of sections and workers compare as bytes,
  * as in PostgreSQL's collation "C".
@@ -26,4 +28,5 @@ export const MIGRATIONS: readonly string[] = [
      value BLOB NOT NULL,
      PRIMARY KEY (worker, name)
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE INDEX aries_alarms ON aries_sections (value) WHERE name = '${ALARM_SECTION}'`,
 ]

@@ -3,7 +3,14 @@ import { Worker } from 'node:worker_threads'
 import { AriesError } from '../../errors.ts'
 import type { WorkerId } from '../../identity.ts'
 import type { Logger } from '../../log.ts'
-import { checkClaim, checkCount, checkId, checkNode, checkRecord } from '../check.ts'
+import {
+  checkAlarmRange,
+  checkClaim,
+  checkCount,
+  checkId,
+  checkNode,
+  checkRecord,
+} from '../check.ts'
 import { Group } from '../group.ts'
 import { Packer, recordsBytes } from '../pack.ts'
 import type {
@@ -11,6 +18,7 @@ import type {
   ClaimResult,
   CommitRecord,
   CommitResult,
+  DueAlarm,
   Incarnation,
   LoadedWorker,
   NodeRecord,
@@ -150,6 +158,11 @@ export class SqliteStore implements Store {
       if (loaded !== 'changed') return loaded
     }
     return this.#loadSlice(id, undefined, Number.MAX_SAFE_INTEGER)
+  }
+
+  async dueAlarms(afterMs: number, beforeMs: number, limit: number): Promise<DueAlarm[]> {
+    checkAlarmRange(afterMs, beforeMs, limit)
+    return (await this.#reads.add({ do: 'alarms', afterMs, beforeMs, limit })) as DueAlarm[]
   }
 
   close(): Promise<void> {
