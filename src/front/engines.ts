@@ -20,15 +20,22 @@ interface Ended {
  */
 export class Engines {
   readonly #components: { planner: Planner; log: Logger }
+  readonly #front: string
   #limits: ConfigFile['front']
   #current: Http1Engine
   #retired: Http1Engine[] = []
   readonly #ended: Ended = { retries: 0, connectionsTotal: 0, bytesIn: 0, bytesOut: 0 }
 
-  constructor(components: { planner: Planner; log: Logger }, limits: ConfigFile['front']) {
+  /** `init.front`: id of the front. */
+  constructor(
+    components: { planner: Planner; log: Logger },
+    init: { readonly front: string },
+    limits: ConfigFile['front'],
+  ) {
     this.#components = components
+    this.#front = init.front
     this.#limits = limits
-    this.#current = new Http1Engine(components, limits)
+    this.#current = this.#engine()
   }
 
   accept(socket: Socket): void {
@@ -39,7 +46,7 @@ export class Engines {
     if (JSON.stringify(limits) === JSON.stringify(this.#limits)) return
     this.#limits = limits
     this.#retired.push(this.#current)
-    this.#current = new Http1Engine(this.#components, limits)
+    this.#current = this.#engine()
   }
 
   /** Ends retired engines that serve nobody any more. Call now and then. */
@@ -62,6 +69,10 @@ export class Engines {
       stats.connections += clientsOf(one)
       stats.inFlight += one.exchangesActive
     }
+  }
+
+  #engine(): Http1Engine {
+    return new Http1Engine(this.#components, { ...this.#limits, front: this.#front })
   }
 
   async close(graceMs: number): Promise<void> {

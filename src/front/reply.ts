@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { AriesError } from '../errors.ts'
+import { HEADER } from '../wire.ts'
 import type { Plan } from './plan.ts'
 
 /** Seconds after which a refused client may try again. */
@@ -17,12 +18,16 @@ export function replyError(error: AriesError): Extract<Plan, { kind: 'reply' }> 
   }
 }
 
-/** The answer to a request whose socket the engine has handed over; the connection ends with it. */
-export function writeError(socket: Socket, status: number, error: AriesError): void {
+/**
+ * The answer to a request whose socket the engine has handed over; the connection ends with it.
+ * `node`: who refused it.
+ */
+export function writeError(socket: Socket, status: number, error: AriesError, node: string): void {
   const body = JSON.stringify(error.toBody())
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     ...errorHeaders(error).map(([name, value]) => `${name}: ${value}`),
+    `${HEADER.node}: ${node}`,
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
   ]

@@ -7,6 +7,7 @@ import { restartNote } from '../config/restart.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { Gossip } from '../gossip/gossip.ts'
+import { MapHandover } from '../map-handover.ts'
 import { Peers } from '../peers.ts'
 import type { NodeStatusInfo } from '../rpc.ts'
 import type { Running, RunOptions } from '../running.ts'
@@ -60,6 +61,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
       processes: [],
     }
   }
+  const handover = new MapHandover({ gossip, world }, { map: config.map })
   const metrics = new Metrics({ role: 'front', id })
   addTable(metrics, FRONT_METRICS, () => front.stats())
   addTable(metrics, MEMBER_METRICS, () => gossip)
@@ -84,6 +86,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
     if (!serving) return
     serving = false
     log.info({ reason }, 'front stops')
+    handover.stop()
     await front.stop()
     await admin.stop()
     await peers.close()
@@ -95,7 +98,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
       await stop('removed-from-map')
       return
     }
-    gossip.setMap(changed.map)
+    handover.set(changed.map)
     await front.setConfig(changed)
   }
   return {

@@ -239,7 +239,12 @@ export class Sessions {
     if (opening === undefined) return
     session.opening = undefined
     const { head, socket, early } = opening
-    session.ws = this.#endpoint.upgrade(head, protocol, socket, early)
+    session.ws = this.#endpoint.upgrade(
+      head,
+      { protocol, node: this.#nodeOf(session) },
+      socket,
+      early,
+    )
     socket.resume()
     if (session.ws === undefined) {
       this.#clientLeft(session, 1006, '')
@@ -352,11 +357,17 @@ export class Sessions {
 
   #refuse(session: Session, status: number, error: AriesError): void {
     const { opening } = session
+    const node = this.#nodeOf(session)
     session.opening = undefined
     this.#finish(session)
     if (opening === undefined || opening.socket.destroyed) return
     opening.socket.resume()
-    writeError(opening.socket, status >= 400 && status <= 599 ? status : 502, error)
+    writeError(opening.socket, status >= 400 && status <= 599 ? status : 502, error, node)
+  }
+
+  /** The node that accepted or refused, else this front. */
+  #nodeOf(session: Session): string {
+    return session.link?.node ?? this.#hello.front
   }
 
   #finish(session: Session): void {

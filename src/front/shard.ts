@@ -96,7 +96,7 @@ export class Shard {
       },
       { table, token: config.token },
     )
-    this.#engines = new Engines({ planner: this.#planner, log }, config.front)
+    this.#engines = new Engines({ planner: this.#planner, log }, setup, config.front)
     this.#tcp = new TcpSplicer({ log, random, stats, bytes: this.#bytes, onFailed }, config.front)
     this.#listeners = new Listeners(
       {

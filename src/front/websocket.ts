@@ -3,10 +3,11 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { AriesError } from '../errors.ts'
+import { HEADER } from '../wire.ts'
 import type { RequestHead } from './plan.ts'
 
-/** What ws reads of a request, and the protocol that the worker chose. */
-type UpgradeRequest = IncomingMessage & { protocol: string }
+/** What ws reads of a request, the protocol that the worker chose, and the node where it is. */
+type UpgradeRequest = IncomingMessage & { protocol: string; node: string }
 
 export class WebSocketEndpoint {
   readonly #server: WebSocketServer
@@ -19,6 +20,9 @@ export class WebSocketEndpoint {
       maxPayload: init.messageBytesMax,
       handleProtocols: (_offered, request) => (request as UpgradeRequest).protocol || false,
     })
+    this.#server.on('headers', (lines, request) => {
+      lines.push(`${HEADER.node}: ${(request as UpgradeRequest).node}`)
+    })
   }
 
   setLimits(init: { messageBytesMax: number }): void {
@@ -28,14 +32,19 @@ export class WebSocketEndpoint {
   /** Completes the handshake; undefined when the client has gone in the meantime. */
   upgrade(
     head: RequestHead,
-    protocol: string,
+    { protocol, node }: { readonly protocol: string; readonly node: string },
     socket: Socket,
     early: Buffer,
   ): WebSocket | undefined {
     let upgraded: WebSocket | undefined
-    this.#server.handleUpgrade(upgradeRequest(head, protocol), socket, early, (ws) => {
-      upgraded = ws
-    })
+    this.#server.handleUpgrade(
+      { ...upgradeRequest(head), protocol, node } as UpgradeRequest,
+      socket,
+      early,
+      (ws) => {
+        upgraded = ws
+      },
+    )
     return upgraded
   }
 }
@@ -50,11 +59,11 @@ export function handshakeFault(head: RequestHead): AriesError | undefined {
   return new AriesError('ARIES_E_BAD_REQUEST', 'not a WebSocket handshake of version 13 or 8')
 }
 
-function upgradeRequest(head: RequestHead, protocol: string): UpgradeRequest {
+function upgradeRequest(head: RequestHead): Partial<UpgradeRequest> {
   const headers: Record<string, string> = {}
   for (const [name, value] of head.headers) {
     const lower = name.toLowerCase()
     headers[lower] = headers[lower] === undefined ? value : `${headers[lower]}, ${value}`
   }
-  return { method: head.method, url: head.target, headers, protocol } as UpgradeRequest
+  return { method: head.method, url: head.target, headers }
 }

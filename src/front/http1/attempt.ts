@@ -152,7 +152,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     this.#state = RESPONDING
     this.#chunkedOut = framing === 'chunked'
     this.#exchange.responding(response.status, last)
-    client.out.text(responseHeadText(response, head, framing, last))
+    client.out.text(responseHeadText(response, head, framing, last, engine.nodeLine))
     this.#expectPiece(this.#connection!)
     return follows
   }
@@ -225,10 +225,12 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   #interim(response: ParsedResponse): 'none' {
     if (++this.#interims > INTERIM_MAX) throw new Error('too many interim responses')
-    const { head, client, bodyBegan } = this.#exchange
+    const { head, client, bodyBegan, engine } = this.#exchange
     // HTTP/1.0 knows none; and who has begun to send its body needs no leave to do so.
     const wanted = response.status !== 100 || (head.expectContinue && !bodyBegan)
-    if (head.minorVersion === 1 && wanted) client.out.text(interimHeadText(response))
+    if (head.minorVersion === 1 && wanted) {
+      client.out.text(interimHeadText(response, engine.nodeLine))
+    }
     return 'none'
   }
 
@@ -252,14 +254,14 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   #switchProtocols(response: ParsedResponse): 'tunnel' {
     const connection = this.#connection!
-    const { head, client } = this.#exchange
+    const { head, client, engine } = this.#exchange
     if (head.upgrade === undefined || !client.bodyEnded || !connection.sentAll) {
       throw new Error('it switched protocols without being asked')
     }
     this.#answered(response)
     this.#state = OVER
     this.#connection = undefined
-    client.out.text(interimHeadText(response))
+    client.out.text(interimHeadText(response, engine.nodeLine))
     this.#exchange.tunnelled(connection)
     return 'tunnel'
   }

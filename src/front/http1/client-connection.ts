@@ -285,7 +285,7 @@ export class ClientConnection implements ExchangeClient, Timed {
     stats.errors[error.code] = (stats.errors[error.code] ?? 0) + 1
     stats.requests++
     stats.byStatusClass[Math.trunc(error.status / 100)]!++
-    const bytesOut = replyText(this.out, errorReply(error), undefined, true)
+    const bytesOut = replyText(this.out, errorReply(error), undefined, true, this.#engine.nodeLine)
     this.flush()
     this.#engine.hooks?.exchangeDone?.({
       method: '',

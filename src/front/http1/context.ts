@@ -11,6 +11,8 @@ export interface EngineContext {
   readonly log: Logger
   readonly hooks: EngineHooks | undefined
   readonly init: ConfigFile['front']
+  /** The line `aries-node` for what no node has answered; empty: none. */
+  readonly nodeLine: string
   readonly deadlines: Deadlines
   readonly pools: UpstreamPools
   readonly stats: EngineStats

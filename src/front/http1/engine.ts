@@ -2,11 +2,12 @@ import type { Socket } from 'node:net'
 import type { ConfigFile } from '../../config/schema.ts'
 import { AriesError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
+import { HEADER } from '../../wire.ts'
 import type { Planner } from '../plan.ts'
 import { ClientConnection, type ClientHome } from './client-connection.ts'
 import type { EngineContext } from './context.ts'
 import { Deadlines } from './deadlines.ts'
-import { replyHeadText } from './head-edit.ts'
+import { fieldLines, replyHeadText } from './head-edit.ts'
 import { errorReply } from './reply.ts'
 import { type EngineHooks, type EngineStats, emptyStats } from './stats.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -18,6 +19,12 @@ export interface Http1EngineComponents {
   readonly hooks?: EngineHooks
 }
 
+/** Its limits, and who it says it is. */
+export interface Http1EngineInit extends Readonly<ConfigFile['front']> {
+  /** `aries-node` of the answers that name no node: the id of the front. Without it, none. */
+  readonly front?: string
+}
+
 /** The reverse proxy's HTTP/1.1 side: takes client sockets, asks the planner, forwards. */
 export class Http1Engine implements ClientHome {
   readonly #context: EngineContext
@@ -25,7 +32,7 @@ export class Http1Engine implements ClientHome {
   readonly #tunnels = new Set<Tunnel>()
   #whenEmpty: (() => void) | undefined
 
-  constructor(components: Http1EngineComponents, init: ConfigFile['front']) {
+  constructor(components: Http1EngineComponents, init: Http1EngineInit) {
     const deadlines = new Deadlines()
     const stats = emptyStats()
     this.#context = {
@@ -33,6 +40,7 @@ export class Http1Engine implements ClientHome {
       log: components.log,
       hooks: components.hooks,
       init,
+      nodeLine: init.front === undefined ? '' : fieldLines([[HEADER.node, init.front]]),
       deadlines,
       stats,
       pools: new UpstreamPools({ deadlines, stats }, init),
@@ -49,7 +57,7 @@ export class Http1Engine implements ClientHome {
     }
     if (this.#clients.size >= init.connectionsMax) {
       stats.connectionsRefused++
-      refuse(socket, init.connectionsMax)
+      refuse(socket, init.connectionsMax, this.#context.nodeLine)
       return
     }
     stats.connectionsTotal++
@@ -110,13 +118,13 @@ export class Http1Engine implements ClientHome {
 }
 
 /** One small answer without a parser behind it: it must cost less than what it refuses. */
-function refuse(socket: Socket, connectionsMax: number): void {
+function refuse(socket: Socket, connectionsMax: number, nodeLine: string): void {
   const reply = errorReply(
     new AriesError('ARIES_E_OVERLOADED', `more than front.connectionsMax (${connectionsMax})`),
   )
   socket.on('error', () => socket.destroy())
   socket.end(
-    replyHeadText(reply.status, reply.headers, reply.body.length, undefined, true) +
+    replyHeadText(reply.status, reply.headers, reply.body.length, undefined, true, nodeLine) +
       String(reply.body),
     () => socket.destroy(),
   )

@@ -258,7 +258,7 @@ export class Exchange implements AttemptExchange {
 
   #answer(reply: Reply, failure: AttemptFailure | undefined): void {
     const last = !this.client.dropBody() || !this.head.keepAlive || this.engine.closing
-    this.#bytesOut = replyText(this.client.out, reply, this.head, last)
+    this.#bytesOut = replyText(this.client.out, reply, this.head, last, this.engine.nodeLine)
     this.client.flush()
     this.#finish(reply.status, failure)
     this.client.exchangeDone(!last)

@@ -43,7 +43,8 @@ export const ARIES_FAULT = 11
 /** `Forwarded` and `X-Forwarded-…`: what the client claims about itself. */
 export const FORWARDED = 12
 export const MAX_FORWARDS = 13
-const KINDS = 14
+export const ARIES_NODE = 14
+const KINDS = 15
 
 /** A table for `Fields.copy`: 1 for each kind that `keep` names. */
 export function kindTable(keep: (kind: number) => boolean): Uint8Array {
@@ -62,6 +63,7 @@ const NAMES: readonly (readonly [string, number])[] = [
   ['proxy-authorization', HOP_BY_HOP],
   ['upgrade', UPGRADE],
   ['expect', EXPECT],
+  ['aries-node', ARIES_NODE],
   ['aries-owner', ARIES_OWNER],
   ['aries-fault', ARIES_FAULT],
   ['forwarded', FORWARDED],

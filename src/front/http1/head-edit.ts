@@ -102,15 +102,20 @@ function maxForwardsLine(head: ParsedRequest): string {
   return hops === undefined ? '' : `Max-Forwards: ${hops - 1}\r\n`
 }
 
-/** The head of a target's response for the client. `last`: the connection closes behind it. */
+/**
+ * The head of a target's response for the client. `last`: the connection closes behind it;
+ * `nodeLine`: for a response that does not say who answered.
+ */
 export function responseHeadText(
   response: ParsedResponse,
   request: ParsedRequest,
   framing: Framing,
   last: boolean,
+  nodeLine: string,
 ): string {
   let out = `HTTP/1.1 ${response.status} ${response.reason}\r\n`
   out += response.fields.copy(RESPONSE_KEPT, response.connection.nominated)
+  if (!response.namesNode) out += nodeLine
   if (framing === 'chunked') out += 'Transfer-Encoding: chunked\r\n'
   else if (response.contentLength >= 0 && response.status >= 200 && response.status !== 204) {
     out += `Content-Length: ${response.contentLength}\r\n`
@@ -119,10 +124,11 @@ export function responseHeadText(
 }
 
 /** The head of a 1xx; for 101 with the protocol that was agreed on. */
-export function interimHeadText(response: ParsedResponse): string {
+export function interimHeadText(response: ParsedResponse, nodeLine: string): string {
   let out = `HTTP/1.1 ${response.status} ${response.reason}\r\n`
   out += response.fields.copy(RESPONSE_KEPT, response.connection.nominated)
   if (response.status === 101) {
+    if (!response.namesNode) out += nodeLine
     out += `Connection: Upgrade\r\nUpgrade: ${response.fields.get('upgrade') ?? ''}\r\n`
   }
   return `${out}\r\n`
@@ -135,9 +141,10 @@ export function replyHeadText(
   bodyBytes: number,
   request: ParsedRequest | undefined,
   last: boolean,
+  nodeLine: string,
 ): string {
   const bodiless = status === 204 || status === 304
-  let out = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fieldLines(headers)}`
+  let out = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fieldLines(headers)}${nodeLine}`
   if (!bodiless) out += `Content-Length: ${bodyBytes}\r\n`
   return out + connectionLine(request, last)
 }

@@ -25,15 +25,17 @@ export function errorReply(error: AriesError): Reply {
 /**
  * Writes `reply` and returns the bytes of its body that were written. `request` is undefined when
  * there was none that could be read; `last`: the connection closes behind it.
+ * `nodeLine`: the line that says who answers.
  */
 export function replyText(
   out: Outbox,
   reply: Reply,
   request: ParsedRequest | undefined,
   last: boolean,
+  nodeLine: string,
 ): number {
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : Buffer.from(reply.body)
-  out.text(replyHeadText(reply.status, reply.headers, body.length, request, last))
+  out.text(replyHeadText(reply.status, reply.headers, body.length, request, last, nodeLine))
   if (request?.method === 'HEAD' || reply.status === 204 || reply.status === 304) return 0
   out.piece(body)
   return body.length

@@ -2,6 +2,7 @@ import { AriesError } from '../../errors.ts'
 import { type ConnectionOptions, connectionOptions, Fields, parseLength } from './fields.ts'
 import {
   ARIES_FAULT,
+  ARIES_NODE,
   ARIES_OWNER,
   CONTENT_LENGTH,
   CR,
@@ -27,6 +28,8 @@ export class ParsedResponse {
   readonly chunked: boolean
   readonly owner: string | undefined
   readonly fault: string | undefined
+  /** Whether it says which node answered. */
+  readonly namesNode: boolean
   /** Whether the target will take another request on the connection. */
   readonly keepAlive: boolean
   /** `timeout` of its `Keep-Alive` in milliseconds, -1 when it says none. */
@@ -55,6 +58,7 @@ export class ParsedResponse {
     let owner: string | undefined
     let fault: string | undefined
     let keepAliveMs = -1
+    let namesNode = false
     for (let i = 0; i < this.fields.count; i++) {
       const kind = this.fields.kind(i)
       if (kind === CONTENT_LENGTH) {
@@ -66,6 +70,7 @@ export class ParsedResponse {
         if (this.fields.value(i).toLowerCase() !== 'chunked') throw bad('unknown Transfer-Encoding')
       } else if (kind === ARIES_OWNER) owner = this.fields.value(i)
       else if (kind === ARIES_FAULT) fault = this.fields.value(i)
+      else if (kind === ARIES_NODE) namesNode = true
       else if (kind === KEEP_ALIVE) keepAliveMs = keepAliveTimeoutMs(this.fields.value(i))
     }
     if (lengths > 1) throw bad('more than one Content-Length')
@@ -76,6 +81,7 @@ export class ParsedResponse {
     this.chunked = codings > 0
     this.owner = owner
     this.fault = fault
+    this.namesNode = namesNode
     this.keepAliveMs = keepAliveMs
   }
 

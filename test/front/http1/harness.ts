@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import type { Test } from 'tap'
 import { type ConfigFile, configSchema } from '../../../src/config/schema.ts'
 import { HttpProxyForwarder } from '../../../src/front/forward/http-proxy.ts'
-import { Http1Engine } from '../../../src/front/http1/engine.ts'
+import { Http1Engine, type Http1EngineInit } from '../../../src/front/http1/engine.ts'
 import type { ExchangeRecord } from '../../../src/front/http1/stats.ts'
 import type {
   AttemptFailure,
@@ -202,7 +202,7 @@ export interface Front {
 export async function startFront(
   t: Test,
   plan: Planner['plan'],
-  init: Partial<ConfigFile['front']> = {},
+  init: Partial<Http1EngineInit> = {},
 ): Promise<Front> {
   const heads: RequestHead[] = []
   const records: ExchangeRecord[] = []
@@ -234,7 +234,7 @@ export async function startFront(
 export function startFrontTo(
   t: Test,
   target: Target,
-  init: Partial<ConfigFile['front']> = {},
+  init: Partial<Http1EngineInit> = {},
 ): Promise<Front> {
   return startFront(t, () => ({ kind: 'forward', picker: new ListPicker([target]) }), init)
 }
