@@ -7,6 +7,7 @@ import type { MoveReport, WorkerInfo } from '../rpc.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { World } from '../world.ts'
 import { Child } from './child.ts'
+import { Silence } from './silence.ts'
 
 /** What the control loop wants to hear of its host. */
 export interface HostEvents {
@@ -39,6 +40,8 @@ export class HostClient {
   readonly #events: HostEvents
   readonly #child: Child<ToHost, FromHost>
   readonly #waiting = new Map<number, Waiting>()
+  /** The host reports twice a second: when it does not, a worker blocks its loop. */
+  readonly silence = new Silence()
   #calls = 0
   #stats: HostStats = IDLE
   #workers = new Map<string, Omit<WorkerInfo, 'node'>>()
@@ -60,7 +63,10 @@ export class HostClient {
       },
       {
         message: (message) => this.#heard(message),
-        up: events.up,
+        up: (port) => {
+          this.silence.ended()
+          events.up(port)
+        },
         down: () => this.#down(),
       },
     )
@@ -134,6 +140,7 @@ export class HostClient {
   }
 
   #heard(message: FromHost): void {
+    this.silence.ended()
     switch (message.type) {
       case 'answer':
         this.#settle(message.call)?.resolve(message.result)

@@ -4,6 +4,7 @@ import type { Config, NodeEntry } from '../config/schema.ts'
 import type { Gossip } from '../gossip/gossip.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
+import { MapHandover } from '../map-handover.ts'
 import { Peers } from '../peers.ts'
 import type { DrainReport, NodeStatusInfo } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
@@ -27,6 +28,10 @@ import { Voucher } from './voucher.ts'
 const LOAD_INTERVAL_MS = 250
 /** Memory in use, as a part of the most, above which no worker is let in. */
 const MEMORY_FULL = 0.95
+/** From this silence of the host on, the node is not ready and says so. */
+const HOST_SILENCE_NOTED_MS = 3_000
+/** On top of the longest turn: then the host process is replaced. */
+const HOST_SILENCE_MARGIN_MS = 2_000
 const CHILD_GRACE_MS = 3_000
 /** Between an owner seen dead by gossip and its eviction: a second look at whether it came back. */
 const DEATH_GRACE_MS = 50
@@ -74,6 +79,7 @@ export class Node {
   readonly #alarms: AlarmScan
   readonly #meter: LoadMeter
   readonly #rpc: RpcServer
+  readonly #map: MapHandover
   readonly #startedMs: number
   readonly #started: Config
   #config: Config
@@ -202,6 +208,7 @@ export class Node {
       classes: () => this.#config.classes,
     })
     this.#rpc = new RpcServer({ handlers, log }, { token })
+    this.#map = new MapHandover({ gossip, world }, { map: config.map })
     gossip.onChange(({ member }) => {
       if (member.role === 'node' && member.state === 'unreachable') this.#mourn(member.id)
     })
@@ -251,6 +258,7 @@ export class Node {
     this.#alarms.stop()
     this.#voucher.stop()
     this.#takeover.stop()
+    this.#map.stop()
     this.#loadTimer?.cancel()
     this.#meter.stop()
     // Everyone hears that it leaves before a port closes: no request crosses the closing.
@@ -265,7 +273,7 @@ export class Node {
   /** Takes a changed configuration; what only a restart can change, `aries status` tells. */
   setConfig(config: Config): void {
     this.#config = config
-    this.#c.gossip.setMap(config.map)
+    this.#map.set(config.map)
     this.#host.declare(config.classes)
     this.#pool.declare(config.tasks)
   }
@@ -283,6 +291,10 @@ export class Node {
     if (this.#lease.trouble) own.push(`the store does not answer: ${this.#lease.trouble}`)
     if (this.#host.port === 0) own.push('the host process is starting')
     if (this.#pool.port === 0) own.push('the pool process is starting')
+    if (this.#host.silence.ms >= HOST_SILENCE_NOTED_MS) {
+      const seconds = Math.round(this.#host.silence.ms / 1_000)
+      own.push(`the host process has not answered for ${seconds} s: a worker blocks it`)
+    }
     if (this.#draining) own.push('draining')
     if (this.#cordoned) own.push('cordoned')
     const mismatch = this.#c.gossip.mapMismatch()
@@ -301,6 +313,7 @@ export class Node {
         this.#lease.incarnation !== 0 &&
         this.#lease.trouble === undefined &&
         this.#host.port !== 0 &&
+        this.#host.silence.ms < HOST_SILENCE_NOTED_MS &&
         this.#pool.port !== 0,
       notes: own,
       mapEpoch: this.#config.map.epoch,
@@ -349,8 +362,20 @@ export class Node {
   }
 
   #tellLoad(): void {
+    this.#watchHost()
     this.#c.gossip.setLoad(this.#meter.sample(this.#ownership.workers.length))
     this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())
+  }
+
+  /** A turn that never ends cannot be ended from within its process. */
+  #watchHost(): void {
+    const { silence, port } = this.#host
+    if (port === 0) return
+    silence.tick(LOAD_INTERVAL_MS)
+    if (silence.ms < this.#started.host.requestTimeoutMs + HOST_SILENCE_MARGIN_MS) return
+    silence.ended()
+    this.#c.log.error({ child: 'host' }, 'a worker blocks the host process, it is replaced')
+    this.#host.restart()
   }
 
   #refusal(): string | undefined {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { ChatClient } from '../helpers/chat.ts'
 import { TestCluster, until } from '../helpers/cluster.ts'
 import { Client, OpenLoop } from '../helpers/load.ts'
 
@@ -43,12 +44,33 @@ t.test('a fourth node joins under load, gets work, and leaves with the map', asy
       `${await share()} of ${KEYS} after ${(performance.now() - readyMs).toFixed(0)} ms`,
   )
 
+  const chat = Array.from(
+    { length: 10 },
+    (_, i) => new ChatClient(`${cluster.url}/room/r${i}`, `c${i}`),
+  )
+  t.teardown(() => {
+    for (const one of chat) one.close()
+  })
+  await Promise.all(chat.map((one) => one.opened()))
+  for (let i = 0; i < 5; i++) {
+    const moved = await cluster.post(`/api/workers/room/r${i}/move`, { to: 'n4' })
+    t.ok(moved.status === 200 || moved.status === 409, JSON.stringify(moved.body))
+  }
+
   cluster.declare(3)
   t.equal(await cluster.exited('n4'), 0, 'a node that is taken out of the map drains and leaves')
   const sentAtLeave = load.sent
   await until('load goes on', () => load.sent > sentAtLeave + 200)
   await load.stop()
   t.strictSame(bad, [], 'no request failed')
-  t.equal((await cluster.get('/api/workers')).length, (KEYS * 2) / 3, 'every counter is somewhere')
+  const counters = (await cluster.get('/api/workers')).filter((w) => w.class === 'counter')
+  t.equal(counters.length, (KEYS * 2) / 3, 'every counter is somewhere')
+  for (const one of chat) one.say('still here')
+  await until('everyone hears itself', () => chat.every((one) => one.heard.length === 1))
+  t.strictSame(
+    chat.flatMap((one) => one.faults),
+    [],
+    'no socket closed',
+  )
   if (!t.passing()) t.comment(cluster.logs())
 })

@@ -1,0 +1,66 @@
+import type { ClusterMap } from './config/schema.ts'
+import type { Member, MemberChange } from './gossip/types.ts'
+import type { TimerHandle, World } from './world.ts'
+
+/** A removed member that has neither left nor died by then is dropped all the same. */
+const HANDOVER_MS = 60_000
+
+interface MapTaker {
+  setMap(map: ClusterMap): void
+  member(id: string): Member | undefined
+  onChange(listener: (change: MemberChange) => void): () => void
+}
+
+/**
+ * Gives gossip a changed map in two steps. A node that the new map has no more drains first, and
+ * for that the others must still reach it: dropped at once, it would be taken for dead, and its
+ * workers claimed while it moves them. So it stays known until it has left.
+ */
+export class MapHandover {
+  readonly #gossip: MapTaker
+  readonly #world: World
+  readonly #stopListening: () => void
+  #map: ClusterMap
+  #leaving: ClusterMap
+  #limit: TimerHandle | undefined
+
+  constructor(components: { gossip: MapTaker; world: World }, init: { map: ClusterMap }) {
+    this.#gossip = components.gossip
+    this.#world = components.world
+    this.#map = init.map
+    this.#leaving = { ...init.map, nodes: [], fronts: [] }
+    this.#stopListening = this.#gossip.onChange(({ member }) => {
+      const gone = member.state === 'left' || member.state === 'unreachable'
+      const waited = this.#leaving.nodes.some(({ id }) => id === member.id)
+      // Not from within the change: gossip is still telling it to others.
+      if (gone && waited) queueMicrotask(() => this.#apply())
+    })
+  }
+
+  set(map: ClusterMap): void {
+    const declared = new Set(map.nodes.map(({ id }) => id))
+    const before = [...this.#map.nodes, ...this.#leaving.nodes]
+    this.#leaving = { ...map, nodes: before.filter(({ id }) => !declared.has(id)), fronts: [] }
+    this.#map = map
+    this.#limit?.cancel()
+    this.#limit = this.#world.clock.after(HANDOVER_MS, () => {
+      this.#leaving = { ...map, nodes: [], fronts: [] }
+      this.#apply()
+    })
+    this.#apply()
+  }
+
+  stop(): void {
+    this.#limit?.cancel()
+    this.#stopListening()
+  }
+
+  #apply(): void {
+    const present = this.#leaving.nodes.filter(({ id }) => {
+      const state = this.#gossip.member(id)?.state
+      return state === 'alive' || state === 'suspect'
+    })
+    this.#leaving = { ...this.#leaving, nodes: present }
+    this.#gossip.setMap({ ...this.#map, nodes: [...this.#map.nodes, ...present] })
+  }
+}
