@@ -144,6 +144,11 @@ const rows = {
     means: 'The map has no node of that id.',
     todo: 'See `aries nodes`.',
   },
+  ARIES_E_NO_NODE: {
+    status: 503,
+    means: 'Every node is drained or cordoned: none takes a worker that is not open yet.',
+    todo: 'Take a node back into use with `aries undrain ID`, or start another.',
+  },
   ARIES_E_NODE_UNREACHABLE: {
     status: 503,
     means: 'The node does not answer.',

@@ -191,6 +191,12 @@ export class Ownership {
   ): Promise<OwnerAddress> {
     const decision = this.#c.placer.place(id, record ? 'failover' : 'create', refused)
     if (decision.chosen === undefined) {
+      if (isClosed(decision)) {
+        throw new AriesError(
+          'ARIES_E_NO_NODE',
+          `no node takes ${formatWorkerId(id)}: ${decision.candidates.map((c) => `${c.id} is ${c.excluded}`).join(', ')}`,
+        )
+      }
       refused.clear()
       throw new AriesError('ARIES_E_NO_TARGET', `no node can take ${formatWorkerId(id)} now`)
     }
@@ -281,6 +287,14 @@ export class Ownership {
       epoch,
     }
   }
+}
+
+/** True when it is an operator who keeps the worker out everywhere, and no second look helps. */
+function isClosed({ candidates }: Decision): boolean {
+  return (
+    candidates.length > 0 &&
+    candidates.every(({ excluded }) => excluded === 'draining' || excluded === 'cordoned')
+  )
 }
 
 /** Errors after which a second look may find another situation. */
