@@ -11,6 +11,7 @@ import { progress, writeJson } from './report.ts'
 
 const QUICK_MS = 30_000
 const PAUSE_MS_MAX = 8_000
+const RECOVERY_MS = 10_000
 
 interface Options {
   readonly minutes: number
@@ -49,6 +50,7 @@ async function main(options: Options): Promise<number> {
     fronts: 2,
     only: options.only,
     pauseMsMax: PAUSE_MS_MAX,
+    recoveryMs: RECOVERY_MS,
     perSecond: options.rate,
     clients: 12,
     progress,

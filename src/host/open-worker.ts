@@ -345,10 +345,14 @@ export class OpenWorker implements CommitOwner {
     return new AriesError('ARIES_E_WORKER_FAILED', `${this.name}: ${message}`)
   }
 
-  /** While the store is lost a turn that changes something is undone before anything is sent. */
+  /**
+   * While the store is lost a turn that changes something is undone before anything is sent. A read
+   * that the store cannot confirm is turned away: the front asks again, and soon somebody vouches.
+   */
   #storeTrouble(): AriesError | undefined {
     const trouble = this.#c.committer.trouble
     if (trouble === undefined) return undefined
+    if (!this.#state.touched) return new AriesError('ARIES_E_NOT_OWNER', `${this.name}: ${trouble}`)
     return new AriesError('ARIES_E_STORE', `${this.name} cannot be changed now: ${trouble}`)
   }
 

@@ -12,8 +12,6 @@ import { Report } from './report.ts'
 import { Workload } from './workload.ts'
 
 const LOG = fileURLToPath(new URL('./fixtures/log.ts', import.meta.url))
-/** After a fault has ended everything works again within this time. */
-const RECOVERY_MS = 10_000
 const START_MS = 30_000
 const CALM_MS = 1_000
 /** Resident memory of one process; it has about 130 MB when it starts. */
@@ -29,6 +27,8 @@ export interface ChaosOptions {
   readonly only: string
   /** Longest pause of a process. */
   readonly pauseMsMax: number
+  /** After a fault has ended everything works again within this time. */
+  readonly recoveryMs: number
   readonly perSecond: number
   readonly clients: number
   readonly progress: (line: string) => void
@@ -168,6 +168,7 @@ class Run {
 
   /** Waits until everything works, then that nothing fails for a while. */
   async #heals(): Promise<boolean> {
+    const { recoveryMs } = this.#options
     const startMs = performance.now()
     let missing: string | undefined
     const works = async (): Promise<boolean> => {
@@ -176,10 +177,10 @@ class Run {
       return missing === undefined
     }
     try {
-      await until('everything works', works, RECOVERY_MS)
+      await until('everything works', works, recoveryMs)
     } catch (error) {
       const cause = inspect((error as Error).cause)
-      this.#report.violation(`not well ${RECOVERY_MS} ms later: ${missing}, ${cause}`)
+      this.#report.violation(`not well ${recoveryMs} ms later: ${missing}, ${cause}`)
       return false
     }
     if (this.#report.calm === undefined) {

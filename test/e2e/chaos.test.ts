@@ -13,6 +13,8 @@ t.test(
       fronts: 2,
       only: '',
       pauseMsMax: 1_500,
+      // A machine that runs other tests starts a process slowly.
+      recoveryMs: 30_000,
       perSecond: 100,
       clients: 8,
       progress: (line) => t.comment(line),

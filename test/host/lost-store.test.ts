@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { machineMs } from '../../src/host/vouch.ts'
 import { createLogger } from '../../src/log.ts'
 import { openStore } from '../../src/store/open.ts'
 import { until as holds } from '../helpers/cluster.ts'
@@ -85,6 +86,10 @@ t.test('a lost store: reads go on, writes are refused before anything is sent', 
     t.ok(answer.headers.get('retry-after'))
     t.equal(countOf((await host.request(b)).body), 1, 'the refused turn is undone')
   }
+  host.host.handle({ type: 'vouch', atMs: machineMs() - 10_000 })
+  t.equal((await host.request(b)).status, 421, 'a read that nobody can confirm is asked again')
+  host.host.handle({ type: 'vouch', atMs: machineMs() + 60_000 })
+  t.equal(countOf((await host.request(b)).body), 1, 'and answered when somebody vouches')
   t.equal(host.records, sent, 'nothing was sent')
   host.spoil = 'nothing'
   let answer = await host.request(b, POST)
