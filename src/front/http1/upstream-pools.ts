@@ -1,4 +1,3 @@
-import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AriesError, toAriesError } from '../../errors.ts'
 import type { Target } from '../plan.ts'
@@ -6,6 +5,7 @@ import { type Deadlines, NEVER, type Timed } from './deadlines.ts'
 import { TARGET_CONNECTIONS_MAX } from './limits.ts'
 import type { EngineStats } from './stats.ts'
 import { UpstreamConnection, type UpstreamHome } from './upstream-connection.ts'
+import { connectUpstream } from './upstream-socket.ts'
 
 /** Who wants a connection. Exactly one of the two is called, unless it cancels. */
 export interface PoolWaiter {
@@ -206,5 +206,5 @@ class UpstreamPool implements UpstreamHome, Timed {
 
 function openStream(target: Target): Duplex {
   const { host, port } = target
-  return target.connect?.() ?? connect({ host, port, noDelay: true, allowHalfOpen: true })
+  return target.connect?.() ?? connectUpstream(host, port)
 }
