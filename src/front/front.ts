@@ -169,6 +169,10 @@ export class Front {
       listeners,
       routes: config.routes,
       front: config.front,
+      bodyLimits: {
+        task: { bytesMax: config.pool.bodyBytesMax, setting: 'pool.bodyBytesMax' },
+        worker: { bytesMax: config.host.bodyBytesMax, setting: 'host.bodyBytesMax' },
+      },
       messageBytesMax: Math.min(config.host.messageBytesMax, MESSAGE_BYTES_MAX),
       candidates: config.placement.candidates,
       token: dataToken(config.key),

@@ -79,6 +79,13 @@ export interface Picker {
   done(failure?: AttemptFailure): void
 }
 
+/** How large a body may be, and the setting that says so. */
+export interface BodyLimit {
+  readonly bytesMax: number
+  /** `pool.bodyBytesMax`. */
+  readonly setting: string
+}
+
 export type Plan =
   | {
       readonly kind: 'reply'
@@ -87,7 +94,12 @@ export type Plan =
       readonly body: string | Uint8Array
     }
   /** Also for an upgrade to an upstream: a 101 turns the exchange into a tunnel. */
-  | { readonly kind: 'forward'; readonly picker: Picker }
+  | {
+      readonly kind: 'forward'
+      readonly picker: Picker
+      /** What the targets take, where it is known: larger bodies are not sent to them. */
+      readonly bodyLimit?: BodyLimit
+    }
   /**
    * The front ends the upgrade itself: the engine hands over the socket, paused and without
    * listeners, and what it read past the head. Call `resume()` when the listeners are on.

@@ -4,7 +4,7 @@ import { type TaskBalance, TaskPicker, taskHeaders } from './balance/task.ts'
 import { type UpstreamBalance, UpstreamPicker } from './balance/upstreams.ts'
 import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
 import { countAnswer, type ShardStats } from './metrics.ts'
-import type { Plan, Planner, RequestHead, Target } from './plan.ts'
+import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
 import { replyError } from './reply.ts'
 import type { CompiledRoute, Match, RouteTable } from './routes.ts'
 import type { Sessions } from './sessions.ts'
@@ -19,22 +19,34 @@ export interface PlannerComponents {
   readonly stats: ShardStats
 }
 
+/** What the targets of a kind of route take of a body. */
+export type BodyLimits = Readonly<Record<'task' | 'worker', BodyLimit>>
+
+export interface PlannerInit {
+  readonly table: RouteTable
+  /** For `aries-auth`; empty: none. */
+  readonly token: string
+  readonly bodyLimits: BodyLimits
+}
+
 /** Gives each request of a shard its plan by the routes in force. */
 export class RoutePlanner implements Planner {
   readonly #components: PlannerComponents
   #table: RouteTable
+  #bodyLimits: BodyLimits
   /** What each route needs at every request, made once. */
   readonly #headers = new Map<CompiledRoute, NonNullable<Target['headers']>>()
   readonly #upstreams = new Map<CompiledRoute, Upstream[]>()
 
-  constructor(components: PlannerComponents, init: { table: RouteTable; token: string }) {
+  constructor(components: PlannerComponents, init: PlannerInit) {
     this.#components = components
     this.#table = init.table
-    this.setRoutes(init.table, init.token)
+    this.#bodyLimits = init.bodyLimits
+    this.setRoutes(init)
   }
 
   /** Requests that have their plan keep it. `Upstreams` knows those of `table` already. */
-  setRoutes(table: RouteTable, token: string): void {
+  setRoutes({ table, token, bodyLimits }: PlannerInit): void {
     this.#headers.clear()
     this.#upstreams.clear()
     for (const route of table.routes) {
@@ -45,6 +57,7 @@ export class RoutePlanner implements Planner {
       }
     }
     this.#table = table
+    this.#bodyLimits = bodyLimits
   }
 
   plan(head: RequestHead): Plan {
@@ -65,6 +78,7 @@ export class RoutePlanner implements Planner {
         return {
           kind: 'forward',
           picker: new TaskPicker(tasks, this.#headers.get(match.route) ?? []),
+          bodyLimit: this.#bodyLimits.task,
         }
       case 'upstreams':
         return {
@@ -79,7 +93,11 @@ export class RoutePlanner implements Planner {
         const { worker } = match as Extract<Match, { worker: unknown }>
         if (head.upgrade?.toLowerCase() === 'websocket') return this.#planSession(head, worker)
         const repeatable = head.header('idempotency-key') !== undefined
-        return { kind: 'forward', picker: new WorkerPicker(workers, worker, repeatable) }
+        return {
+          kind: 'forward',
+          picker: new WorkerPicker(workers, worker, repeatable),
+          bodyLimit: this.#bodyLimits.worker,
+        }
       }
     }
   }

@@ -4,12 +4,15 @@ import type { ErrorBody } from '../errors.ts'
 import type { ListenerAddress } from './listen.ts'
 import type { ShardStats } from './metrics.ts'
 import type { NodeView } from './nodes.ts'
+import type { BodyLimits } from './planner.ts'
 
 /** The part of the configuration that a shard works by. */
 export interface ShardConfig {
   readonly listeners: readonly ListenerAddress[]
   readonly routes: ConfigFile['routes']
   readonly front: ConfigFile['front']
+  /** What pools and hosts take of a body. */
+  readonly bodyLimits: BodyLimits
   /** `host.messageBytesMax`: largest WebSocket message. */
   readonly messageBytesMax: number
   /** `placement.candidates`: random nodes compared for one task. */

@@ -94,7 +94,7 @@ export class Shard {
         sessions: this.#sessions,
         stats,
       },
-      { table, token: config.token },
+      { table, token: config.token, bodyLimits: config.bodyLimits },
     )
     this.#engines = new Engines({ planner: this.#planner, log }, setup, config.front)
     this.#tcp = new TcpSplicer({ log, random, stats, bytes: this.#bytes, onFailed }, config.front)
@@ -171,7 +171,7 @@ export class Shard {
       await this.#listeners.set(config.listeners)
       this.#upstreams.set(upstreamsOf(table, config.listeners))
       this.#config = config
-      this.#planner.setRoutes(table, config.token)
+      this.#planner.setRoutes({ table, token: config.token, bodyLimits: config.bodyLimits })
       this.#engines.setLimits(config.front)
       this.#tcp.setLimits(config.front)
       this.#owners.setLimits(ownersLimits(config))

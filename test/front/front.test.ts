@@ -1,10 +1,11 @@
 import { createServer } from 'node:net'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import { Agent, request } from 'undici'
 import { Front } from '../../src/front/front.ts'
 import { realWorld } from '../../src/world.ts'
 import { KeptConnection, startFront } from './start.ts'
-import { log, node, StubMembership, serve, testConfig, until } from './stubs.ts'
+import { log, node, StubMembership, serve, serveData, testConfig, until } from './stubs.ts'
 
 const HELLO = { path: '/hello', task: '/w/hello.ts' }
 
@@ -188,4 +189,43 @@ t.test('stop lets the request in flight finish and takes no other', async (t) =>
   t.equal((await answer).body, 'late')
   await stopped
   t.equal(membership.started, false)
+})
+
+t.test('a body that the target would refuse is refused before anything is sent', async (t) => {
+  let requests = 0
+  const target = await serve(t, (req, res) => {
+    requests += 1
+    req.resume().on('end', () => res.end('whole'))
+  })
+  const data = await serveData(t, () => ({
+    node: 'n1',
+    host: '127.0.0.1',
+    port: target.port,
+    epoch: 1,
+  }))
+  const member = node('n1', { dataPort: data.port }, { poolPort: target.port })
+  const routes = [HELLO, { path: '/counter/:key', worker: '/w/counter.ts' }]
+  const limits = { pool: { bodyBytesMax: 100 }, host: { bodyBytesMax: 200 } }
+  const config = testConfig({ routes, ...limits })
+  const { url, front } = await startFront(t, new StubMembership([member]), config)
+  const post = async (path: string, bytes: number) => {
+    const answer = await request(`${url}${path}`, { method: 'POST', body: Buffer.alloc(bytes) })
+    return { status: answer.statusCode, text: await answer.body.text() }
+  }
+  t.match(await post('/hello', 101), {
+    status: 413,
+    text: /larger than pool\.bodyBytesMax \(100\)/,
+  })
+  t.match(await post('/counter/a', 201), { status: 413, text: /host\.bodyBytesMax \(200\)/ })
+  t.equal(requests, 0)
+  t.equal((await post('/hello', 100)).text, 'whole')
+  t.equal((await post('/counter/a', 200)).text, 'whole')
+  await front.setConfig(testConfig({ routes, ...limits, pool: { bodyBytesMax: 101 } }))
+  t.equal((await post('/hello', 101)).text, 'whole', 'a changed limit counts')
+  const chunked = await request(`${url}/counter/a`, {
+    method: 'POST',
+    body: Readable.from([Buffer.alloc(150), Buffer.alloc(150)]),
+  })
+  t.equal(chunked.statusCode, 413)
+  t.match(await chunked.body.text(), /host\.bodyBytesMax/)
 })

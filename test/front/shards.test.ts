@@ -14,6 +14,10 @@ async function shardConfig(): Promise<ShardConfig> {
   return {
     listeners: await probe([address]),
     routes: config.routes,
+    bodyLimits: {
+      task: { bytesMax: 1_000, setting: 'pool.bodyBytesMax' },
+      worker: { bytesMax: 1_000, setting: 'host.bodyBytesMax' },
+    },
     front: config.front,
     messageBytesMax: 1_000,
     candidates: 3,

@@ -1,6 +1,6 @@
 import type { ConfigFile } from '../../config/schema.ts'
 import type { Logger } from '../../log.ts'
-import type { Planner } from '../plan.ts'
+import type { BodyLimit, Planner } from '../plan.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { EngineHooks, EngineStats } from './stats.ts'
 import type { UpstreamPools } from './upstream-pools.ts'
@@ -13,6 +13,8 @@ export interface EngineContext {
   readonly init: ConfigFile['front']
   /** The line `aries-node` for what no node has answered; empty: none. */
   readonly nodeLine: string
+  /** For bodies on any route. */
+  readonly bodyLimit: BodyLimit
   readonly deadlines: Deadlines
   readonly pools: UpstreamPools
   readonly stats: EngineStats

@@ -40,6 +40,7 @@ export class Http1Engine implements ClientHome {
       log: components.log,
       hooks: components.hooks,
       init,
+      bodyLimit: { bytesMax: init.bodyBytesMax, setting: 'front.bodyBytesMax' },
       nodeLine: init.front === undefined ? '' : fieldLines([[HEADER.node, init.front]]),
       deadlines,
       stats,

@@ -1,5 +1,5 @@
 import { AriesError } from '../../errors.ts'
-import type { AttemptFailure, AttemptOutcome, Picker, Plan, Target } from '../plan.ts'
+import type { AttemptFailure, AttemptOutcome, BodyLimit, Picker, Plan, Target } from '../plan.ts'
 import { Attempt, type AttemptExchange } from './attempt.ts'
 import type { EngineContext } from './context.ts'
 import { fieldLines, maxForwards } from './head-edit.ts'
@@ -51,6 +51,7 @@ export class Exchange implements AttemptExchange {
   #kept: Buffer[] | undefined
   #keptBytes = 0
   #bodyLost = false
+  #bodyLimit: BodyLimit
   #bytesIn = 0
   #bytesOut = 0
   #status = 0
@@ -63,16 +64,13 @@ export class Exchange implements AttemptExchange {
     this.engine = engine
     this.client = client
     this.head = head
+    this.#bodyLimit = engine.bodyLimit
     engine.stats.requests++
     engine.stats.exchangesActive++
   }
 
   begin(): void {
-    const { bodyBytesMax } = this.engine.init
-    if (this.head.contentLength > bodyBytesMax) {
-      this.fail(bodyTooLarge(bodyBytesMax))
-      return
-    }
+    if (this.#refusesBody(this.head.contentLength)) return
     if (maxForwards(this.head) === 0) {
       this.#finalRecipient()
       return
@@ -87,6 +85,12 @@ export class Exchange implements AttemptExchange {
   #run(plan: Plan): void {
     if (plan.kind === 'forward') {
       this.#picker = plan.picker
+      const { bodyLimit } = plan
+      if (bodyLimit !== undefined && bodyLimit.bytesMax < this.#bodyLimit.bytesMax) {
+        this.#bodyLimit = bodyLimit
+        // The target would cut the connection with the body under way: its answer might be lost.
+        if (this.#refusesBody(this.head.contentLength)) return
+      }
       this.client.feed()
       if (!this.#done) this.#pick(undefined)
     } else if (plan.kind === 'reply') {
@@ -104,11 +108,7 @@ export class Exchange implements AttemptExchange {
   clientData(piece: Buffer): void {
     if (this.#done) return
     this.#bytesIn += piece.length
-    const { bodyBytesMax, replayBytesMax } = this.engine.init
-    if (this.#bytesIn > bodyBytesMax) {
-      this.fail(bodyTooLarge(bodyBytesMax))
-      return
-    }
+    if (this.#refusesBody(this.#bytesIn)) return
     if (!this.#bodyLost) {
       this.#kept ??= []
       this.#kept.push(piece)
@@ -117,7 +117,7 @@ export class Exchange implements AttemptExchange {
     if (this.#attempt?.sending === true) {
       this.#attempt.send(piece)
       this.bodySent()
-    } else if (this.#keptBytes > replayBytesMax) this.client.hold()
+    } else if (this.#keptBytes > this.engine.init.replayBytesMax) this.client.hold()
   }
 
   clientEnd(): void {
@@ -240,6 +240,12 @@ export class Exchange implements AttemptExchange {
     attempt.begin(fresh)
   }
 
+  #refusesBody(bytes: number): boolean {
+    if (bytes <= this.#bodyLimit.bytesMax) return false
+    this.fail(bodyTooLarge(this.#bodyLimit))
+    return true
+  }
+
   // Ends.
 
   /** Answers with `error`, or cuts the connection when a response has begun. */
@@ -304,10 +310,10 @@ export class Exchange implements AttemptExchange {
   }
 }
 
-function bodyTooLarge(bytesMax: number): AriesError {
+function bodyTooLarge({ bytesMax, setting }: BodyLimit): AriesError {
   return new AriesError(
     'ARIES_E_BODY_TOO_LARGE',
-    `the request body is larger than front.bodyBytesMax (${bytesMax})`,
+    `the request body is larger than ${setting} (${bytesMax})`,
   )
 }
 
