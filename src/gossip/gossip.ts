@@ -34,6 +34,9 @@ const LOOKUP_INTERVAL_MS = 60_000
 /** A burst of a whole cluster fits into the socket while the loop is busy. */
 const RECEIVE_BUFFER_BYTES = 1_048_576
 
+/** Between two warnings that datagrams of members cannot be used. */
+const REFUSED_WARNING_MS = 60_000
+
 /** A second start of one member within a millisecond is another life all the same. */
 let lastBoot = 0
 
@@ -51,6 +54,7 @@ export class Gossip implements Membership {
   readonly #leaveMs: number
   readonly #listeners = new Set<(change: MemberChange) => void>()
   #socket: Socket | undefined
+  #warnedMs = Number.NEGATIVE_INFINITY
   #timer: TimerHandle | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #lookupTimer: TimerHandle | undefined
@@ -187,8 +191,22 @@ export class Gossip implements Membership {
     // Nothing is answered to an address that the map does not have.
     const id = this.#addresses.idAt(from.address, from.port)
     const outcome = id && this.#endpoint.receive(bytes, id, this.#world.clock.nowMs())
-    if (outcome) this.#apply(outcome)
-    else this.counts.refused++
+    if (outcome) {
+      this.#apply(outcome)
+      return
+    }
+    this.counts.refused++
+    if (id !== undefined) this.#warnOfRefused(id)
+  }
+
+  #warnOfRefused(member: string): void {
+    const nowMs = this.#world.clock.nowMs()
+    if (nowMs - this.#warnedMs < REFUSED_WARNING_MS) return
+    this.#warnedMs = nowMs
+    this.#log.warn(
+      { member },
+      'datagrams from the address of a member cannot be used: does it have another key or cluster?',
+    )
   }
 
   #handle(event: GossipEvent): void {

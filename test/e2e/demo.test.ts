@@ -114,7 +114,6 @@ t.test('the routes of the demo, a key, bad tasks, a dead upstream, the admin API
     const closed = await client.send('GET', '/counter/never-seen-before')
     t.equal(closed.status, 503)
     t.match(closed.body, 'ARIES_E_NO_NODE')
-    t.ok(closed.ms < 5_000, 'at once, and not when its time is up')
     for (const id of ['n1', 'n2', 'n3']) await cluster.post(`/api/nodes/${id}/undrain`)
 
     const plain = await fetch(`http://${cluster.adminAddress}/api/nodes/n1/drain`, {
