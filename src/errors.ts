@@ -33,6 +33,11 @@ const rows = {
     means: 'The request is not valid HTTP, or is ambiguous and therefore not forwarded.',
     todo: 'Correct the client; the message says what was wrong.',
   },
+  ARIES_E_METHOD_UNKNOWN: {
+    status: 501,
+    means: 'The route does not serve requests of that method; nothing was sent to a target.',
+    todo: 'Use a method that Node.js knows, or forward the route with `forwarder: aries`.',
+  },
   ARIES_E_HEAD_TOO_LARGE: {
     status: 431,
     means: 'The request head is larger than the limit.',

@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import type { Socket } from 'node:net'
 import { AriesError, toAriesError } from '../errors.ts'
 import { type TaskBalance, TaskPicker, taskHeaders } from './balance/task.ts'
@@ -18,6 +19,9 @@ export interface PlannerComponents {
   readonly sessions: Sessions
   readonly stats: ShardStats
 }
+
+/** What a pool, a host and http-proxy can read: Node's parser refuses every other method. */
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
 /** What the targets of a kind of route take of a body. */
 export type BodyLimits = Readonly<Record<'task' | 'worker', BodyLimit>>
@@ -72,6 +76,12 @@ export class RoutePlanner implements Planner {
         new AriesError('ARIES_E_NO_ROUTE', `no route matches ${head.method} ${shown(head.path)}`),
       )
     }
+    const { method } = head
+    if (!KNOWN_METHODS.has(method) && isReadByNode(match.route)) {
+      return this.#reply(
+        new AriesError('ARIES_E_METHOD_UNKNOWN', `${match.route.path} does not serve ${method}`),
+      )
+    }
     const { tasks, workers, upstreamBalance } = this.#components
     switch (match.route.kind) {
       case 'task':
@@ -116,6 +126,10 @@ export class RoutePlanner implements Planner {
     countAnswer(this.#components.stats, 'none', error.status)
     return replyError(error)
   }
+}
+
+function isReadByNode(route: CompiledRoute): boolean {
+  return route.kind !== 'upstreams' || route.forwarder === 'http-proxy'
 }
 
 /** A path as a message can show it. */

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { Agent, request } from 'undici'
@@ -228,4 +228,38 @@ t.test('a body that the target would refuse is refused before anything is sent',
   })
   t.equal(chunked.statusCode, 413)
   t.match(await chunked.body.text(), /host\.bodyBytesMax/)
+})
+
+t.test("methods that Node's parser does not know pass only where nobody parses them", async (t) => {
+  const far = await serve(t, (_req, res) => res.end('never'))
+  const raw = createServer((socket) => {
+    socket.once('data', (chunk) => {
+      const line = String(chunk).split('\r\n', 1)[0]!
+      socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${line.length}\r\n\r\n${line}`)
+    })
+  })
+  await new Promise<void>((done) => raw.listen(0, '127.0.0.1', done))
+  t.teardown(() => raw.close())
+  const rawUrl = `http://127.0.0.1:${(raw.address() as AddressInfo).port}`
+  const data = await serveData(t, () => ({
+    node: 'n1',
+    host: '127.0.0.1',
+    port: far.port,
+    epoch: 1,
+  }))
+  const member = node('n1', { dataPort: data.port }, { poolPort: far.port })
+  const routes = [
+    HELLO,
+    { path: '/counter/:key', worker: '/w/counter.ts' },
+    { path: '/compatible', upstreams: [rawUrl], forwarder: 'http-proxy' },
+    { path: '/old', upstreams: [rawUrl] },
+  ]
+  const { port } = await startFront(t, new StubMembership([member]), testConfig({ routes }))
+  const client = new KeptConnection(t, port)
+  for (const path of ['/hello', '/counter/a', '/compatible']) {
+    client.write(`BREW ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    t.match(await client.answer(), { status: 501, body: /ARIES_E_METHOD_UNKNOWN.*BREW/ }, path)
+  }
+  client.write('BREW /old HTTP/1.1\r\nHost: a\r\n\r\n')
+  t.strictSame(await client.answer(), { status: 200, body: 'BREW /old HTTP/1.1' })
 })
