@@ -40,8 +40,8 @@ const rows = {
   },
   ARIES_E_HEAD_TOO_LARGE: {
     status: 431,
-    means: 'The request head is larger than the limit.',
-    todo: 'Send fewer or smaller headers, or raise `front.headBytesMax`.',
+    means: 'The request head is larger than a limit, or has more lines.',
+    todo: 'Send fewer or smaller headers; if the message names a setting, it can be raised.',
   },
   ARIES_E_URI_TOO_LONG: {
     status: 414,

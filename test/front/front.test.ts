@@ -263,3 +263,18 @@ t.test("methods that Node's parser does not know pass only where nobody parses t
   client.write('BREW /old HTTP/1.1\r\nHost: a\r\n\r\n')
   t.strictSame(await client.answer(), { status: 200, body: 'BREW /old HTTP/1.1' })
 })
+
+t.test('a head over a limit is told which, and only what helps', async (t) => {
+  const config = testConfig({ routes: [HELLO], front: { headBytesMax: 2_048 } })
+  const { port } = await startFront(t, new StubMembership(), config)
+  const refused = async (lines: string) => {
+    const client = new KeptConnection(t, port)
+    client.write(`GET /hello HTTP/1.1\r\nHost: a\r\n${lines}\r\n`)
+    return client.answer()
+  }
+  const large = await refused(`X: ${'x'.repeat(3_000)}\r\n`)
+  t.match(large, { status: 431, body: /larger than front\.headBytesMax \(2048 bytes\)/ })
+  const many = await refused('X: y\r\n'.repeat(100))
+  t.match(many, { status: 431, body: /more than 100 header lines/ })
+  t.notMatch(many.body, /headBytesMax/)
+})

@@ -36,7 +36,10 @@ export class Fields {
     const offsets = this.#offsets
     while (at < this.end) {
       if (++this.count > FIELDS_MAX) {
-        throw new AriesError('ARIES_E_HEAD_TOO_LARGE', `more than ${FIELDS_MAX} header lines`)
+        throw new AriesError(
+          'ARIES_E_HEAD_TOO_LARGE',
+          `more than ${FIELDS_MAX} header lines (a fixed limit)`,
+        )
       }
       const nameStart = at
       while (TOKEN[text.charCodeAt(at)] === 1) at++

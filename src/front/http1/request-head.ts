@@ -111,7 +111,10 @@ function targetTooLong(): AriesError {
 export function checkUnfinishedHead(bytes: number, hasLine: boolean, bytesMax: number): void {
   if (!hasLine && bytes > TARGET_BYTES_MAX + METHOD_BYTES_MAX + 16) throw targetTooLong()
   if (bytes > bytesMax) {
-    throw new AriesError('ARIES_E_HEAD_TOO_LARGE', `the head is larger than ${bytesMax} bytes`)
+    throw new AriesError(
+      'ARIES_E_HEAD_TOO_LARGE',
+      `the head is larger than front.headBytesMax (${bytesMax} bytes)`,
+    )
   }
 }
 
