@@ -3,7 +3,7 @@ import type { AttemptFailure, AttemptOutcome, BodyLimit, Picker, Plan, Target } 
 import { Attempt, type AttemptExchange } from './attempt.ts'
 import type { EngineContext } from './context.ts'
 import { fieldLines, maxForwards } from './head-edit.ts'
-import { ATTEMPTS_MAX } from './limits.ts'
+import { ATTEMPTS_MAX, LOST_ATTEMPTS_MAX } from './limits.ts'
 import type { Outbox } from './outbox.ts'
 import { errorReply, type Reply, replyText } from './reply.ts'
 import type { ParsedRequest } from './request-head.ts'
@@ -46,6 +46,8 @@ export class Exchange implements AttemptExchange {
   #picker: Picker | undefined
   #attempt: Attempt | undefined
   #attempts = 0
+  /** Attempts that ended with the connection lost while the target had the request. */
+  #lost = 0
   #staleOnce = false
   /** The body for the next attempt; undefined when it is no longer complete. */
   #kept: Buffer[] | undefined
@@ -190,12 +192,15 @@ export class Exchange implements AttemptExchange {
   attemptFailed(failure: AttemptFailure, how: 'again' | 'final' | 'stale'): void {
     if (this.#done) return
     const notApplied = failure.phase === 'connect' || failure.phase === 'not-owner'
+    if (!notApplied) this.#lost++
     if (how === 'final' && failure.error.code === 'ARIES_E_TIMEOUT') {
       this.fail(failure.error, failure)
     } else if (!notApplied && !this.#repeatable) {
       this.fail(outcomeUnknown(failure, this.head.method), failure)
     } else if (how === 'final') this.fail(failure.error, failure)
     else if (this.#bodyLost) this.fail(bodyGone(failure), failure)
+    // The request itself may be what kills its targets: it must not go through all of them.
+    else if (this.#lost >= LOST_ATTEMPTS_MAX) this.fail(failure.error, failure)
     else if (this.#attempts >= ATTEMPTS_MAX) this.fail(tooManyAttempts(failure), failure)
     else this.#again(failure, how)
   }

@@ -16,6 +16,8 @@ export const PIPELINE_BYTES_MAX = 65_536
 export const TARGET_CONNECTIONS_MAX = 1_024
 /** Attempts for one request. */
 export const ATTEMPTS_MAX = 8
+/** Attempts for one request that may end with the connection lost while the target has the request. */
+export const LOST_ATTEMPTS_MAX = 2
 /** Interim (1xx) responses that are passed on for one attempt. */
 export const INTERIM_MAX = 16
 /** Largest body of a refused attempt that is read to its end to keep the connection. */

@@ -258,6 +258,42 @@ t.test('attempts end: at the limit, or with what the picker throws', async (t) =
   t.equal(failing.done_, 1)
 })
 
+t.test('a request that kills its targets is sent to one more, not to all', async (t) => {
+  for (const kept of [false, true]) {
+    const origins = await Promise.all(
+      Array.from({ length: 4 }, () =>
+        rawOrigin(t, (connection) => {
+          if (connection.text.includes('/deadly')) connection.socket.resetAndDestroy()
+          else {
+            connection.text = ''
+            connection.write(OK)
+          }
+        }),
+      ),
+    )
+    const targets = origins.map(({ port }) => targetAt(port))
+    const pickers: ListPicker[] = []
+    const front = await startFront(t, () => {
+      const picker = new ListPicker([targetAt(CLOSED_PORT), ...targets])
+      pickers.push(picker)
+      return { kind: 'forward', picker }
+    })
+    const client = await dial(t, front.port)
+    if (kept) {
+      client.write('GET /kind HTTP/1.1\r\nHost: a\r\n\r\n')
+      await until('an answer', () => front.records.length === 1)
+    }
+    client.write('GET /deadly HTTP/1.1\r\nHost: a\r\n\r\n')
+    await client.has('HTTP/1.1 502 ')
+    const asked = origins.flatMap(({ connections }) =>
+      connections.filter(({ text }) => text.includes('/deadly')),
+    )
+    t.equal(asked.length, 2, kept ? 'over a kept connection first' : 'over fresh connections')
+    t.equal(front.records.at(-1)?.attempts, 3, 'one that could not connect does not count')
+    t.equal(pickers.at(-1)?.done_, 1)
+  }
+})
+
 t.test('a body that comes while the target is still looked for', async (t) => {
   const origin = await rawOrigin(t, (connection) => {
     if (complete(connection, 300_000)) connection.write(OK)
