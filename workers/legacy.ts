@@ -5,6 +5,8 @@
 import { createServer } from 'node:http'
 
 const BODY_BYTES_MAX = 1_048_576
+/** Read to its end, so that the client hears the refusal; what is larger is cut off. */
+const DISCARD_BYTES_MAX = 67_108_864
 
 const [host, port] = splitAddress(process.argv[2] ?? '127.0.0.1:9001')
 
@@ -12,7 +14,7 @@ const server = createServer((request, response) => {
   let bytes = 0
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes > BODY_BYTES_MAX) request.destroy()
+    if (bytes > DISCARD_BYTES_MAX) request.destroy()
   })
   request.on('end', () => {
     const body = JSON.stringify({
@@ -21,7 +23,7 @@ const server = createServer((request, response) => {
       path: request.url,
       bytes,
     })
-    response.writeHead(200, {
+    response.writeHead(bytes > BODY_BYTES_MAX ? 413 : 200, {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
     })
