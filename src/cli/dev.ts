@@ -8,7 +8,7 @@ import { DevCluster } from './dev/cluster.ts'
 import { dataFolder } from './dev/data-folder.ts'
 import { checkPorts } from './dev/preflight.ts'
 import { mapOfNodes, writeTemporaryMap } from './dev/temporary-map.ts'
-import { freeUpstreams } from './dev/upstreams.ts'
+import { localUpstreams } from './dev/upstreams.ts'
 import { type ConfigOptions, configFileOf } from './options.ts'
 import { EXIT, print, remark } from './output.ts'
 import { onStopSignals } from './signals.ts'
@@ -29,7 +29,7 @@ export async function dev(options: DevOptions): Promise<number> {
   try {
     const { config, mapFile } = await devConfig(options)
     await checkPorts(config)
-    const upstreams = await freeUpstreams(config)
+    const { free: upstreams, taken } = await localUpstreams(config)
     const logFolder = join(dataFolder(config), 'logs')
     const map = mapFile === undefined ? {} : { mapFile }
     const { restart } = options
@@ -40,7 +40,8 @@ export async function dev(options: DevOptions): Promise<number> {
     ])
     if (ready) {
       const readyMs = performance.now() - startedMs
-      print(bannerText({ config, pids: cluster.pids, upstreams, logFolder, readyMs }))
+      const { pids } = cluster
+      print(bannerText({ config, pids, upstreams, taken, logFolder, readyMs }))
       await watchUntil(stopping.promise, config, map, cluster)
     }
     await cluster.stop()

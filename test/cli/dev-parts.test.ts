@@ -1,8 +1,12 @@
+import { once } from 'node:events'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { bannerText } from '../../src/cli/dev/banner.ts'
 import { LogTail, shortLine } from '../../src/cli/dev/log-tail.ts'
 import { mapOfNodes, writeTemporaryMap } from '../../src/cli/dev/temporary-map.ts'
+import { localUpstreams } from '../../src/cli/dev/upstreams.ts'
 import { age, bytes, milliseconds } from '../../src/cli/format.ts'
 import { table } from '../../src/cli/table.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -94,4 +98,32 @@ t.test('a table is aligned, and no cell can break out of it', async (t) => {
     ],
   )
   t.equal(text, 'A        N\nx y      1\nlong  1000')
+})
+
+t.test('a server at the place of a demo upstream is used, and the banner says so', async (t) => {
+  const listen = async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return { server, port: (server.address() as AddressInfo).port }
+  }
+  const there = await listen()
+  t.teardown(() => there.server.close())
+  const gone = await listen()
+  gone.server.close()
+  await once(gone.server, 'close')
+  const { config: file } = configFolder(t.testdir(), {
+    config: `listeners: [{ http: "127.0.0.1:8080" }]\nroutes:\n  - path: /old\n    upstreams: ["http://127.0.0.1:${there.port}", "http://127.0.0.1:${gone.port}"]\n`,
+  })
+  const config = await loadConfig(file)
+  const { free, taken } = await localUpstreams(config)
+  t.strictSame(free, [{ host: '127.0.0.1', port: gone.port }])
+  t.strictSame(taken, [{ host: '127.0.0.1', port: there.port }])
+  const init = { config, pids: new Map(), upstreams: free, logFolder: '/l', readyMs: 1 }
+  const line = `no demo upstream at 127.0.0.1:${there.port}: the server that listens there is used`
+  t.ok(
+    bannerText({ ...init, taken })
+      .split('\n')
+      .includes(line),
+  )
+  t.notMatch(bannerText({ ...init, taken: [] }), 'is used')
 })

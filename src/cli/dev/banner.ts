@@ -8,7 +8,10 @@ import { bold, table } from '../table.ts'
 export interface BannerInit {
   readonly config: Config
   readonly pids: ReadonlyMap<string, number | undefined>
+  /** Those that were started. */
   readonly upstreams: readonly Address[]
+  /** Those whose servers were there already. */
+  readonly taken: readonly Address[]
   readonly logFolder: string
   readonly readyMs: number
 }
@@ -23,6 +26,7 @@ export function bannerText(init: BannerInit): string {
     `cluster ${config.map.cluster} serves${url ? ` at ${url}` : ''}, ready after ${(readyMs / 1000).toFixed(1)} s`,
     '',
     membersTable(init),
+    ...takenLine(init.taken),
     '',
     bold('TRY'),
     ...(url ? [triesTable(config, url)] : []),
@@ -63,6 +67,12 @@ function membersTable({ config, pids, upstreams }: BannerInit): string {
     titles.map((title) => ({ title })),
     rows,
   )
+}
+
+function takenLine(taken: readonly Address[]): string[] {
+  if (taken.length === 0) return []
+  const addresses = taken.map(({ host, port }) => formatAddress(host, port)).join(', ')
+  return ['', `no demo upstream at ${addresses}: the server that listens there is used`]
 }
 
 /** The name of a demo upstream among the children, and of its log. */

@@ -10,6 +10,9 @@ import { AriesError } from '../../errors.ts'
 /** More of them say the same. */
 const NAMED_MAX = 4
 
+/** What `bindProblem` says when somebody listens there. */
+export const PORT_TAKEN = 'another process has this port'
+
 /** Throws `ARIES_E_PORT_IN_USE` that names each address, its purpose and the file that gives it. */
 export async function checkPorts(config: Config): Promise<void> {
   const taken: string[] = []
@@ -49,7 +52,7 @@ export function bindProblem(
 }
 
 function reasonOf(error: NodeJS.ErrnoException): string {
-  if (error.code === 'EADDRINUSE') return 'another process has this port'
+  if (error.code === 'EADDRINUSE') return PORT_TAKEN
   if (error.code === 'EADDRNOTAVAIL') return 'this machine does not have this address'
   if (error.code === 'EACCES') return 'this user may not use this port'
   return error.message

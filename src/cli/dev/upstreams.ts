@@ -2,10 +2,17 @@
 import { type Address, formatAddress, isLoopback, parseUpstream } from '../../config/address.ts'
 import { listensOf } from '../../config/listens.ts'
 import type { Config } from '../../config/schema.ts'
-import { bindProblem } from './preflight.ts'
+import { bindProblem, PORT_TAKEN } from './preflight.ts'
 
-/** Addresses of loopback that no process has and that are not Aries' own. */
-export async function freeUpstreams(config: Config): Promise<Address[]> {
+/** Upstreams of HTTP routes at addresses of loopback that are not Aries' own. */
+export interface LocalUpstreams {
+  /** Nobody listens there. */
+  readonly free: readonly Address[]
+  /** Another process listens there. */
+  readonly taken: readonly Address[]
+}
+
+export async function localUpstreams(config: Config): Promise<LocalUpstreams> {
   const own = new Set(listensOf(config).map(({ host, port }) => formatAddress(host, port)))
   const found = new Map<string, Address>()
   for (const route of config.routes) {
@@ -18,8 +25,11 @@ export async function freeUpstreams(config: Config): Promise<Address[]> {
     }
   }
   const free: Address[] = []
+  const taken: Address[] = []
   for (const address of found.values()) {
-    if ((await bindProblem({ transport: 'tcp', ...address })) === undefined) free.push(address)
+    const why = await bindProblem({ transport: 'tcp', ...address })
+    if (why === undefined) free.push(address)
+    else if (why === PORT_TAKEN) taken.push(address)
   }
-  return free
+  return { free, taken }
 }
