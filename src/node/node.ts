@@ -15,6 +15,7 @@ import { Balancer } from './balancer.ts'
 import { nodeCalls } from './calls.ts'
 import { Drain } from './drain.ts'
 import { HostClient } from './host-client.ts'
+import { HostWatch } from './host-watch.ts'
 import { Lease } from './lease.ts'
 import { LoadMeter } from './load-meter.ts'
 import { Mover } from './mover.ts'
@@ -28,10 +29,6 @@ import { Voucher } from './voucher.ts'
 const LOAD_INTERVAL_MS = 250
 /** Memory in use, as a part of the most, above which no worker is let in. */
 const MEMORY_FULL = 0.95
-/** From this silence of the host on, the node is not ready and says so. */
-const HOST_SILENCE_NOTED_MS = 3_000
-/** On top of the longest turn: then the host process is replaced. */
-const HOST_SILENCE_MARGIN_MS = 2_000
 const CHILD_GRACE_MS = 3_000
 /** Between an owner seen dead by gossip and its eviction: a second look at whether it came back. */
 const DEATH_GRACE_MS = 50
@@ -70,6 +67,7 @@ export class Node {
   readonly #host: HostClient
   readonly #lease: Lease
   readonly #voucher: Voucher
+  readonly #watch: HostWatch
   readonly #placer: Placer
   readonly #mover: Mover
   readonly #ownership: Ownership
@@ -151,6 +149,7 @@ export class Node {
         },
       },
     )
+    this.#watch = new HostWatch({ host: this.#host, log }, { turnMs: config.host.requestTimeoutMs })
     this.#voucher = new Voucher({ lease: this.#lease, host: this.#host, world })
     this.#mover = new Mover(
       { membership: gossip, host: this.#host, placer: this.#placer, log },
@@ -291,10 +290,7 @@ export class Node {
     if (this.#lease.trouble) own.push(`the store does not answer: ${this.#lease.trouble}`)
     if (this.#host.port === 0) own.push('the host process is starting')
     if (this.#pool.port === 0) own.push('the pool process is starting')
-    if (this.#host.silence.ms >= HOST_SILENCE_NOTED_MS) {
-      const seconds = Math.round(this.#host.silence.ms / 1_000)
-      own.push(`the host process has not answered for ${seconds} s: a worker blocks it`)
-    }
+    if (this.#watch.note) own.push(this.#watch.note)
     if (this.#draining) own.push('draining')
     if (this.#cordoned) own.push('cordoned')
     const mismatch = this.#c.gossip.mapMismatch()
@@ -313,7 +309,7 @@ export class Node {
         this.#lease.incarnation !== 0 &&
         this.#lease.trouble === undefined &&
         this.#host.port !== 0 &&
-        this.#host.silence.ms < HOST_SILENCE_NOTED_MS &&
+        this.#watch.note === undefined &&
         this.#pool.port !== 0,
       notes: own,
       mapEpoch: this.#config.map.epoch,
@@ -362,20 +358,9 @@ export class Node {
   }
 
   #tellLoad(): void {
-    this.#watchHost()
+    this.#watch.round(LOAD_INTERVAL_MS)
     this.#c.gossip.setLoad(this.#meter.sample(this.#ownership.workers.length))
     this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())
-  }
-
-  /** A turn that never ends cannot be ended from within its process. */
-  #watchHost(): void {
-    const { silence, port } = this.#host
-    if (port === 0) return
-    silence.tick(LOAD_INTERVAL_MS)
-    if (silence.ms < this.#started.host.requestTimeoutMs + HOST_SILENCE_MARGIN_MS) return
-    silence.ended()
-    this.#c.log.error({ child: 'host' }, 'a worker blocks the host process, it is replaced')
-    this.#host.restart()
   }
 
   #refusal(): string | undefined {
