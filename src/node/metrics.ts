@@ -1,5 +1,17 @@
 import type { MetricTable } from '../admin/metrics.ts'
-import type { NodeFigures } from './node.ts'
+import type { HostStats } from '../host/ipc.ts'
+import type { PoolStats } from '../pool/ipc.ts'
+import type { NodeStatusInfo } from '../rpc.ts'
+
+export interface NodeFigures {
+  readonly ready: boolean
+  readonly workers: number
+  readonly moves: { readonly done: number; readonly failed: number }
+  readonly takeovers: number
+  readonly processes: NodeStatusInfo['processes']
+  readonly pool: PoolStats
+  readonly host: HostStats
+}
 
 /** What a node tells Prometheus, besides the figures of its process. */
 export const NODE_METRICS: MetricTable<NodeFigures> = [

@@ -18,6 +18,7 @@ import { HostClient } from './host-client.ts'
 import { HostWatch } from './host-watch.ts'
 import { Lease } from './lease.ts'
 import { LoadMeter } from './load-meter.ts'
+import type { NodeFigures } from './metrics.ts'
 import { Mover } from './mover.ts'
 import { Ownership } from './ownership.ts'
 import { Placer } from './placer.ts'
@@ -43,16 +44,6 @@ export interface NodeComponents {
 export interface NodeInit {
   readonly config: Config
   readonly entry: NodeEntry
-}
-
-export interface NodeFigures {
-  readonly ready: boolean
-  readonly workers: number
-  readonly moves: { readonly done: number; readonly failed: number }
-  readonly takeovers: number
-  readonly processes: NodeStatusInfo['processes']
-  readonly pool: PoolClient['stats']
-  readonly host: HostClient['stats']
 }
 
 /**
