@@ -111,7 +111,10 @@ async function main(options: Options): Promise<number> {
     progress(`reading ${KEYS} counters`)
     const sum = await sumOfCounters(cluster.url)
     console.log(`\n${machineLine()}; load and cluster share them`)
-    console.log(`latency: at ${options.rate} requests/s overall, corrected for stalls\n`)
+    console.log(
+      `latency: at ${options.rate} requests/s overall, corrected for stalls (autocannon sends each\n` +
+        'second its share at once, the first before time: the mean comes out a little higher)\n',
+    )
     console.log(formatTable(rows, COLUMNS))
     const exact = sum === increments
     console.log(
