@@ -6,10 +6,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import type { MoveReport } from '../src/rpc.ts'
 import { TestCluster, until } from '../test/helpers/cluster.ts'
 import { Client, OpenLoop, quantile } from '../test/helpers/load.ts'
+import { wholeNumber } from './options.ts'
 import { type Column, formatTable, machineLine, progress, writeJson } from './report.ts'
 
 const SIZES = [
@@ -287,15 +288,9 @@ async function main(options: Options): Promise<number> {
   return rows.some(({ bad }) => bad > 0) ? 1 : 0
 }
 
-function count(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number ≥ 1')
-  return value
-}
-
 await new Command('bench-moves')
   .description('Measure live moves: the stall of the worker and the latency of its neighbours.')
-  .option('--moves <n>', 'moves of each size of state', count, 100)
+  .option('--moves <n>', 'moves of each size of state', wholeNumber, 100)
   .option('--sizes <list>', `some of: ${SIZES.map(({ state }) => state).join(',')}`)
   .option('--quick', 'ten moves each')
   .option('--json <file>', 'write the figures there, too')

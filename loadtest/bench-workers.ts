@@ -6,11 +6,12 @@
  * this machine, in turns, started anew for each round; the figures are those of the median round.
  * Exits with 1 when a request to Aries failed.
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { TestCluster } from '../test/helpers/cluster.ts'
 import { quantile } from '../test/helpers/load.ts'
 import { startPostgres } from '../test/helpers/postgres.ts'
 import { fire, type Hits } from './cannon.ts'
+import { wholeNumber } from './options.ts'
 import { type Contender, installPeers } from './peers.ts'
 import { type Column, formatTable, machineLine, progress, writeJson } from './report.ts'
 
@@ -160,17 +161,11 @@ async function main(options: Options): Promise<number> {
   return rows.some(({ contender, errors }) => contender.startsWith('Aries') && errors > 0) ? 1 : 0
 }
 
-function count(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number ≥ 1')
-  return value
-}
-
 await new Command('bench-workers')
   .description('Compare durable counters with workerd and with Express on PostgreSQL.')
-  .option('--rounds <n>', 'rounds of each', count, 3)
-  .option('--seconds <n>', 'length of each measurement', count, 5)
-  .option('--nodes <n>', 'nodes of Aries; each of the others is one server', count, 1)
+  .option('--rounds <n>', 'rounds of each', wholeNumber, 3)
+  .option('--seconds <n>', 'length of each measurement', wholeNumber, 5)
+  .option('--nodes <n>', 'nodes of Aries; each of the others is one server', wholeNumber, 1)
   .option('--quick', 'one round of two seconds')
   .option('--json <file>', 'write the figures there, too')
   .action(async (options: Options) => {

@@ -4,10 +4,11 @@
  * rate, corrected for coordinated omission. At the end the sum of the counters must be exactly the
  * acknowledged increments: a run that lost or doubled one exits with 1.
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { TestCluster } from '../test/helpers/cluster.ts'
 import { Client } from '../test/helpers/load.ts'
 import { fire, type Hits } from './cannon.ts'
+import { wholeNumber } from './options.ts'
 import { type Column, formatTable, machineLine, progress, writeJson } from './report.ts'
 
 const KEYS = 1_000
@@ -130,16 +131,10 @@ async function main(options: Options): Promise<number> {
   }
 }
 
-function positive(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number ≥ 1')
-  return value
-}
-
 const program = new Command('loadtest')
   .description('Load a demo cluster with autocannon and check that no increment was lost.')
-  .option('--seconds <n>', 'length of each measurement', positive, 10)
-  .option('--rate <n>', 'requests per second of the latency runs', positive, 500)
+  .option('--seconds <n>', 'length of each measurement', wholeNumber, 10)
+  .option('--rate <n>', 'requests per second of the latency runs', wholeNumber, 500)
   .option('--quick', 'three seconds each')
   .option('--json <file>', 'write the figures there, too')
   .action(async (options: Options) => {

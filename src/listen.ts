@@ -1,3 +1,4 @@
+import type { Server as HttpServer } from 'node:http'
 import type { ListenOptions, Server } from 'node:net'
 import { formatAddress } from './config/address.ts'
 import { AriesError } from './errors.ts'
@@ -18,6 +19,13 @@ export function listenOn(
       resolve()
     })
   })
+}
+
+/** Ends a server of calls between members: its connections too, idle or not. */
+export async function closeNow(server: HttpServer): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeAllConnections()
+  await closed
 }
 
 /** What to say of a failed `listen`. */

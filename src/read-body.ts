@@ -14,3 +14,14 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
   }
   return Buffer.concat(chunks).toString()
 }
+
+/** The JSON object that `text` holds. Throws `ARIES_E_BAD_REQUEST` on anything else. */
+export function parseJsonObject(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null) return value
+  } catch {
+    // Falls through: the caller hears the same of everything that is no JSON object.
+  }
+  throw new AriesError('ARIES_E_BAD_REQUEST', 'the body is not a JSON object')
+}

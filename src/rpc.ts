@@ -84,8 +84,8 @@ export interface Rpc {
   ping: { params: Record<string, never>; result: { readonly incarnation: number } }
   /** Any node: find the owner and have it move the worker. */
   move: { params: WorkerId & { readonly to: string }; result: MoveReport }
-  /** The node itself. `wait`: answer when it is done, else when it has begun. */
-  drain: { params: { readonly wait: boolean }; result: DrainReport }
+  /** The node itself; answers when it is done. */
+  drain: { params: Record<string, never>; result: DrainReport }
   undrain: { params: Record<string, never>; result: Record<string, never> }
   cordon: { params: Record<string, never>; result: Record<string, never> }
   /** The node's own view, for `aries status`. */

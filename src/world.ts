@@ -30,6 +30,11 @@ export interface World {
   readonly random: Random
 }
 
+/** Resolves after `ms`; does not keep the process alive. */
+export function sleep(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => clock.after(ms, resolve))
+}
+
 const realClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),

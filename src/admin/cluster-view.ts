@@ -111,7 +111,7 @@ export class ClusterView {
 
   drain(node: string): Promise<DrainReport> {
     this.#mustBeNode(node)
-    return this.#peers.call(node, 'drain', { wait: true }, { timeoutMs: DRAIN_TIMEOUT_MS })
+    return this.#peers.call(node, 'drain', {}, { timeoutMs: DRAIN_TIMEOUT_MS })
   }
 
   undrain(node: string): Promise<Record<string, never>> {

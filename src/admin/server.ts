@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIP } from 'node:net'
 import { AriesError, toAriesError } from '../errors.ts'
 import { parseWorkerId, type WorkerId } from '../identity.ts'
-import { listenOn } from '../listen.ts'
+import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
-import { readBody } from '../read-body.ts'
+import { parseJsonObject, readBody } from '../read-body.ts'
 import type { AdminEndpoint, MoveBody } from './api.ts'
 import type { ClusterView } from './cluster-view.ts'
 
@@ -47,10 +47,8 @@ export class AdminServer {
     return listenOn(this.#server, { host, port }, 'admin port')
   }
 
-  async stop(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    this.#server.closeAllConnections()
-    await closed
+  stop(): Promise<void> {
+    return closeNow(this.#server)
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -122,7 +120,7 @@ export class AdminServer {
       throw new AriesError('ARIES_E_BAD_REQUEST', 'send it with content-type: application/json')
     }
     const text = await readBody(request, BODY_BYTES_MAX)
-    return { ...params, body: text === '' ? {} : parseJson(text) }
+    return { ...params, body: text === '' ? {} : parseJsonObject(text) }
   }
 
   async #run(endpoint: AdminEndpoint, { worker, id, body }: Params): Promise<Endpoint> {
@@ -160,16 +158,6 @@ function moveTarget(body: unknown): string {
   const to = (body as Partial<MoveBody>).to
   if (typeof to === 'string' && to !== '') return to
   throw new AriesError('ARIES_E_BAD_REQUEST', 'the body must name the target: {"to":"n3"}')
-}
-
-function parseJson(text: string): object {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null) return value
-  } catch {
-    // Falls through to the one message for whatever is no JSON object.
-  }
-  throw new AriesError('ARIES_E_BAD_REQUEST', 'the body is not a JSON object')
 }
 
 function decode(text: string): string {

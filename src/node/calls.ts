@@ -46,10 +46,7 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
     workers: async () => openWorkers(c),
     recall: async (params) => c.placer.recall(workerId(params)),
     move: async (params) => move(c, workerId(params), String(params.to)),
-    drain: async ({ wait }) => {
-      const done = c.node.drain()
-      return wait ? done : { node: c.node.id, moved: 0, left: [], ms: 0 }
-    },
+    drain: async () => c.node.drain(),
     undrain: async () => {
       c.node.setFlags({ draining: false, cordoned: false })
       return {}

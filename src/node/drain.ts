@@ -2,7 +2,7 @@ import { AriesError } from '../errors.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { DrainReport } from '../rpc.ts'
-import type { World } from '../world.ts'
+import { sleep, type World } from '../world.ts'
 import type { Mover } from './mover.ts'
 import type { Ownership } from './ownership.ts'
 import type { Placer } from './placer.ts'
@@ -86,7 +86,7 @@ export class Drain {
           why = error instanceof AriesError ? error.message : String(error)
         }
       }
-      await new Promise<void>((resolve) => this.#c.world.clock.after(RETRY_MS, resolve))
+      await sleep(this.#c.world.clock, RETRY_MS)
     }
     return why
   }

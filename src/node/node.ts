@@ -230,14 +230,9 @@ export class Node {
     this.#alarms.start()
   }
 
-  /**
-   * Ends in order. With `drain`, its workers are first moved to the other nodes, live; without,
-   * the others claim them when they are asked for.
-   */
-  async stop(options: { drain: boolean }): Promise<void> {
+  /** Ends in order. What was not drained before, the others claim when they are asked for it. */
+  async stop(): Promise<void> {
     if (this.#stopping) return
-    if (options.drain) await this.drain()
-    this.#stopping = true
     this.#c.log.info('stopping')
     await this.#end()
   }

@@ -6,7 +6,7 @@ import { isRefused, type Peers } from '../peers.ts'
 import type { Decision } from '../placement/types.ts'
 import type { OwnerRecord, Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
-import type { World } from '../world.ts'
+import { sleep, type World } from '../world.ts'
 import type { HostClient } from './host-client.ts'
 import type { Placer } from './placer.ts'
 
@@ -130,7 +130,7 @@ export class Ownership {
         if (!mayPass(error)) throw error
         last = error
       }
-      await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
+      await sleep(clock, RETRY_MS)
     }
     throw last instanceof AriesError
       ? last

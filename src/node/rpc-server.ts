@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { tokensEqual } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
-import { listenOn } from '../listen.ts'
+import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
-import { readBody } from '../read-body.ts'
+import { parseJsonObject, readBody } from '../read-body.ts'
 import type { Rpc, RpcName } from '../rpc.ts'
 import { HEADER } from '../wire.ts'
 
@@ -34,10 +34,8 @@ export class RpcServer {
     return listenOn(this.#server, { host, port }, 'data port')
   }
 
-  async stop(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    this.#server.closeAllConnections()
-    await closed
+  stop(): Promise<void> {
+    return closeNow(this.#server)
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -52,28 +50,17 @@ export class RpcServer {
   }
 
   async #answer(request: IncomingMessage): Promise<unknown> {
-    const shown = request.headers[HEADER.auth]
-    if (this.#token !== '' && !tokensEqual(String(shown ?? ''), this.#token)) {
+    if (!tokensEqual(request.headers[HEADER.auth]?.toString(), this.#token)) {
       throw new AriesError('ARIES_E_UNAUTHORIZED', 'the caller did not show the cluster key')
     }
     const name = /^\/rpc\/([a-z]+)$/.exec(request.url ?? '')?.[1]
     if (request.method !== 'POST' || !name || !Object.hasOwn(this.#handlers, name)) {
       throw new AriesError('ARIES_E_NO_ROUTE', `there is no call ${request.method} ${request.url}`)
     }
-    const params = parse(await readBody(request, BODY_BYTES_MAX))
+    const params = parseJsonObject(await readBody(request, BODY_BYTES_MAX))
     const handler = this.#handlers[name as RpcName] as (params: unknown) => Promise<unknown>
     return handler(params)
   }
-}
-
-function parse(body: string): unknown {
-  try {
-    const value: unknown = JSON.parse(body)
-    if (typeof value === 'object' && value !== null) return value
-  } catch {
-    // Falls through: the caller hears the same for everything that is no JSON object.
-  }
-  throw new AriesError('ARIES_E_BAD_REQUEST', 'the body is not a JSON object')
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

@@ -8,7 +8,7 @@ import { Gossip } from '../gossip/gossip.ts'
 import type { Running, RunOptions } from '../running.ts'
 import { openStore } from '../store/open.ts'
 import { VERSION } from '../version.ts'
-import { realWorld } from '../world.ts'
+import { realWorld, sleep } from '../world.ts'
 import { NODE_METRICS } from './metrics.ts'
 import { Node } from './node.ts'
 
@@ -69,8 +69,8 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
     log.info({ reason }, 'node stops')
     // When all members stop there is nobody to move workers to.
     const drain = reason !== 'cluster-stops'
-    if (drain) await Promise.race([node.drain(), sleep(STOP_DRAIN_MS)])
-    await node.stop({ drain: false })
+    if (drain) await Promise.race([node.drain(), sleep(world.clock, STOP_DRAIN_MS)])
+    await node.stop()
     await admin.stop()
     finish(0)
   }
@@ -85,8 +85,4 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
     setRefusal: (note) => node.setRefusal(note),
     stopped,
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => realWorld.clock.after(ms, resolve))
 }
