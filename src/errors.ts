@@ -28,6 +28,16 @@ const rows = {
     means: 'No route of the configuration matches the request.',
     todo: 'Check the path, or add a route to config/aries.yaml.',
   },
+  ARIES_E_NO_ENDPOINT: {
+    status: 404,
+    means: 'The admin API, or the data port of a node, has no such path.',
+    todo: 'See docs/reference/http-api.md for the paths of the admin API.',
+  },
+  ARIES_E_METHOD_NOT_ALLOWED: {
+    status: 405,
+    means: 'The admin API has the path, but not by that method.',
+    todo: 'Use the method that the message names.',
+  },
   ARIES_E_BAD_REQUEST: {
     status: 400,
     means: 'The request is not valid HTTP, or is ambiguous and therefore not forwarded.',

@@ -82,8 +82,8 @@ export class AdminServer {
       return this.#run(endpoint, await this.#params(endpoint, match, request))
     }
     throw methodsElsewhere === ''
-      ? new AriesError('ARIES_E_NO_ROUTE', `the admin API has no ${path}`)
-      : new AriesError('ARIES_E_BAD_REQUEST', `${path} takes ${methodsElsewhere}`)
+      ? new AriesError('ARIES_E_NO_ENDPOINT', `the admin API has no ${path}`)
+      : new AriesError('ARIES_E_METHOD_NOT_ALLOWED', `${path} takes ${methodsElsewhere}`)
   }
 
   /**

@@ -23,12 +23,13 @@ export function remark(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
-/** A reader that went away (`| head`) is no error. */
+/** A reader that went away (`| head`) is no error; output that cannot be written ends the command. */
 export function quietPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(EXIT.ok)
-      throw error
+      if (stream === process.stdout) remark(`aries: the output cannot be written: ${error.message}`)
+      process.exit(EXIT.failed)
     })
   }
 }

@@ -7,7 +7,8 @@ import { print, printJson } from './output.ts'
 import { type Column, table } from './table.ts'
 
 const COLUMNS: readonly Column[] = [
-  { title: 'WORKER' },
+  // A key may have hundreds of letters; `--json` gives it whole.
+  { title: 'WORKER', widthMax: 60 },
   { title: 'NODE' },
   { title: 'EPOCH', right: true },
   { title: 'STATE', right: true },

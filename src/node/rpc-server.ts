@@ -55,7 +55,10 @@ export class RpcServer {
     }
     const name = /^\/rpc\/([a-z]+)$/.exec(request.url ?? '')?.[1]
     if (request.method !== 'POST' || !name || !Object.hasOwn(this.#handlers, name)) {
-      throw new AriesError('ARIES_E_NO_ROUTE', `there is no call ${request.method} ${request.url}`)
+      throw new AriesError(
+        'ARIES_E_NO_ENDPOINT',
+        `there is no call ${request.method} ${request.url}`,
+      )
     }
     const params = parseJsonObject(await readBody(request, BODY_BYTES_MAX))
     const handler = this.#handlers[name as RpcName] as (params: unknown) => Promise<unknown>

@@ -109,6 +109,29 @@ t.test('a reader that goes away is no error', async (t) => {
   t.equal(stderr, '')
 })
 
+t.test('output that cannot be written ends with 1 and the reason', async (t) => {
+  const main = `${ROOT}src/cli/main.ts`
+  const child = spawn('sh', ['-c', `exec "${process.execPath}" "${main}" --help > /dev/full`], {
+    env: cleanEnv(),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let stderr = ''
+  child.stderr.on('data', (part) => {
+    stderr += part
+  })
+  const code = await new Promise((resolve) => child.on('close', resolve))
+  t.equal(code, 1)
+  t.match(stderr, /^aries: the output cannot be written: ENOSPC[^\n]*\n$/)
+})
+
+t.test('a data folder that is a file is told as such', async (t) => {
+  const folder = t.testdir({ data: 'a file' })
+  const { config } = configFolder(folder)
+  const { code, stderr } = await aries(['dev', '--config', config])
+  t.equal(code, 78)
+  t.match(stderr, /^aries: .*data.* cannot be a folder: there is a file where a folder has to be\n/)
+})
+
 t.test('the launcher hands over to the command and its exit code', async (t) => {
   const run = (args: string[]) =>
     new Promise<{ code: number | null; text: string }>((resolve) => {

@@ -1,5 +1,5 @@
 /** The processes of `aries dev` together: started, waited for, told about, ended in order. */
-import { mkdirSync, renameSync } from 'node:fs'
+import { renameSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +9,7 @@ import { formatAddress } from '../../config/address.ts'
 import { formatFile } from '../../config/problems.ts'
 import type { Config } from '../../config/schema.ts'
 import { AriesError } from '../../errors.ts'
+import { ensureFolder } from '../../folder.ts'
 import { entryUrl } from '../../module-url.ts'
 import { AdminClient } from '../client.ts'
 import { EXIT } from '../output.ts'
@@ -52,7 +53,7 @@ export class DevCluster {
     this.#map = config.map
     this.#tell = tell
     this.#restart = init.restart
-    mkdirSync(init.logFolder, { recursive: true })
+    ensureFolder(init.logFolder)
     this.#fronts = config.map.fronts.map(({ id, host, admin }) => {
       this.#probes.set(id, () => askReady(formatAddress(host, admin)))
       return this.#member('front', id, init)

@@ -1,9 +1,10 @@
 /** `aries dev --nodes N`: the map with another number of nodes, in a file of its own. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { stringify } from 'yaml'
 import { formatFile } from '../../config/problems.ts'
 import type { ClusterMap, NodeEntry } from '../../config/schema.ts'
+import { ensureFolder } from '../../folder.ts'
 
 /**
  * The first `nodes` of the map; new ones are called `n<number>`, live where the last one does, and
@@ -46,7 +47,7 @@ function nextNode(
 
 /** Writes `map` to `file` with a word about where it came from. */
 export function writeTemporaryMap(file: string, map: ClusterMap, from: string): void {
-  mkdirSync(dirname(file), { recursive: true })
+  ensureFolder(dirname(file))
   const origin = `# Made by \`aries dev --nodes ${map.nodes.length}\` from ${formatFile(from)}, and made anew each time.\n`
   writeFileSync(file, origin + stringify(map))
 }

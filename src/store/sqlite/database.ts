@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { AriesError } from '../../errors.ts'
+import { ensureFolder } from '../../folder.ts'
 import { checkVersion } from '../check.ts'
 import { inTransaction, whenFree } from './lock.ts'
 import { MIGRATIONS } from './schema.ts'
@@ -11,7 +11,7 @@ const WAL_BYTES_KEPT = 16 * 1024 * 1024
 
 /** Opens the file, makes it and its directory when missing, and brings the schema up to date. */
 export function openDatabase(path: string): DatabaseSync {
-  mkdirSync(dirname(path), { recursive: true })
+  ensureFolder(dirname(path))
   const db = new DatabaseSync(path, { timeout: 0 })
   try {
     useLog(db)
