@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs'
-import { AriesError } from './errors.ts'
+import { AriesError, type ErrorCode } from './errors.ts'
 
-/** Makes the folder, and those above it, unless it is there. Throws `ARIES_E_CONFIG`. */
-export function ensureFolder(folder: string): void {
+/** Makes the folder, and those above it, unless it is there. Throws an error of `code`. */
+export function ensureFolder(folder: string, code: ErrorCode = 'ARIES_E_CONFIG'): void {
   try {
     mkdirSync(folder, { recursive: true })
   } catch (error) {
-    throw new AriesError('ARIES_E_CONFIG', `${folder} cannot be a folder: ${reasonOf(error)}`)
+    throw new AriesError(code, `${folder} cannot be a folder: ${reasonOf(error)}`)
   }
 }
 

@@ -11,7 +11,7 @@ const WAL_BYTES_KEPT = 16 * 1024 * 1024
 
 /** Opens the file, makes it and its directory when missing, and brings the schema up to date. */
 export function openDatabase(path: string): DatabaseSync {
-  ensureFolder(dirname(path))
+  ensureFolder(dirname(path), 'ARIES_E_STORE')
   const db = new DatabaseSync(path, { timeout: 0 })
   try {
     useLog(db)
