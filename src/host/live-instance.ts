@@ -1,0 +1,119 @@
+/** The author's object of one open worker, with the state that it works on. */
+import { AriesError, toAriesError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { type Changes, SectionState } from '../worker/state.ts'
+import type { StopReason, Worker, WorkerClass, WorkerContext } from '../worker/worker.ts'
+import { alarmSetting } from './alarm-clock.ts'
+import { Replies } from './replies.ts'
+import { isPromise, NOT_THE_WORKERS, type Turn } from './turn.ts'
+
+export interface LiveInstanceComponents {
+  readonly workerClass: WorkerClass
+  readonly log: Logger
+}
+
+export interface LiveInstanceInit {
+  readonly name: string
+  readonly context: Omit<WorkerContext, 'state' | 'alarm'>
+  readonly sections: Iterable<readonly [string, Uint8Array]>
+}
+
+export class LiveInstance {
+  readonly #c: LiveInstanceComponents
+  readonly #name: string
+  readonly #context: LiveInstanceInit['context']
+  #state: SectionState
+  #replies: Replies
+  #worker: Worker
+  #started = false
+
+  constructor(components: LiveInstanceComponents, init: LiveInstanceInit) {
+    this.#c = components
+    this.#name = init.name
+    this.#context = init.context
+    this.#state = new SectionState(init.sections)
+    this.#replies = new Replies(this.#state, components.workerClass.idempotency)
+    this.#worker = this.#create()
+  }
+
+  get state(): SectionState {
+    return this.#state
+  }
+
+  /** Replies by `Idempotency-Key`; another object when a turn was given up. */
+  get replies(): Replies {
+    return this.#replies
+  }
+
+  get takesWebSockets(): boolean {
+    const worker = this.#worker
+    return worker.webSocketOpen !== undefined || worker.webSocketMessage !== undefined
+  }
+
+  /** Begins a turn: calls the author's code, `start` before anything else. */
+  run(turn: Turn): unknown {
+    this.#state.beginTurn()
+    return this.#started ? turn.mail.run(this.#worker) : this.#startThenRun(turn)
+  }
+
+  /** The turn counts: gives what it changed. Throws when that cannot be encoded: `undo` it. */
+  endTurn(): Changes {
+    const changes = this.#state.endTurn()
+    this.#replies.turnEnded(true)
+    return changes
+  }
+
+  /** The turn does not count: undoes what it changed and takes back what it wanted to say. */
+  undo(turn: Turn): void {
+    this.#state.rollBack()
+    this.#replies.turnEnded(false)
+    turn.undo()
+    if (turn.starts) this.#started = false
+  }
+
+  /** Puts another object in its place, since this one may still be running; undoes its turn. */
+  replace(): void {
+    this.#state.rollBack()
+    this.#state = new SectionState(this.#state.sections)
+    this.#replies = new Replies(this.#state, this.#c.workerClass.idempotency)
+    this.#worker = this.#create()
+    this.#started = false
+  }
+
+  /** Tells it, outside any turn, that it has left. */
+  async stop(reason: StopReason): Promise<void> {
+    if (!this.#started) return
+    try {
+      await this.#worker.stop?.(reason)
+    } catch (error) {
+      this.#c.log.warn({ err: error, worker: this.#name }, 'stop threw')
+    }
+  }
+
+  /** What whoever asked hears of what the author's code threw. */
+  failure(thrown: unknown): AriesError {
+    if (thrown instanceof AriesError && NOT_THE_WORKERS.has(thrown.code)) return thrown
+    this.#c.log.warn({ err: thrown, worker: this.#name }, 'worker threw')
+    const { message } = toAriesError(thrown)
+    return new AriesError('ARIES_E_WORKER_FAILED', `${this.#name}: ${message}`)
+  }
+
+  #create(): Worker {
+    const state = this.#state
+    return new this.#c.workerClass({ ...this.#context, state, alarm: alarmSetting(state) })
+  }
+
+  #startThenRun(turn: Turn): unknown {
+    const worker = this.#worker
+    turn.starts = true
+    const starting = worker.start?.()
+    if (!isPromise(starting)) {
+      this.#started = true
+      return turn.mail.run(worker)
+    }
+    return starting.then(() => {
+      if (this.#worker === worker) this.#started = true
+      return turn.mail.run(worker)
+    })
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * What becomes of the turns of one open worker: the commit record of each that changed something,
+ * by number, and the gate in which what they say waits until everything before it is durable.
+ */
+import { AriesError } from '../errors.ts'
+import type { WorkerId } from '../identity.ts'
+import type { Logger } from '../log.ts'
+import { SECTION_BYTES_REPORTED, SECTION_BYTES_WARNED } from '../worker/section.ts'
+import type { Changes } from '../worker/state.ts'
+import type { CommitOwner, Committer } from './committer.ts'
+import { Gate, type Held } from './gate.ts'
+
+export interface TurnCommitsComponents {
+  readonly committer: Committer
+  readonly log: Logger
+  /** Something has become durable. */
+  readonly onCommitted: () => void
+  /**
+   * Nothing of the worker may be committed any more. Turns up to `unknownSeq` may have been
+   * committed, though the answer has not come; those after it were not.
+   */
+  readonly onFailed: (why: 'fenced' | 'store', unknownSeq: number) => void
+}
+
+export interface TurnCommitsInit {
+  readonly id: WorkerId
+  readonly name: string
+  readonly epoch: number
+  readonly seq: number
+}
+
+export class TurnCommits implements CommitOwner {
+  /** Hears of each turn that changed the state: the tail of a move. */
+  tail: ((seq: number, changes: Changes) => void) | undefined
+  epoch: number
+  dropped = false
+  readonly #c: TurnCommitsComponents
+  readonly #id: WorkerId
+  readonly #name: string
+  readonly #gate: Gate
+  #seq: number
+  #sentSeq: number
+
+  constructor(components: TurnCommitsComponents, init: TurnCommitsInit) {
+    this.#c = components
+    this.#id = init.id
+    this.#name = init.name
+    this.epoch = init.epoch
+    this.#gate = new Gate(init.seq)
+    this.#seq = init.seq
+    this.#sentSeq = init.seq
+  }
+
+  /** Number of the last turn that changed the state. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  /** Turns that are done and wait to be committed. */
+  get size(): number {
+    return this.#gate.size
+  }
+
+  /** Whether the node is known to own the worker: what changed nothing need not be committed. */
+  get fresh(): boolean {
+    return this.#c.committer.vouch.fresh
+  }
+
+  /**
+   * Why the store cannot take a turn now. One that changes something is undone before anything is
+   * sent. A read that the store cannot confirm is turned away: the front asks again, and soon
+   * somebody vouches.
+   */
+  trouble(changes: boolean): AriesError | undefined {
+    const trouble = this.#c.committer.trouble
+    if (trouble === undefined) return undefined
+    if (!changes) return new AriesError('ARIES_E_NOT_OWNER', `${this.#name}: ${trouble}`)
+    return new AriesError('ARIES_E_STORE', `${this.#name} cannot be changed now: ${trouble}`)
+  }
+
+  /**
+   * The number of the turn, or 0 when it changed nothing. That is committed too unless it is
+   * `fresh`: what a turn read may be old news.
+   */
+  submit(changes: Changes, fresh: boolean): number {
+    const { set, remove } = changes
+    const changed = set.length > 0 || remove.length > 0
+    if (!changed && fresh) return 0
+    this.#seq++
+    for (const { name, value } of set) this.#report(name, value.length)
+    this.tail?.(this.#seq, changes)
+    this.#c.committer.submit({ id: this.#id, epoch: this.epoch, seq: this.#seq, set, remove }, this)
+    return changed ? this.#seq : 0
+  }
+
+  /** Says what a turn wants to say as soon as everything up to it is durable. */
+  hold(held: Held): void {
+    this.#gate.hold(held, this.#seq)
+  }
+
+  sent(seq: number): void {
+    this.#sentSeq = seq
+  }
+
+  committed(seq: number): void {
+    this.#gate.open(seq)
+    this.#c.onCommitted()
+  }
+
+  commitFailed(seq: number, why: 'fenced' | Error): void {
+    if (why === 'fenced') this.#c.onFailed('fenced', 0)
+    else this.#c.onFailed('store', seq)
+  }
+
+  /** Answers whoever came before `beforeMs`: the store takes too long to say how it went. */
+  expire(beforeMs: number): void {
+    this.#gate.expire(beforeMs, () => outcomeUnknown(this.#name))
+  }
+
+  /** Everybody whose turn was not committed hears `error`, or that nobody knows; see `onFailed`. */
+  turnAway(error: AriesError, unknownSeq = this.#sentSeq): void {
+    for (const held of this.#gate.takeAll()) {
+      const unknown = held.ownSeq !== 0 && held.ownSeq <= unknownSeq
+      held.mail.fail(unknown ? outcomeUnknown(this.#name) : error)
+    }
+  }
+
+  #report(section: string, bytes: number): void {
+    if (bytes <= SECTION_BYTES_REPORTED) return
+    const level = bytes > SECTION_BYTES_WARNED ? 'warn' : 'info'
+    this.#c.log[level]({ worker: this.#name, section, bytes }, 'large section of state')
+  }
+}
+
+function outcomeUnknown(name: string): AriesError {
+  return new AriesError(
+    'ARIES_E_OUTCOME_UNKNOWN',
+    `the store failed while a change of ${name} was committed`,
+  )
+}
