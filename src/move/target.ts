@@ -7,9 +7,9 @@
  * claimed, it goes on whatever becomes of the source: the claim is the truth. No code of the worker
  * runs before.
  */
-import type { Section } from '../store/store.ts'
-import { Digest, type SectionHash } from './digest.ts'
+import type { SectionHash } from './digest.ts'
 import type { ClaimOutcome, Sessions, ToSource, ToTarget } from './messages.ts'
+import { Replica } from './replica.ts'
 
 const CLAIM_RETRY_MS = 100
 
@@ -55,18 +55,15 @@ type Fence = Extract<ToTarget, { type: 'fence' }>
 
 export class Target {
   readonly #init: TargetInit
-  readonly #got: Digest
+  readonly #got: Replica
   #phase: TargetPhase = 'idle'
-  readonly #sections = new Map<string, Uint8Array>()
-  /** Turn that each name was last heard of, removed ones too: what is older is not applied. */
-  readonly #asOf = new Map<string, number>()
   #epoch = 0
   #fence: Fence | undefined
   #claimBeganMs = 0
 
   constructor(init: TargetInit, hash: SectionHash) {
     this.#init = init
-    this.#got = new Digest(hash)
+    this.#got = new Replica(hash)
   }
 
   get phase(): TargetPhase {
@@ -96,10 +93,10 @@ export class Target {
     if (this.#phase !== 'copy') return []
     switch (message.type) {
       case 'sections':
-        this.#apply(message.seq, message.set, [])
+        this.#got.apply(message.seq, message.set, [])
         return []
       case 'changes':
-        this.#apply(message.seq, message.set, message.remove)
+        this.#got.apply(message.seq, message.set, message.remove)
         return []
       case 'probe':
         return [send({ type: 'applied', n: message.n })]
@@ -125,28 +122,9 @@ export class Target {
     return [send({ type: 'prepared' })]
   }
 
-  #apply(seq: number, set: readonly Section[], remove: readonly string[]): void {
-    for (const { name, value } of set) {
-      if (!this.#isNews(name, seq)) continue
-      this.#sections.set(name, value)
-      this.#got.set(name, value)
-    }
-    for (const name of remove) {
-      if (!this.#isNews(name, seq)) continue
-      this.#sections.delete(name)
-      this.#got.remove(name)
-    }
-  }
-
-  #isNews(name: string, seq: number): boolean {
-    if ((this.#asOf.get(name) ?? -1) > seq) return false
-    this.#asOf.set(name, seq)
-    return true
-  }
-
   #fenced(fence: Fence, nowMs: number): TargetEffect[] {
-    if (fence.whole) this.#apply(fence.seq, fence.whole, [])
-    if (this.#got.value !== fence.digest || this.#got.count !== fence.count) {
+    if (fence.whole) this.#got.apply(fence.seq, fence.whole, [])
+    if (!this.#got.equals(fence)) {
       return this.#fail('what arrived is not the state of the worker (digest)')
     }
     this.#phase = 'claim'
@@ -178,7 +156,7 @@ export class Target {
 
   #open(epoch: number, isWhole: boolean, nowMs: number): TargetEffect[] {
     const { seq, sessions } = this.#fence!
-    const sections = isWhole ? this.#sections : undefined
+    const sections = isWhole ? this.#got.sections : undefined
     return [
       { do: 'open', epoch, seq, sections, sessions },
       send({ type: 'committed', epoch, commitMs: nowMs - this.#claimBeganMs }),
