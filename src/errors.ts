@@ -153,6 +153,22 @@ const rows = {
     means: 'The store cannot be reached or refused the operation; nothing was acknowledged.',
     todo: 'Check the store; the message has its own words.',
   },
+  ARIES_E_STORE_NEWER: {
+    status: 503,
+    means: 'The store was made or changed by a newer Aries than this one; nothing was touched.',
+    todo: 'Run the newer Aries, or name another store.',
+  },
+  ARIES_E_CLASS_OLDER: {
+    status: 503,
+    means:
+      'The state of the worker was written by a newer version of its class than the one here: it was neither opened nor changed.',
+    todo: 'Deploy the newer class on every node, or recover a checkpoint of the older version.',
+  },
+  ARIES_E_MIGRATE_FAILED: {
+    status: 500,
+    means: "The class's `migrate` could not bring the worker's state to its version.",
+    todo: 'Nothing was changed. Correct `migrate` and deploy it, or go back to the older class.',
+  },
   // Cluster operations.
   ARIES_E_NODE_UNKNOWN: {
     status: 404,

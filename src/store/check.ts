@@ -53,12 +53,14 @@ export function checkClaim(request: ClaimRequest): void {
   checkNode(request.node)
   checkCount('incarnation', request.incarnation)
   checkCount('epoch', request.fromEpoch)
+  if (request.classVersion !== undefined) checkCount('classVersion', request.classVersion)
 }
 
 export function checkRecord(record: CommitRecord): void {
   checkId(record.id)
   checkCount('epoch', record.epoch)
   checkCount('seq', record.seq)
+  if (record.version !== undefined) checkCount('version', record.version)
   for (const name of record.remove) checkName(record.id, name)
   for (const section of record.set) checkName(record.id, section.name)
   if (recordBytes(record) > RECORD_BYTES_MAX) {
@@ -73,10 +75,13 @@ export function recordBytes(record: CommitRecord): number {
   return bytes
 }
 
-/** Throws when the schema that was found is newer than the code that is to use it. */
-export function checkVersion(found: number, known: number): void {
+/** Throws `ARIES_E_STORE_NEWER` when the schema that was found is newer than the code that is to use it. */
+export function checkSchema(found: number, known: number): void {
   if (found <= known) return
-  refuse(`the store has schema version ${found}, written by a newer Aries; this one knows ${known}`)
+  throw new AriesError(
+    'ARIES_E_STORE_NEWER',
+    `the store has schema version ${found}, made by a newer Aries; this one knows ${known}`,
+  )
 }
 
 /** Whether `name` may be the name of a section. */

@@ -9,7 +9,10 @@
  *    later turns of that worker in the same call;
  *  - a claim names the epoch it saw and succeeds only when that is still the current one;
  *  - a takeover needs the last owner's incarnation to be gone (evicted, left or superseded), or to
- *    be the claimer itself; a handover (the COMMIT of a move) needs only the epoch.
+ *    be the claimer itself; a handover (the COMMIT of a move) needs only the epoch;
+ *  - a claim that names the version of its class is refused when the state is of a newer one. Who
+ *    owns a worker under an epoch alone writes under it, so that what it then loads cannot become
+ *    newer beneath it.
  *
  * Every call may reject with `ARIES_E_STORE`. A `commit` or `claim` that rejects may nevertheless
  * have been done (the answer was lost): read the truth with `owner` and `load` before going on.
@@ -39,6 +42,8 @@ export interface OwnerRecord {
   readonly epoch: Epoch
   /** Number of the last committed turn. */
   readonly seq: number
+  /** Version of the class that its state was written by; 0 while nothing was. */
+  readonly version: number
   /** True while the owner's incarnation is the node's current one and active. */
   readonly ownerActive: boolean
 }
@@ -56,14 +61,21 @@ export interface ClaimRequest {
   readonly node: string
   readonly incarnation: Incarnation
   readonly mode: 'takeover' | 'handover'
+  /** Version of the class at the claimer: a newer state is refused to it. Undefined: not looked at. */
+  readonly classVersion?: number
 }
+
+/**
+ * `conflict`: another epoch is current. `owner-active`: a takeover from a living owner. `fenced`:
+ * the claimer itself is void. `class-older`: the state was written by a newer version of the class.
+ */
+export type ClaimRefusal = 'conflict' | 'owner-active' | 'fenced' | 'class-older'
 
 export type ClaimResult =
   | { readonly ok: true; readonly epoch: Epoch; readonly seq: number }
   | {
       readonly ok: false
-      /** `conflict`: another epoch is current. `owner-active`: a takeover from a living owner. `fenced`: the claimer itself is void. */
-      readonly reason: 'conflict' | 'owner-active' | 'fenced'
+      readonly reason: ClaimRefusal
       /** The record as it stands, when there is one. */
       readonly owner?: OwnerRecord
     }
@@ -77,6 +89,8 @@ export interface CommitRecord {
   /** A name that is in `remove` too is set. Values stay as they are until the call is answered. */
   readonly set: readonly Section[]
   readonly remove: readonly string[]
+  /** Version of the class that the state is of from this turn on; undefined: as before. */
+  readonly version?: number
 }
 
 export type CommitResult = 'ok' | 'fenced'
@@ -84,6 +98,8 @@ export type CommitResult = 'ok' | 'fenced'
 export interface LoadedWorker {
   readonly epoch: Epoch
   readonly seq: number
+  /** As in `OwnerRecord`. */
+  readonly version: number
   readonly sections: readonly Section[]
 }
 

@@ -5,8 +5,9 @@ import { claimOf, LEASE_MS, ownedWorker, stateOf, turn, unique, worker } from '.
 export async function claimRules(t: Test, store: Store, other: Store): Promise<void> {
   await t.test('the first claim creates the worker, empty, at epoch 1', async (t) => {
     const { node, incarnation, id } = await ownedWorker(store)
-    t.same(await store.owner(id), { id, node, incarnation, epoch: 1, seq: 0, ownerActive: true })
-    t.same(await store.load(id), { epoch: 1, seq: 0, sections: [] })
+    const made = { epoch: 1, seq: 0, version: 0 }
+    t.same(await store.owner(id), { id, node, incarnation, ...made, ownerActive: true })
+    t.same(await store.load(id), { ...made, sections: [] })
   })
 
   await t.test('a claim from another epoch than the current is a conflict', async (t) => {

@@ -7,6 +7,7 @@ import { commitRules } from './contract-commits.ts'
 import { fenceRules } from './contract-fences.ts'
 import { nodeRules } from './contract-nodes.ts'
 import { readRules } from './contract-reads.ts'
+import { versionRules } from './contract-versions.ts'
 
 export interface ContractFixture {
   /** Opens the one store under test once more; the caller closes it. */
@@ -22,6 +23,7 @@ export async function storeContract(t: Test, fixture: ContractFixture): Promise<
   await claimRules(t, store, other)
   await commitRules(t, store, other)
   await fenceRules(t, store)
+  await versionRules(t, store, other)
   await alarmRules(t, store, other)
   await readRules(t, store, fixture)
 }

@@ -3,6 +3,7 @@ import pg from 'pg'
 import t from 'tap'
 import { createLogger } from '../../src/log.ts'
 import { openStore } from '../../src/store/open.ts'
+import { MIGRATIONS } from '../../src/store/postgres/schema.ts'
 import type { Store } from '../../src/store/store.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { storeContract } from './contract.ts'
@@ -99,10 +100,28 @@ t.test('an eviction waits for the commit that holds the node, and voids the next
   t.same(await stateOf(store, id), { v: '1' })
 })
 
+t.test('a database of the first version is brought up to date', async (t) => {
+  const admin = await connect(t)
+  await admin.query('CREATE DATABASE first')
+  const url = new URL(postgres.url)
+  url.pathname = '/first'
+  const first = new pg.Client({ connectionString: url.href })
+  await first.connect()
+  await first.query(`CREATE TABLE aries_meta (name text PRIMARY KEY, value text NOT NULL);
+    INSERT INTO aries_meta VALUES ('schema', '1'); ${MIGRATIONS[0]};
+    INSERT INTO aries_workers (class, key, node, incarnation, epoch, seq)
+    VALUES ('counter', 'written', 'n1', 1, 1, 3), ('counter', 'empty', 'n1', 1, 1, 0)`)
+  await first.end()
+  const store = await open(url.href)
+  t.match(await store.owner({ class: 'counter', key: 'written' }), { seq: 3, version: 1 })
+  t.match(await store.owner({ class: 'counter', key: 'empty' }), { seq: 0, version: 0 })
+  await store.close()
+})
+
 t.test('a schema newer than the code is refused', async (t) => {
   const admin = await connect(t)
   await admin.query("UPDATE aries_meta SET value = '99'")
-  await t.rejects(open(), { code: 'ARIES_E_STORE', message: /version 99.*newer Aries/ })
+  await t.rejects(open(), { code: 'ARIES_E_STORE_NEWER', message: /version 99.*newer Aries/ })
 })
 
 async function connect(t: { teardown(end: () => Promise<void>): void }): Promise<pg.Client> {

@@ -5,6 +5,7 @@ import t from 'tap'
 import { createLogger } from '../../src/log.ts'
 import { ALARM_SECTION } from '../../src/store/alarm.ts'
 import { openStore } from '../../src/store/open.ts'
+import { MIGRATIONS } from '../../src/store/sqlite/schema.ts'
 import type { Store } from '../../src/store/store.ts'
 import { storeContract } from './contract.ts'
 import { LEASE_MS } from './helpers.ts'
@@ -45,19 +46,24 @@ t.test('a schema newer than the code is refused and left alone', async (t) => {
   const db = new DatabaseSync(path)
   t.teardown(() => db.close())
   db.exec("UPDATE aries_meta SET value = '99'")
-  await t.rejects(open(path), { code: 'ARIES_E_STORE', message: /version 99.*newer Aries/ })
+  await t.rejects(open(path), { code: 'ARIES_E_STORE_NEWER', message: /version 99.*newer Aries/ })
   t.match(db.prepare('SELECT value FROM aries_meta').get(), { value: '99' })
 })
 
-t.test('a file of the version before is brought up to date', async (t) => {
+t.test('a file of the first version is brought up to date', async (t) => {
   const path = join(t.testdir(), 'aries.db')
-  await (await open(path)).close()
   const db = new DatabaseSync(path)
   t.teardown(() => db.close())
-  db.exec("DROP INDEX aries_alarms; UPDATE aries_meta SET value = '1'")
+  db.exec(`CREATE TABLE aries_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    INSERT INTO aries_meta VALUES ('schema', '1'); ${MIGRATIONS[0]};
+    INSERT INTO aries_workers (class, key, node, incarnation, epoch, seq)
+    VALUES ('counter', 'written', 'n1', 1, 1, 3), ('counter', 'empty', 'n1', 1, 1, 0)`)
   const store = await open(path)
   t.teardown(() => store.close())
-  t.match(db.prepare('SELECT value FROM aries_meta').get(), { value: '2' })
+  const schema = String(MIGRATIONS.length)
+  t.match(db.prepare('SELECT value FROM aries_meta').get(), { value: schema })
+  t.match(await store.owner({ class: 'counter', key: 'written' }), { seq: 3, version: 1 })
+  t.match(await store.owner({ class: 'counter', key: 'empty' }), { seq: 0, version: 0 })
   const plan = db
     .prepare(
       `EXPLAIN QUERY PLAN SELECT worker FROM aries_sections

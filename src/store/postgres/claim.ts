@@ -12,8 +12,9 @@ import { prepared, type Row, type Session } from './session.ts'
  */
 const CLAIM = `WITH item AS (
     SELECT * FROM
-      unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bool[])
-      WITH ORDINALITY AS t (class, key, epoch, node, incarnation, handover, item)
+      unnest(
+        $1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bool[], $7::bigint[]
+      ) WITH ORDINALITY AS t (class, key, epoch, node, incarnation, handover, class_version, item)
   ), claimer AS (
     SELECT n.id, n.incarnation FROM aries_nodes n
     WHERE n.status = 'active'
@@ -21,7 +22,8 @@ const CLAIM = `WITH item AS (
     ORDER BY n.id
     FOR KEY SHARE
   ), held AS (
-    SELECT i.*, w.id, w.epoch AS current, w.node AS owner, w.incarnation AS owner_incarnation
+    SELECT i.*, w.id, w.epoch AS current, w.node AS owner, w.incarnation AS owner_incarnation,
+      w.version
     FROM (
         SELECT i.* FROM item i JOIN claimer c ON c.id = i.node AND c.incarnation = i.incarnation
         ORDER BY i.class, i.key
@@ -33,7 +35,8 @@ const CLAIM = `WITH item AS (
     UPDATE aries_workers w
     SET epoch = w.epoch + 1, node = h.node, incarnation = h.incarnation
     FROM held h
-    WHERE w.id = h.id AND h.current = h.epoch AND (
+    WHERE w.id = h.id AND h.current = h.epoch AND h.version <= coalesce(h.class_version, h.version)
+      AND (
       h.handover
       OR (h.owner = h.node AND h.owner_incarnation = h.incarnation)
       OR NOT EXISTS (
@@ -98,6 +101,7 @@ async function claimRound(
     requests.map(({ node }) => node),
     requests.map(({ incarnation }) => incarnation),
     requests.map(({ mode }) => mode === 'handover'),
+    requests.map(({ classVersion }) => classVersion ?? null),
   ]
   const statement = prepared('aries-claim', CLAIM, requests.length)
   const rows = await session.use(async (client, repeated) => {

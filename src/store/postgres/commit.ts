@@ -23,6 +23,8 @@ interface Chain {
   /** A turn that does not follow the one before it is refused, and all after it. */
   broken: boolean
   ok: boolean
+  /** What the turns set it to; null: as before. */
+  version: number | null
 }
 
 /**
@@ -32,21 +34,23 @@ interface Chain {
  * whatever the planner believes of the table.
  */
 const COMMIT = `WITH item AS (
-    SELECT * FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
-      WITH ORDINALITY AS t (class, key, epoch, first_seq, last_seq, item)
+    SELECT * FROM unnest(
+      $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $15::bigint[]
+    ) WITH ORDINALITY AS t (class, key, epoch, first_seq, last_seq, version, item)
   ), active AS (
     SELECT id FROM aries_nodes
     WHERE id = $1 AND incarnation = $2 AND status = 'active'
     FOR KEY SHARE
   ), held AS (
-    SELECT i.item, i.last_seq, w.id,
+    SELECT i.item, i.last_seq, i.version, w.id,
       w.epoch = i.epoch AND w.seq = i.first_seq - 1 AND w.node = $1 AND w.incarnation = $2 AS ok
     FROM active, (SELECT * FROM item ORDER BY class, key) i,
       LATERAL (
         SELECT * FROM aries_workers w WHERE w.class = i.class AND w.key = i.key FOR UPDATE
       ) w
   ), done AS (
-    UPDATE aries_workers w SET seq = h.last_seq FROM held h WHERE w.id = h.id AND h.ok
+    UPDATE aries_workers w SET seq = h.last_seq, version = coalesce(h.version, w.version)
+    FROM held h WHERE w.id = h.id AND h.ok
     RETURNING w.id, h.item
   ), removed AS (
     DELETE FROM aries_sections s
@@ -105,8 +109,8 @@ function link(chains: Map<string, Chain>, record: CommitRecord): Chain | undefin
   let chain = chains.get(name)
   if (chain === undefined) {
     const { id, epoch, seq } = record
-    const sections = new Map<string, Uint8Array | undefined>()
-    chain = { id, epoch, firstSeq: seq, lastSeq: seq - 1, sections, broken: false, ok: false }
+    const none = { sections: new Map(), version: null, broken: false, ok: false }
+    chain = { id, epoch, firstSeq: seq, lastSeq: seq - 1, ...none }
     chains.set(name, chain)
   }
   if (chain.broken || chain.epoch !== record.epoch || chain.lastSeq + 1 !== record.seq) {
@@ -114,6 +118,7 @@ function link(chains: Map<string, Chain>, record: CommitRecord): Chain | undefin
     return undefined
   }
   chain.lastSeq = record.seq
+  chain.version = record.version ?? chain.version
   for (const section of record.remove) chain.sections.set(section, undefined)
   for (const { name: section, value } of record.set) chain.sections.set(section, value)
   return chain
@@ -183,6 +188,7 @@ function parameters(node: string, incarnation: Incarnation, chains: readonly Cha
     packer.buffer,
     removed.item,
     removed.name,
+    chains.map(({ version }) => version),
   ]
 }
 

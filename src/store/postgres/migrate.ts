@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg'
 import { AriesError } from '../../errors.ts'
-import { checkVersion } from '../check.ts'
+import { checkSchema } from '../check.ts'
 import { MIGRATIONS } from './schema.ts'
 import type { Row } from './session.ts'
 
@@ -14,7 +14,7 @@ export async function migrate(client: PoolClient): Promise<void> {
   await client.query('BEGIN')
   await client.query({ text: 'SELECT pg_advisory_xact_lock($1)', values: [MIGRATION_LOCK] })
   const version = await schemaVersion(client)
-  checkVersion(version, MIGRATIONS.length)
+  checkSchema(version, MIGRATIONS.length)
   if (version < MIGRATIONS.length) {
     for (const step of MIGRATIONS.slice(version)) await client.query(step)
     await client.query({

@@ -2,7 +2,7 @@ import type { NodeRecord, NodeStatus, OwnerRecord } from '../store.ts'
 import type { Row } from './session.ts'
 
 /** Columns of an `OwnerRecord`, of `aries_workers w`. */
-export const OWNER = `SELECT w.class, w.key, w.node, w.incarnation, w.epoch, w.seq,
+export const OWNER = `SELECT w.class, w.key, w.node, w.incarnation, w.epoch, w.seq, w.version,
     n.id IS NOT NULL AS active
   FROM aries_workers w LEFT JOIN aries_nodes n
     ON n.id = w.node AND n.incarnation = w.incarnation AND n.status = 'active'`
@@ -14,6 +14,7 @@ export function toOwner(row: Row): OwnerRecord {
     incarnation: Number(row['incarnation']),
     epoch: Number(row['epoch']),
     seq: Number(row['seq']),
+    version: Number(row['version']),
     ownerActive: row['active'] === true,
   }
 }

@@ -32,4 +32,6 @@ export const MIGRATIONS: readonly string[] = [
    ) WITH (fillfactor = 80);
    ALTER TABLE aries_sections ALTER COLUMN value SET STORAGE EXTERNAL;`,
   `CREATE INDEX aries_alarms ON aries_sections (value) WHERE name = '${ALARM_SECTION}'`,
+  `ALTER TABLE aries_workers ADD COLUMN version bigint NOT NULL DEFAULT 0;
+   UPDATE aries_workers SET version = 1 WHERE seq > 0`,
 ]

@@ -62,7 +62,7 @@ const OWNED_BY = {
 }
 const LOAD = {
   name: 'aries-load',
-  text: `SELECT w.epoch, w.seq, s.name, s.value
+  text: `SELECT w.epoch, w.seq, w.version, s.name, s.value
     FROM aries_workers w LEFT JOIN aries_sections s ON s.worker = w.id
     WHERE w.class = $1 AND w.key = $2 ORDER BY s.name`,
 }
@@ -179,7 +179,8 @@ export class PostgresStore implements Store {
     const sections = rows
       .filter((row) => row['name'] !== null)
       .map((row) => ({ name: String(row['name']), value: row['value'] as Uint8Array }))
-    return { epoch: Number(first['epoch']), seq: Number(first['seq']), sections }
+    const [epoch, seq, version] = ['epoch', 'seq', 'version'].map((name) => Number(first[name]))
+    return { epoch: epoch!, seq: seq!, version: version!, sections }
   }
 
   async dueAlarms(afterMs: number, beforeMs: number, limit: number): Promise<DueAlarm[]> {

@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { AriesError } from '../../errors.ts'
 import { ensureFolder } from '../../folder.ts'
-import { checkVersion } from '../check.ts'
+import { checkSchema } from '../check.ts'
 import { inTransaction, whenFree } from './lock.ts'
 import { MIGRATIONS } from './schema.ts'
 
@@ -34,7 +34,7 @@ function migrate(db: DatabaseSync): void {
   db.exec('CREATE TABLE IF NOT EXISTS aries_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)')
   const row = db.prepare("SELECT value FROM aries_meta WHERE name = 'schema'").get()
   const version = Number(row?.['value'] ?? 0)
-  checkVersion(version, MIGRATIONS.length)
+  checkSchema(version, MIGRATIONS.length)
   if (version === MIGRATIONS.length) return
   for (const step of MIGRATIONS.slice(version)) db.exec(step)
   db.prepare("INSERT OR REPLACE INTO aries_meta VALUES ('schema', ?)").run(

@@ -85,6 +85,6 @@ export type ToThread =
 export type FromThread =
   | { readonly open: true }
   /** The database could not be opened; the thread ends. */
-  | { readonly failed: string }
+  | { readonly failed: string; readonly code: ErrorCode }
   | { readonly batch: number; readonly replies: readonly Reply[] }
   | { readonly batch: number; readonly code: ErrorCode; readonly message: string }

@@ -14,7 +14,7 @@ import { whenFree } from './lock.ts'
 
 type Row = Record<string, SQLOutputValue>
 
-const OWNER = `SELECT w.id, w.class, w.key, w.node, w.incarnation, w.epoch, w.seq,
+const OWNER = `SELECT w.id, w.class, w.key, w.node, w.incarnation, w.epoch, w.seq, w.version,
     n.status IS 'active' AND n.incarnation = w.incarnation AS active
   FROM aries_workers w LEFT JOIN aries_nodes n ON n.id = w.node`
 
@@ -96,7 +96,8 @@ export class Reads {
         job.after === undefined
           ? this.#sections.iterate(worker)
           : this.#sectionsAfter.iterate(worker, job.after)
-      return { epoch: Number(row['epoch']), seq: Number(row['seq']), ...cut(rows, job.bytesMax) }
+      const { epoch, seq, version } = toOwner(row)
+      return { epoch, seq, version, ...cut(rows, job.bytesMax) }
     } finally {
       this.#db.exec('COMMIT')
     }
@@ -132,6 +133,7 @@ function toOwner(row: Row): OwnerRecord {
     incarnation: Number(row['incarnation']),
     epoch: Number(row['epoch']),
     seq: Number(row['seq']),
+    version: Number(row['version']),
     ownerActive: row['active'] === 1,
   }
 }

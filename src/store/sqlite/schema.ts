@@ -29,4 +29,6 @@ export const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (worker, name)
    ) STRICT, WITHOUT ROWID;`,
   `CREATE INDEX aries_alarms ON aries_sections (value) WHERE name = '${ALARM_SECTION}'`,
+  `ALTER TABLE aries_workers ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+   UPDATE aries_workers SET version = 1 WHERE seq > 0`,
 ]

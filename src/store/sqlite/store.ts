@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { AriesError } from '../../errors.ts'
+import { AriesError, type ErrorCode } from '../../errors.ts'
 import type { WorkerId } from '../../identity.ts'
 import type { Logger } from '../../log.ts'
 import {
@@ -181,7 +181,7 @@ export class SqliteStore implements Store {
   async #loadSliced(id: WorkerId): Promise<LoadedWorker | undefined | 'changed'> {
     const first = await this.#loadSlice(id, undefined, SLICE_BYTES)
     if (first === undefined) return undefined
-    const { epoch, seq } = first
+    const { epoch, seq, version } = first
     const sections: Section[] = [...first.sections]
     let more = first.more
     while (more) {
@@ -190,7 +190,7 @@ export class SqliteStore implements Store {
       for (const section of next.sections) sections.push(section)
       more = next.more
     }
-    return { epoch, seq, sections }
+    return { epoch, seq, version, sections }
   }
 
   async #loadSlice(
@@ -232,15 +232,15 @@ export class SqliteStore implements Store {
   /** Resolves when the thread has the database open. */
   #opened(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const failed = (message: string): void => {
-        this.#failure ??= new AriesError('ARIES_E_STORE', `${this.description}: ${message}`)
+      const failed = (message: string, code: ErrorCode = 'ARIES_E_STORE'): void => {
+        this.#failure ??= new AriesError(code, `${this.description}: ${message}`)
         for (const batch of this.#batches.values()) batch.reject(this.#failure)
         this.#batches.clear()
         reject(this.#failure)
       }
       this.#thread.on('message', (message: FromThread) => {
         if ('open' in message) resolve()
-        else if ('failed' in message) failed(message.failed)
+        else if ('failed' in message) failed(message.failed, message.code)
         else this.#settle(message)
       })
       this.#thread.on('error', (error) => failed(error.message))

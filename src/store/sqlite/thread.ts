@@ -52,6 +52,7 @@ try {
   serve(port, db)
   post(port, { open: true }, [])
 } catch (error) {
-  post(port, { failed: toAriesError(error).message }, [])
+  const { message, code } = toAriesError(error, 'ARIES_E_STORE')
+  post(port, { failed: message, code }, [])
   port.close()
 }

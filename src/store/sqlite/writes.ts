@@ -40,7 +40,7 @@ export class Writes {
        WHERE class = ? AND key = ?`,
     )
     this.#turn = db.prepare(
-      `UPDATE aries_workers SET seq = seq + 1
+      `UPDATE aries_workers SET seq = seq + 1, version = coalesce(?, version)
        WHERE class = ? AND key = ? AND epoch = ? AND seq + 1 = ? AND node = ? AND incarnation = ?
        RETURNING id`,
     )
@@ -94,7 +94,9 @@ export class Writes {
 
   #apply(job: CommitJob, record: PackedRecord, values: Uint8Array): boolean {
     const { id, epoch, seq } = record
-    const row = this.#turn.get(id.class, id.key, epoch, seq, job.node, job.incarnation)
+    const { node, incarnation } = job
+    const version = record.version ?? null
+    const row = this.#turn.get(version, id.class, id.key, epoch, seq, node, incarnation)
     if (row === undefined) return false
     const worker = row['id'] as number
     for (const name of record.remove) this.#remove.run(worker, name)
