@@ -1,7 +1,6 @@
 /** Drives the source of one move: the core's effects on the worker, the link and the store. */
 
 import type { Duplex } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { ToSource } from '../move/messages.ts'
@@ -13,7 +12,7 @@ import {
   type SourceTimer,
 } from '../move/source.ts'
 import type { MoveReport } from '../rpc.ts'
-import type { Section, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { Clock, TimerHandle } from '../world.ts'
 import { claimHandover } from './claim.ts'
@@ -21,15 +20,9 @@ import type { Mail } from './mailbox.ts'
 import { MoveLink } from './move-link.ts'
 import { moveReport } from './move-report.ts'
 import type { OpenWorker } from './open-worker.ts'
+import { copySections } from './section-copy.ts'
 import { sectionHash } from './section-hash.ts'
 
-/** One piece of the copy: a fraction of a millisecond of both event loops. */
-const PIECE_BYTES = 64 * 1024
-/** Between two pieces; the loops of both hosts are the neighbours' for most of the time. */
-const PAUSE_MS_MIN = 1
-/** An event loop that comes round later than this is busy: the copy waits as long again. */
-const LAG_MS_MAX = 2
-const PAUSE_MS_MAX = 50
 /** A target that falls so far behind the changes is given up. */
 const UNSENT_BYTES_MAX = 64 * 1024 * 1024
 export const PREPARE_TIMEOUT_MS = 5_000
@@ -161,30 +154,15 @@ export class MoveSource {
     })
   }
 
-  /** Reads the sections piece by piece, with pauses, longer ones when the event loop is busy. */
   async #copy(): Promise<void> {
     const { worker, clock } = this.#c
-    let piece: Section[] = []
-    let bytes = 0
-    const names = Array.from(worker.state.sections.keys())
-    for (const name of names) {
-      if (this.#core.phase !== 'copy') return
-      const value = worker.state.sections.get(name)
-      if (value === undefined || this.#core.hasSent(name)) continue
-      piece.push({ name, value })
-      bytes += name.length + value.length
-      if (bytes < PIECE_BYTES) continue
-      this.#handle({ type: 'sections', seq: worker.seq, set: piece })
-      piece = []
-      bytes = 0
-      await this.#link.drained()
-      const beforeMs = clock.nowMs()
-      await sleep(PAUSE_MS_MIN)
-      const lagMs = clock.nowMs() - beforeMs - PAUSE_MS_MIN
-      if (lagMs > LAG_MS_MAX) await sleep(Math.min(lagMs, PAUSE_MS_MAX))
-    }
-    if (piece.length > 0) this.#handle({ type: 'sections', seq: worker.seq, set: piece })
-    this.#handle({ type: 'copied' })
+    const isWhole = await copySections(worker, clock, {
+      wanted: () => this.#core.phase === 'copy',
+      has: (name) => this.#core.hasSent(name),
+      take: (seq, set) => this.#handle({ type: 'sections', seq, set }),
+      drained: () => this.#link.drained(),
+    })
+    if (isWhole) this.#handle({ type: 'copied' })
   }
 
   #handOver(epoch: number): void {
