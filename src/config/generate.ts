@@ -2,7 +2,8 @@
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { type GeneratedFile, runGenerator } from '../generated.ts'
-import { configSchema, mapSchema } from './schema.ts'
+import { mapSchema } from './schema/map.ts'
+import { configSchema } from './schema.ts'
 
 function schemaText(schema: z.ZodType): string {
   const json = z.toJSONSchema(schema, { io: 'input', target: 'draft-07' })

@@ -10,6 +10,8 @@ type Issue = z.core.$ZodIssue
 interface Shape {
   readonly properties?: Readonly<Record<string, Shape>>
   readonly items?: Shape
+  /** Of a section whose keys are names. */
+  readonly additionalProperties?: Shape | boolean
   readonly anyOf?: readonly Shape[]
   readonly required?: readonly string[]
 }
@@ -129,9 +131,16 @@ function marksOf(branch: Shape, branches: readonly Shape[]): readonly string[] {
 function shapeAt(shape: Shape, path: KeyPath): Shape | undefined {
   let at: Shape | undefined = shape
   for (const step of path) {
-    at = typeof step === 'number' ? at?.items : at?.properties?.[step]
+    if (typeof step === 'number') at = at?.items
+    else at = at?.properties?.[step] ?? namedShape(at)
   }
   return at
+}
+
+/** What stands under each name, in a section whose keys are names. */
+function namedShape(shape: Shape | undefined): Shape | undefined {
+  const named = shape?.additionalProperties
+  return typeof named === 'object' ? named : undefined
 }
 
 function valueAt(data: unknown, path: KeyPath): unknown {
@@ -148,6 +157,7 @@ function kind(value: unknown): string {
 
 const EXPECTED: Readonly<Record<string, string>> = {
   object: 'keys and values',
+  record: 'keys and values',
   array: 'a list',
   int: 'a whole number',
   number: 'a number',

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { formatAddress, parseAddress } from './address.ts'
+import { checkClasses, resolveClasses } from './classes.ts'
 import { ConfigDocument } from './document.ts'
 import type { Environment } from './interpolate.ts'
 import { validate } from './issues.ts'
@@ -8,7 +9,9 @@ import { checkDoubles, type Listen, listenerListens } from './listens.ts'
 import { type CheckedMap, checkMap, items } from './map.ts'
 import { Problems } from './problems.ts'
 import { checkRoutes, checkUpstreams } from './routes.ts'
-import { type ClusterMap, type Config, configSchema, listenerSchema, mapSchema } from './schema.ts'
+import { mapSchema } from './schema/map.ts'
+import { listenerSchema } from './schema/routes.ts'
+import { type ClusterMap, type Config, configSchema } from './schema.ts'
 import { resolveStore, sqliteFile, storeProblem } from './store.ts'
 
 /** A key that can be guessed protects nothing: packets can be tried against it at leisure. */
@@ -40,6 +43,7 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
 
   const map = await loadMap(mapFile, env, problems)
   const routes = await checkRoutes(data, document, problems)
+  checkClasses(data, routes.classes, document, problems)
   const listens = checkListeners(data, document, problems)
   checkSecrets(data, document, problems)
   if (map !== undefined) {
@@ -53,7 +57,6 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
   if (problems.count > 0 || parsed === undefined || map?.parsed === undefined) {
     throw problems.toError()
   }
-  const { tasks, classes } = routes
   return {
     ...parsed,
     file: configFile,
@@ -61,8 +64,8 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
     map: map.parsed,
     store: resolveStore(parsed.store, folder),
     routes: [...routes.routes],
-    tasks,
-    classes,
+    tasks: routes.tasks,
+    classes: resolveClasses(routes.classes, parsed.host, parsed.classes),
   }
 }
 

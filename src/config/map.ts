@@ -2,7 +2,8 @@
 import { isLoopback, isWildcard } from './address.ts'
 import { frontListens, type Listen, nodeListens } from './listens.ts'
 import type { KeyPath, Located, Problems } from './problems.ts'
-import { type ClusterMap, frontEntrySchema, nodeEntrySchema } from './schema.ts'
+import { frontEntrySchema, nodeEntrySchema } from './schema/map.ts'
+import type { ClusterMap } from './schema.ts'
 
 interface Entry {
   readonly id: string

@@ -20,7 +20,7 @@ export function restartNote(
   const entry = ({ map }: Config): unknown =>
     (role === 'node' ? map.nodes : map.fronts).find((member) => member.id === id)
   const changed: string[] = AT_START[role].filter(
-    (name) => !isDeepStrictEqual(started[name], current[name]),
+    (name) => !isDeepStrictEqual(atStart(started, name), atStart(current, name)),
   )
   if (role === 'front' && started.front.shards !== current.front.shards) {
     changed.push('front.shards')
@@ -28,4 +28,12 @@ export function restartNote(
   if (!isDeepStrictEqual(entry(started), entry(current))) changed.push('its entry in the map')
   if (changed.length === 0) return undefined
   return `changed in the configuration, in force after a restart of this ${role}: ${changed.join(', ')}`
+}
+
+/** The part of a section that is read once. */
+function atStart(config: Config, name: keyof Config): unknown {
+  if (name !== 'host') return config[name]
+  // These are the defaults of every class, and classes change while they run.
+  const { queueMax: _, requestTimeoutMs: __, ...rest } = config.host
+  return rest
 }

@@ -7,7 +7,8 @@ import { parseUpstream } from './address.ts'
 import { items } from './map.ts'
 import { moduleName } from './module-name.ts'
 import { formatFile, type KeyPath, type Located, type Problems } from './problems.ts'
-import { type Config, type ModuleName, type Route, routeSchema } from './schema.ts'
+import { routeSchema } from './schema/routes.ts'
+import type { Config, ModuleName, Route } from './schema.ts'
 
 export interface CheckedRoutes {
   readonly routes: readonly Route[]

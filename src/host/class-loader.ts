@@ -1,30 +1,35 @@
 import { pathToFileURL } from 'node:url'
+import type { ClassConfig } from '../config/schema.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import type { WorkerClass } from '../worker/worker.ts'
 
-/** Loads the modules of worker classes, each once. */
+/** The worker classes of this host: their options, and their modules, each loaded once. */
 export class ClassLoader {
-  #files: ReadonlyMap<string, string>
+  #configs: ReadonlyMap<string, ClassConfig>
   readonly #loaded = new Map<string, Promise<WorkerClass>>()
 
-  constructor(classes: Iterable<readonly [name: string, file: string]>) {
-    this.#files = new Map(classes)
+  constructor(classes: Iterable<readonly [name: string, config: ClassConfig]>) {
+    this.#configs = new Map(classes)
   }
 
   /** Takes another set of classes; what is loaded and still among them stays as it is. */
-  declare(classes: Iterable<readonly [name: string, file: string]>): void {
-    const before = this.#files
-    this.#files = new Map(classes)
-    for (const [name, file] of before) {
-      if (this.#files.get(name) !== file) this.#loaded.delete(name)
+  declare(classes: Iterable<readonly [name: string, config: ClassConfig]>): void {
+    const before = this.#configs
+    this.#configs = new Map(classes)
+    for (const [name, { file }] of before) {
+      if (this.#configs.get(name)?.file !== file) this.#loaded.delete(name)
     }
+  }
+
+  get configs(): ReadonlyMap<string, ClassConfig> {
+    return this.#configs
   }
 
   /** Throws `ARIES_E_CLASS_UNKNOWN`, or `ARIES_E_WORKER_FAILED` when the module does not load. */
   load(name: string): Promise<WorkerClass> {
     let loading = this.#loaded.get(name)
     if (!loading) {
-      const file = this.#files.get(name)
+      const file = this.#configs.get(name)?.file
       if (file === undefined) {
         const message = `no route declares the worker class "${name}"`
         return Promise.reject(new AriesError('ARIES_E_CLASS_UNKNOWN', message))

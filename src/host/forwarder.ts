@@ -22,13 +22,14 @@ const REPEATABLE: ReadonlySet<string> = new Set([
 
 export class Forwarder {
   readonly #log: Logger
-  readonly #requestTimeoutMs: number
+  readonly #turnMs: () => number
   readonly #pools = new Map<string, Pool>()
   #inFlight = 0
 
-  constructor(components: { log: Logger }, init: { requestTimeoutMs: number }) {
+  /** `turnMs`: the longest that a turn may take, anywhere. */
+  constructor(components: { log: Logger }, init: { turnMs: () => number }) {
     this.#log = components.log
-    this.#requestTimeoutMs = init.requestTimeoutMs
+    this.#turnMs = init.turnMs
   }
 
   get inFlight(): number {
@@ -66,6 +67,7 @@ export class Forwarder {
           method: req.method! as 'GET',
           headers: forwardedHeaders(req.rawHeaders, owner),
           body: body ?? null,
+          headersTimeout: this.#turnMs() * 2,
           signal: abort.signal,
           responseHeaders: 'raw',
         },
@@ -106,7 +108,6 @@ export class Forwarder {
         connections: CONNECTIONS_MAX,
         pipelining: 1,
         connectTimeout: 1_000,
-        headersTimeout: this.#requestTimeoutMs * 2,
         bodyTimeout: 0,
       })
       this.#pools.set(origin, pool)

@@ -1,4 +1,5 @@
 /** A host: the workers of one process, from the control loop's messages to the port. */
+import { longestTurnMs } from '../config/classes.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
@@ -60,11 +61,14 @@ export class Host {
         log,
         onDropped: (worker, why) => this.#lost(worker, why),
       },
-      { node, queueMax: limits.queueMax },
+      { node },
     )
     this.#table = table
     this.#sessions = new Sessions({ table, clock, log }, limits)
-    this.#forwarder = new Forwarder({ log }, limits)
+    this.#forwarder = new Forwarder(
+      { log },
+      { turnMs: () => longestTurnMs(classes.configs.values()) },
+    )
     this.#moves = new Moves(
       { table, sessions: this.#sessions, classes, store, clock, log, send: components.send },
       setup,
@@ -90,11 +94,13 @@ export class Host {
   /** Listens and says so (`ready`). */
   async start(): Promise<void> {
     const port = await this.#server.listen(this.#setup.bind)
-    const { requestTimeoutMs } = this.#setup.limits
-    const sweepMs = Math.max(SWEEP_INTERVAL_MS_MIN, requestTimeoutMs / 20)
-    this.#every(Math.min(SWEEP_INTERVAL_MS_MAX, sweepMs), () => this.#sweep())
-    this.#every(STATS_INTERVAL_MS, () =>
-      this.#c.send({ type: 'stats', stats: this.#stats.sample() }),
+    this.#every(
+      () => this.#sweepMs(),
+      () => this.#sweep(),
+    )
+    this.#every(
+      () => STATS_INTERVAL_MS,
+      () => this.#c.send({ type: 'stats', stats: this.#stats.sample() }),
     )
     this.#c.send({ type: 'ready', port })
   }
@@ -128,6 +134,7 @@ export class Host {
         break
       case 'declare':
         this.#classes.declare(message.classes)
+        this.#table.reconfigure()
         break
       case 'vouch':
         this.#committer.vouch.renew(message.atMs)
@@ -176,8 +183,17 @@ export class Host {
     this.#c.send({ type: 'gone', id: worker.id, owner: undefined, why })
   }
 
+  /** A time limit is kept to a twentieth of itself. */
+  #sweepMs(): number {
+    let sweepMs = SWEEP_INTERVAL_MS_MAX
+    for (const { requestTimeoutMs } of this.#classes.configs.values()) {
+      sweepMs = Math.min(sweepMs, requestTimeoutMs / 20)
+    }
+    return Math.max(SWEEP_INTERVAL_MS_MIN, sweepMs)
+  }
+
   #sweep(): void {
-    for (const worker of this.#table.values()) worker.expire(this.#setup.limits.requestTimeoutMs)
+    for (const worker of this.#table.values()) worker.expire()
     this.#sessions.sweep()
   }
 
@@ -192,7 +208,7 @@ export class Host {
     })
   }
 
-  #every(intervalMs: number, run: () => void): void {
+  #every(intervalMs: () => number, run: () => void): void {
     let timer: TimerHandle
     const again = (): void => {
       this.#timers.delete(timer)
@@ -201,7 +217,7 @@ export class Host {
       next()
     }
     const next = (): void => {
-      timer = this.#c.clock.after(intervalMs, again)
+      timer = this.#c.clock.after(intervalMs(), again)
       this.#timers.add(timer)
     }
     next()

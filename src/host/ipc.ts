@@ -3,7 +3,7 @@
  * `child_process.fork` (`serialization: 'advanced'`). The channel closing ends the host: a host
  * never outlives its node.
  */
-import type { ConfigFile } from '../config/schema.ts'
+import type { ClassConfig, ConfigFile } from '../config/schema.ts'
 import type { ErrorBody } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
 import type { MoveReport, WorkerInfo } from '../rpc.ts'
@@ -18,7 +18,7 @@ export interface HostSetup {
   readonly store: string
   /** Token that callers must show in `aries-auth`; empty: none. */
   readonly token: string
-  readonly classes: readonly (readonly [name: string, file: string])[]
+  readonly classes: readonly (readonly [name: string, config: ClassConfig])[]
   readonly limits: ConfigFile['host']
   readonly move: ConfigFile['move']
   readonly logLevel: string

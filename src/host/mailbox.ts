@@ -23,12 +23,12 @@ export interface Mail {
 
 /** What waits for a worker, in order of arrival, up to a limit. */
 export class Mailbox {
-  readonly #sizeMax: number
+  sizeMax: number
   #queue: Mail[] = []
   #head = 0
 
   constructor(sizeMax: number) {
-    this.#sizeMax = sizeMax
+    this.sizeMax = sizeMax
   }
 
   get size(): number {
@@ -37,7 +37,7 @@ export class Mailbox {
 
   /** False when it is full; `always` is for mail whose number another limit holds down. */
   push(mail: Mail, always = false): boolean {
-    if (!always && this.size >= this.#sizeMax) return false
+    if (!always && this.size >= this.sizeMax) return false
     this.#queue.push(mail)
     return true
   }

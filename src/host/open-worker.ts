@@ -6,6 +6,7 @@
  * The next turn may run while a commit is under way. When a commit is refused, or nobody knows
  * whether it was applied, the memory here is worth nothing: the worker is dropped whole.
  */
+import type { ClassConfig } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
@@ -31,7 +32,7 @@ export interface OpenWorkerInit {
   readonly epoch: number
   readonly seq: number
   readonly sections: Iterable<readonly [string, Uint8Array]>
-  readonly queueMax: number
+  readonly config: ClassConfig
 }
 
 export interface OpenWorkerComponents {
@@ -58,6 +59,7 @@ export class OpenWorker {
   readonly #instance: LiveInstance
   readonly #commits: TurnCommits
   readonly #alarm: AlarmClock
+  #config: ClassConfig
   #turn: Turn | undefined
   #paused = false
   #scheduled = false
@@ -69,7 +71,8 @@ export class OpenWorker {
     this.id = id
     this.name = formatWorkerId(id)
     this.node = node
-    this.mailbox = new Mailbox(init.queueMax)
+    this.#config = init.config
+    this.mailbox = new Mailbox(init.config.queueMax)
     this.meter = new WorkerMeter(components.clock)
     const { name } = this
     this.#commits = new TurnCommits(
@@ -133,6 +136,12 @@ export class OpenWorker {
     return this.#instance.takesWebSockets
   }
 
+  /** The options of its class changed. */
+  configure(config: ClassConfig): void {
+    this.#config = config
+    this.mailbox.sizeMax = config.queueMax
+  }
+
   /** False when the queue is full; see `Mailbox.push`. */
   offer(mail: Mail, always = false): boolean {
     if (!this.mailbox.push(mail, always)) return false
@@ -191,7 +200,8 @@ export class OpenWorker {
   }
 
   /** Ends a turn that takes too long: its instance is replaced, since it may still be running. */
-  expire(limitMs: number): void {
+  expire(): void {
+    const limitMs = this.#config.requestTimeoutMs
     const nowMs = this.#c.clock.nowMs()
     const turn = this.#turn
     if (turn && nowMs - turn.startedMs > limitMs) {

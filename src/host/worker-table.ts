@@ -31,16 +31,14 @@ export interface WorkerTableComponents {
 export class WorkerTable {
   readonly #c: WorkerTableComponents
   readonly #node: string
-  readonly #queueMax: number
   readonly #open = new Map<string, OpenWorker>()
   readonly #opening = new Map<string, { epoch: number; done: Promise<void> }>()
   readonly #tombstones: Tombstones
   #fenced = false
 
-  constructor(components: WorkerTableComponents, init: { node: string; queueMax: number }) {
+  constructor(components: WorkerTableComponents, init: { node: string }) {
     this.#c = components
     this.#node = init.node
-    this.#queueMax = init.queueMax
     this.#tombstones = new Tombstones(components.clock)
   }
 
@@ -80,6 +78,8 @@ export class WorkerTable {
   add(id: WorkerId, workerClass: WorkerClass, state: StateAtHand): OpenWorker {
     if (this.#fenced) throw new AriesError('ARIES_E_FENCED', 'the node is fenced')
     const { committer, clock, log, onDropped } = this.#c
+    const config = this.#c.classes.configs.get(id.class)
+    if (!config) throw new AriesError('ARIES_E_CLASS_UNKNOWN', `no route declares "${id.class}"`)
     const worker = new OpenWorker(
       {
         workerClass,
@@ -91,12 +91,20 @@ export class WorkerTable {
           onDropped(dropped, why)
         },
       },
-      { ...state, id, node: this.#node, queueMax: this.#queueMax },
+      { ...state, id, node: this.#node, config },
     )
     this.#open.get(worker.name)?.drop('fenced')
     this.#open.set(worker.name, worker)
     this.#tombstones.delete(worker.name)
     return worker
+  }
+
+  /** The options of the classes changed. A worker whose class is no longer declared keeps its own. */
+  reconfigure(): void {
+    for (const worker of this.#open.values()) {
+      const config = this.#c.classes.configs.get(worker.id.class)
+      if (config) worker.configure(config)
+    }
   }
 
   /** Puts `start` first in the mailbox. */

@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { formatWorkerId, isClassName, isWorkerKey, type WorkerId } from '../identity.ts'
 import type { Peers } from '../peers.ts'
@@ -22,7 +23,7 @@ export interface CallComponents {
   readonly peers: Peers
   readonly store: Store
   readonly incarnation: () => number
-  readonly classes: () => ReadonlyMap<string, string>
+  readonly classes: () => Config['classes']
 }
 
 /** A worker that the host has not reported on yet: it was opened in the last second. */

@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema.ts'
 import { AriesError, fromBody } from '../errors.ts'
 import type { FromHost, HostSetup, HostStats, ToHost } from '../host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
@@ -107,7 +108,7 @@ export class HostClient {
   }
 
   /** Tells the process of changed routes. */
-  declare(classes: ReadonlyMap<string, string>): void {
+  declare(classes: Config['classes']): void {
     this.#child.send({ type: 'declare', classes: [...classes] })
   }
 

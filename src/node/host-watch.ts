@@ -10,13 +10,13 @@ const MARGIN_MS = 2_000
 export class HostWatch {
   readonly #host: HostClient
   readonly #log: Logger
-  readonly #limitMs: number
+  readonly #turnMs: () => number
 
   /** `turnMs`: the longest that a turn may take. */
-  constructor(components: { host: HostClient; log: Logger }, init: { turnMs: number }) {
+  constructor(components: { host: HostClient; log: Logger }, init: { turnMs: () => number }) {
     this.#host = components.host
     this.#log = components.log
-    this.#limitMs = init.turnMs + MARGIN_MS
+    this.#turnMs = init.turnMs
   }
 
   /** Why the node is not ready; undefined while the host answers. */
@@ -31,7 +31,7 @@ export class HostWatch {
     if (this.#host.port === 0) return
     const { silence } = this.#host
     silence.tick(roundMs)
-    if (silence.ms < this.#limitMs) return
+    if (silence.ms < this.#turnMs() + MARGIN_MS) return
     silence.ended()
     this.#log.error({ child: 'host' }, 'a worker blocks the host process, it is replaced')
     this.#host.restart()

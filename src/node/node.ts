@@ -1,4 +1,5 @@
 import { dataToken } from '../auth.ts'
+import { longestTurnMs } from '../config/classes.ts'
 import { restartNote } from '../config/restart.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
 import type { Gossip } from '../gossip/gossip.ts'
@@ -140,7 +141,12 @@ export class Node {
         },
       },
     )
-    this.#watch = new HostWatch({ host: this.#host, log }, { turnMs: config.host.requestTimeoutMs })
+    this.#watch = new HostWatch(
+      { host: this.#host, log },
+      {
+        turnMs: () => longestTurnMs(this.#config.classes.values()) || config.host.requestTimeoutMs,
+      },
+    )
     this.#voucher = new Voucher({ lease: this.#lease, host: this.#host, world })
     this.#mover = new Mover(
       { membership: gossip, host: this.#host, placer: this.#placer, log },

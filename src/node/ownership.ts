@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Member, Membership } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
@@ -36,7 +37,7 @@ export interface OwnershipInit {
   readonly incarnation: () => number
   /** Why this node takes no workers now; undefined when it does. */
   readonly refusal: () => string | undefined
-  readonly classes: () => ReadonlyMap<string, string>
+  readonly classes: () => Config['classes']
   /** This call evicted the node: the rest of its workers wants new owners. */
   readonly evicted: (node: string) => void
 }

@@ -31,7 +31,11 @@ t.test('reads a valid configuration and makes every path absolute', async (t) =>
   t.equal(config.mapFile, paths.map)
   t.equal(config.store, `sqlite:${join(folder, 'data/aries.db')}`)
   t.strictSame([...config.tasks], [['hello', join(folder, 'workers/hello.ts')]])
-  t.strictSame([...config.classes], [['counter', join(folder, 'workers/counter.ts')]])
+  const file = join(folder, 'workers/counter.ts')
+  t.strictSame(
+    [...config.classes],
+    [['counter', { file, queueMax: 1_000, requestTimeoutMs: 30_000 }]],
+  )
   t.match(config.routes, [
     { path: '/hello', task: join(folder, 'workers/hello.ts') },
     { path: '/counter/:key', worker: join(folder, 'workers/counter.ts') },
@@ -67,6 +71,14 @@ t.test('fills in the environment, and gives numbers their type', async (t) => {
   t.equal(config.map.epoch, 7)
 })
 
+t.test('a class has its own limits, else those of the host', async (t) => {
+  const { config: file } = configFolder(t.testdir(), {
+    config: `${CONFIG}host: { queueMax: 7, requestTimeoutMs: 900 }\nclasses: { counter: { queueMax: 3 } }\n`,
+  })
+  const config = await loadConfig(file, { env: {} })
+  t.match(config.classes.get('counter'), { queueMax: 3, requestTimeoutMs: 900 })
+})
+
 /** What is wrong → which line of the message must say so. */
 const REFUSED: readonly {
   name: string
@@ -88,6 +100,38 @@ const REFUSED: readonly {
     name: 'an unknown key that is like none',
     config: `${CONFIG}log: { colour: blue }\n`,
     says: [/aries\.yaml:8:8: log\.colour: is not a known key; known are `level`/],
+  },
+  {
+    name: 'options of a class that no route has, with the one that was meant',
+    config: `${CONFIG}classes:\n  countre: { queueMax: 1 }\n`,
+    says: [
+      /aries\.yaml:9:3: classes\.countre: is not a worker class of a route; did you mean `counter`\?/,
+    ],
+  },
+  {
+    name: 'options of a task as if it were a class',
+    config: `${CONFIG}classes: { hello: {} }\n`,
+    says: [/aries\.yaml:8:12: classes\.hello: is not a worker class .*; there are `counter`/],
+  },
+  {
+    name: 'an unknown option of a class',
+    config: `${CONFIG}classes:\n  counter: { queuMax: 1 }\n`,
+    says: [/aries\.yaml:9:14: classes\.counter\.queuMax: is not .*; did you mean `queueMax`\?/],
+  },
+  {
+    name: 'classes without options',
+    config: `${CONFIG}classes: [counter]\n`,
+    says: [/aries\.yaml:8:10: classes: expected keys and values, found a list/],
+  },
+  {
+    name: 'a class without options',
+    config: `${CONFIG}classes: { counter: }\n`,
+    says: [/classes\.counter: expected keys and values, found nothing/],
+  },
+  {
+    name: 'an option of a class out of range',
+    config: `${CONFIG}classes: { counter: { requestTimeoutMs: 0 } }\n`,
+    says: [/classes\.counter\.requestTimeoutMs: expected at least 1/],
   },
   {
     name: 'a wrong type',

@@ -11,6 +11,10 @@ t.test('what only a restart brings into force is told, the rest is not', async (
   const pool = { ...config, pool: { ...config.pool, taskTimeoutMs: 1 } }
   t.match(restartNote('node', 'n1', config, pool), /restart of this node: pool$/)
   t.equal(restartNote('front', 'f1', config, pool), undefined)
+  const host = { ...config, host: { ...config.host, queueMax: 1, requestTimeoutMs: 2 } }
+  t.equal(restartNote('node', 'n1', config, host), undefined, 'classes take these while they run')
+  const heap = { ...config, host: { ...config.host, memoryMb: 100 } }
+  t.match(restartNote('node', 'n1', config, heap), /restart of this node: host$/)
   const routes = { ...config, routes: config.routes.slice(1) }
   t.equal(restartNote('node', 'n1', config, routes), undefined)
   t.equal(restartNote('front', 'f1', config, routes), undefined)

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { z } from 'zod'
 import { schemaFiles } from '../../src/config/generate.ts'
-import { configSchema, mapSchema } from '../../src/config/schema.ts'
+import { mapSchema } from '../../src/config/schema/map.ts'
+import { configSchema } from '../../src/config/schema.ts'
 import { outdated } from '../../src/generated.ts'
 
 t.test('the JSON schemas that ship are those of the code', async (t) => {
@@ -14,6 +15,7 @@ t.test('every key is described in a sentence', async (t) => {
     properties?: Record<string, Schema>
     items?: Schema
     anyOf?: Schema[]
+    additionalProperties?: Schema | boolean
   }
   let count = 0
   const look = (name: string, schema: Schema): void => {
@@ -23,6 +25,8 @@ t.test('every key is described in a sentence', async (t) => {
       look(`${name}${key}.`, each)
     }
     if (schema.items) look(`${name}[].`, schema.items)
+    const named = schema.additionalProperties
+    if (typeof named === 'object') look(`${name}<name>.`, named)
     for (const branch of schema.anyOf ?? []) look(name, branch)
   }
   look('', z.toJSONSchema(configSchema, { io: 'input' }) as Schema)

@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { pino } from 'pino'
-import { type Config, configSchema, mapSchema } from '../../src/config/schema.ts'
+import { mapSchema } from '../../src/config/schema/map.ts'
+import { type Config, configSchema } from '../../src/config/schema.ts'
 import { type ErrorCode, errorBody } from '../../src/errors.ts'
 import type {
   LoadVector,

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { type ClusterMap, mapSchema } from '../../src/config/schema.ts'
+import { mapSchema } from '../../src/config/schema/map.ts'
+import type { ClusterMap } from '../../src/config/schema.ts'
 import { type Claim, NO_META } from '../../src/gossip/claim.ts'
 import { GossipCore } from '../../src/gossip/core.ts'
 import { PAYLOAD_BYTES_MAX } from '../../src/gossip/envelope.ts'

@@ -7,7 +7,7 @@ import { createLogger } from '../../src/log.ts'
 import type { CommitRecord, CommitResult, Store } from '../../src/store/store.ts'
 import { HEADER } from '../../src/wire.ts'
 import { realWorld } from '../../src/world.ts'
-import { CLASSES, until } from './host-process.ts'
+import { classesOf, until } from './host-process.ts'
 
 const log = createLogger({ role: 'host', id: 'test' }, 'silent')
 const defaults = configSchema.parse({
@@ -56,7 +56,7 @@ export class SpoiledHost {
         incarnation,
         store: '',
         token: '',
-        classes: CLASSES,
+        classes: classesOf({}),
         limits: defaults.host,
         move: defaults.move,
         logLevel: 'silent',

@@ -2,7 +2,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { configSchema } from '../../src/config/schema.ts'
+import { resolveClasses } from '../../src/config/classes.ts'
+import { type ClassOptions, configSchema } from '../../src/config/schema.ts'
 import { AriesError, fromBody } from '../../src/errors.ts'
 import type { FromHost, HostSetup, HostStats, ToHost } from '../../src/host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
@@ -20,21 +21,23 @@ const defaults = configSchema.parse({
 
 const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
-export const CLASSES: HostSetup['classes'] = [
+export const CLASSES: ReadonlyMap<string, string> = new Map([
   ['counter', fileOf('../../workers/counter.ts')],
   ['room', fileOf('../../workers/room.ts')],
   ['probe', fileOf('../host/fixtures/probe.ts')],
   ['keyed', fileOf('../host/fixtures/keyed.ts')],
   ['reminder', fileOf('../host/fixtures/reminder.ts')],
   ['broken', fileOf('../host/fixtures/broken.ts')],
-]
+])
 
 export interface HostOptions {
   readonly store: string
   readonly incarnation: number
   readonly limits?: Partial<HostSetup['limits']>
   readonly move?: Partial<HostSetup['move']>
-  readonly classes?: HostSetup['classes']
+  /** Worker class → file. */
+  readonly classes?: ReadonlyMap<string, string>
+  readonly classOptions?: Readonly<Record<string, ClassOptions>>
   readonly logLevel?: string
 }
 
@@ -74,7 +77,7 @@ export class HostProcess {
         incarnation: options.incarnation,
         store: options.store,
         token: TOKEN,
-        classes: options.classes ?? CLASSES,
+        classes: classesOf(options),
         limits: { ...defaults.host, ...options.limits },
         move: { ...defaults.move, ...options.move },
         logLevel: options.logLevel ?? 'silent',
@@ -170,10 +173,18 @@ export class HostProcess {
   }
 }
 
+/** As a node tells its host of them. */
+export function classesOf(
+  options: Pick<HostOptions, 'limits' | 'classes' | 'classOptions'>,
+): HostSetup['classes'] {
+  const limits = { ...defaults.host, ...options.limits }
+  return [...resolveClasses(options.classes ?? CLASSES, limits, options.classOptions ?? {})]
+}
+
 /** Waits for a condition, with a deadline; never for a time. */
-export async function until(holds: () => boolean, what: string): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadlineMs = performance.now() + DEADLINE_MS
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > deadlineMs) throw new Error(`in vain: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }

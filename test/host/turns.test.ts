@@ -1,7 +1,8 @@
 import { request } from 'node:http'
 import t from 'tap'
+import type { HostSetup } from '../../src/host/ipc.ts'
 import { formatWorkerId } from '../../src/identity.ts'
-import { TOKEN, until } from '../helpers/host-process.ts'
+import { classesOf, TOKEN, until } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 
 const id = { class: 'probe', key: 'a b/ü' }
@@ -9,8 +10,9 @@ const id = { class: 'probe', key: 'a b/ü' }
 const code = (body: string): string => (JSON.parse(body) as { error: { code: string } }).error.code
 
 t.test('turns', async (t) => {
+  const started = { requestTimeoutMs: 400, queueMax: 5, bodyBytesMax: 1_000 }
   const hosts = await Hosts.start(t, ['n1'], {
-    limits: { requestTimeoutMs: 400, queueMax: 5, bodyBytesMax: 1_000 },
+    limits: started,
   })
   const n1 = hosts.get('n1')
   await hosts.create(id, 'n1')
@@ -93,6 +95,20 @@ t.test('turns', async (t) => {
     t.equal(refused[0]?.headers.get('retry-after'), '1')
     t.equal(code(refused[0]!.body), 'ARIES_E_OVERLOADED')
     t.ok(answers.every(({ status }) => status === 200 || status === 503))
+  })
+
+  t.test('limits of the class that changed hold for workers that are open', async (t) => {
+    const declare = (limits: Partial<HostSetup['limits']>): void =>
+      n1.send({ type: 'declare', classes: classesOf({ limits }) })
+    declare({ queueMax: 0 })
+    await until(async () => (await ask('')).status === 503, 'no queue at all')
+    declare({ requestTimeoutMs: 20_000 })
+    await until(async () => (await ask('')).status === 200, 'a queue again')
+    t.equal((await ask('do=sleep&ms=700')).status, 200, 'more time than before')
+    declare({ ...started, queueMax: 0 })
+    await until(async () => (await ask('')).status === 503, 'no queue at all')
+    declare(started)
+    await until(async () => (await ask('')).status === 200, 'as before')
   })
 
   t.test('a turn that never ends costs its own request and no other', async (t) => {

@@ -81,7 +81,7 @@ t.test('a large state moves whole while it changes', async (t) => {
 t.test('a target that refuses, or cannot load the class, leaves all as it was', async (t) => {
   const hosts = await Hosts.start(t, ['n1', 'n2'])
   const incarnation = await hosts.store.register('n3', 600_000)
-  const n3 = await HostProcess.start('n3', { store: hosts.url, incarnation, classes: [] })
+  const n3 = await HostProcess.start('n3', { store: hosts.url, incarnation, classes: new Map() })
   hosts.all.push(n3)
   const id = { class: 'counter', key: 'stays' }
   await hosts.create(id, 'n1')

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { classSchema } from '../../src/config/schema/classes.ts'
 
 const read = (path: string): string =>
   readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -20,6 +21,7 @@ t.test(
       Worker: members(read('src/worker/worker.ts'), /export abstract class Worker/),
       State: members(read('src/worker/state.ts'), /export interface State/),
       WorkerSocket: members(read('src/worker/socket.ts'), /export interface WorkerSocket/),
+      'classes.<name>': Object.keys(classSchema.shape),
       TaskContext: members(read('src/worker/task.ts'), /export interface TaskContext/),
     }
     for (const [type, names] of Object.entries(declared)) {

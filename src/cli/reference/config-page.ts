@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { configSchema, mapSchema } from '../../config/schema.ts'
+import { mapSchema } from '../../config/schema/map.ts'
+import { configSchema } from '../../config/schema.ts'
 import { markdownTable, page } from './markdown.ts'
 
 /** The parts of a JSON schema that the page shows. */
@@ -14,6 +15,8 @@ interface Schema {
   readonly required?: readonly string[]
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
+  /** Of a section whose keys are names. */
+  readonly additionalProperties?: Schema | boolean
 }
 
 /** `docs/reference/config.md`: every key with its type, default and meaning. */
@@ -45,7 +48,8 @@ function section(name: string, schema: Schema, level: number): string[] {
 
 function nested(name: string, schema: Schema): string[] {
   if (schema.properties) return section(name, schema, 3)
-  const { items } = schema
+  const { items, additionalProperties: named } = schema
+  if (typeof named === 'object') return section(`${name}.<name>`, named, 3)
   if (items?.properties) return section(`${name}[]`, items, 3)
   return (items?.anyOf ?? []).flatMap((branch) =>
     section(`${name}[]: ${markOf(branch)}`, branch, 3),
@@ -66,7 +70,7 @@ function typeOf(schema: Schema): string {
   if (schema.type === 'array') {
     return schema.items?.type === 'string' ? 'list of strings' : 'list, see below'
   }
-  if (schema.properties) return 'see below'
+  if (schema.properties || typeof schema.additionalProperties === 'object') return 'see below'
   const { minimum, maximum } = schema
   if (minimum === undefined) return schema.type ?? ''
   const top = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? '' : ` to ${maximum}`

@@ -1,0 +1,53 @@
+import type { KeyPath, Located, Problems } from './problems.ts'
+import type { ClassConfig, ClassOptions } from './schema/classes.ts'
+import type { ConfigFile, ModuleName } from './schema.ts'
+import { suggest } from './suggest.ts'
+
+/** Every class under `classes` must be the worker class of a route. */
+export function checkClasses(
+  data: Readonly<Record<string, unknown>> | null,
+  known: ReadonlyMap<ModuleName, string>,
+  document: Located,
+  problems: Problems,
+): void {
+  const section = data?.['classes']
+  if (typeof section !== 'object' || section === null || Array.isArray(section)) return
+  for (const name of Object.keys(section)) {
+    if (known.has(name)) continue
+    const path: KeyPath = ['classes', name]
+    problems.add(document, path, `is not a worker class of a route; ${hint(name, known)}`, 'key')
+  }
+}
+
+function hint(name: string, known: ReadonlyMap<ModuleName, string>): string {
+  const meant = suggest(name, known.keys())
+  if (meant) return `did you mean \`${meant}\`?`
+  if (known.size === 0) return 'no route has a worker'
+  return `there are ${Array.from(known.keys(), (each) => `\`${each}\``).join(', ')}`
+}
+
+/** The classes with their options; what is not set for one is what `host` says for all. */
+export function resolveClasses(
+  files: ReadonlyMap<ModuleName, string>,
+  host: Pick<ConfigFile['host'], 'queueMax' | 'requestTimeoutMs'>,
+  options: Readonly<Record<ModuleName, ClassOptions>>,
+): Map<ModuleName, ClassConfig> {
+  return new Map(
+    Array.from(files, ([name, file]) => {
+      const own = Object.hasOwn(options, name) ? options[name] : undefined
+      const config: ClassConfig = {
+        file,
+        queueMax: own?.queueMax ?? host.queueMax,
+        requestTimeoutMs: own?.requestTimeoutMs ?? host.requestTimeoutMs,
+      }
+      return [name, config]
+    }),
+  )
+}
+
+/** The longest that a turn of any of these may take, milliseconds; 0 when there are none. */
+export function longestTurnMs(classes: Iterable<ClassConfig>): number {
+  let longestMs = 0
+  for (const { requestTimeoutMs } of classes) longestMs = Math.max(longestMs, requestTimeoutMs)
+  return longestMs
+}

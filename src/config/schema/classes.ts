@@ -1,0 +1,37 @@
+/** What an operator sets for one worker class. */
+import { z } from 'zod'
+import { ms } from './values.ts'
+
+export const classSchema = z
+  .strictObject({
+    queueMax: z
+      .int()
+      .min(1)
+      .optional()
+      .describe(
+        'Events that may wait in the mailbox of one worker; more are answered 503 at once. Default: `host.queueMax`.',
+      ),
+    requestTimeoutMs: ms
+      .optional()
+      .describe(
+        'Longest turn, and longest wait in the mailbox, milliseconds; then 504. The fronts wait `front.responseTimeoutMs` for both together. Default: `host.requestTimeoutMs`.',
+      ),
+  })
+  .describe('Limits of the workers of one class.')
+
+export const classesSchema = z
+  .record(z.string(), classSchema)
+  .default({})
+  .describe(
+    'Limits by worker class, under the name of the class: the file name of its module. Changes take effect at once.',
+  )
+
+export type ClassOptions = z.output<typeof classSchema>
+
+/** A worker class as the processes use it: its module, and every option filled in. */
+export interface ClassConfig {
+  /** Absolute path of its module. */
+  readonly file: string
+  readonly queueMax: number
+  readonly requestTimeoutMs: number
+}

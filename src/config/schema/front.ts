@@ -1,0 +1,100 @@
+/** Sections of the fronts: their limits, the checks of upstreams. */
+import { z } from 'zod'
+import { ms } from './values.ts'
+
+export const frontSchema = z
+  .strictObject({
+    shards: z
+      .int()
+      .min(1)
+      .max(64)
+      .optional()
+      .describe('Event loops of a front; default half of the cores, the nodes need the others.'),
+    headBytesMax: z
+      .int()
+      .min(1_024)
+      .max(1_048_576)
+      .default(32_768)
+      .describe('Largest request head, bytes; twice what browsers send at most.'),
+    bodyBytesMax: z
+      .int()
+      .min(0)
+      .default(104_857_600)
+      .describe('Largest request body, bytes; it streams, so memory is not the limit.'),
+    replayBytesMax: z
+      .int()
+      .min(0)
+      .default(65_536)
+      .describe(
+        'Largest request body, bytes, that is kept to send it again to another target; larger ones are sent once.',
+      ),
+    connectionsMax: z
+      .int()
+      .min(1)
+      .default(20_000)
+      .describe('Client connections per shard; more are closed at once.'),
+    waitingMax: z
+      .int()
+      .min(1)
+      .default(10_000)
+      .describe(
+        'Requests per shard that may wait for the owner of their worker, in a failover for instance.',
+      ),
+    headTimeoutMs: ms
+      .default(15_000)
+      .describe(
+        'Milliseconds from the first byte of a request head to its end; ends slow attackers.',
+      ),
+    idleTimeoutMs: ms
+      .default(75_000)
+      .describe(
+        'Milliseconds that a client connection may stay open without a request; longer than what usual load balancers in front keep theirs.',
+      ),
+    bodyIdleTimeoutMs: ms.default(30_000).describe('Milliseconds between two pieces of a body.'),
+    connectTimeoutMs: ms
+      .default(1_000)
+      .describe(
+        'Milliseconds to open a connection to a target; within a data centre it takes one.',
+      ),
+    responseTimeoutMs: ms
+      .default(60_000)
+      .describe('Milliseconds from the request sent to the response head.'),
+    ownerTimeoutMs: ms
+      .default(10_000)
+      .describe(
+        'Milliseconds that a request waits for its worker to have an owner; far above what a failover takes.',
+      ),
+    tunnelIdleTimeoutMs: ms
+      .default(3_600_000)
+      .describe('Milliseconds that an upgraded connection may stay silent.'),
+    drainTimeoutMs: ms
+      .default(3_000)
+      .describe(
+        'Milliseconds that requests in flight get at shutdown; together with the nodes it stays under 5 s.',
+      ),
+  })
+  .prefault({})
+  .describe('Limits of the fronts: sizes in bytes, times in milliseconds.')
+
+export const healthSchema = z
+  .strictObject({
+    path: z
+      .string()
+      .startsWith('/')
+      .default('/')
+      .describe('Path asked of each upstream; any status below 500 is well.'),
+    intervalMs: ms.default(1_000).describe('Milliseconds between two checks of an upstream.'),
+    timeoutMs: ms.default(500).describe('Milliseconds that an upstream has to answer a check.'),
+    rise: z
+      .int()
+      .min(1)
+      .default(1)
+      .describe('Good checks in a row that make an upstream healthy again.'),
+    fall: z
+      .int()
+      .min(1)
+      .default(2)
+      .describe('Bad checks in a row that make it unhealthy; one alone may be chance.'),
+  })
+  .prefault({})
+  .describe('Checks of the upstreams of HTTP routes.')

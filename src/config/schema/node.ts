@@ -1,0 +1,110 @@
+/** Sections of the nodes: tasks, workers, their moves, where they are placed. */
+import { z } from 'zod'
+import { ms } from './values.ts'
+
+export const poolSchema = z
+  .strictObject({
+    threads: z
+      .int()
+      .min(1)
+      .max(256)
+      .optional()
+      .describe('Threads for tasks on each node; default one per core.'),
+    taskTimeoutMs: ms
+      .default(10_000)
+      .describe('Longest run of a task, milliseconds; then its thread is ended.'),
+    taskMemoryMb: z
+      .int()
+      .min(16)
+      .max(65_536)
+      .default(256)
+      .describe('Heap of one task thread, mebibytes; a task that needs more is ended.'),
+    queueMax: z
+      .int()
+      .min(1)
+      .default(1_000)
+      .describe('Tasks that may wait for a thread; more are answered 503 at once.'),
+    bodyBytesMax: z
+      .int()
+      .min(0)
+      .default(10_485_760)
+      .describe('Largest request or response body of a task, bytes; it is held in memory.'),
+  })
+  .prefault({})
+  .describe('Tasks: limits of the pool on each node.')
+
+export const hostSchema = z
+  .strictObject({
+    requestTimeoutMs: ms.default(30_000).describe('Longest turn of a worker, milliseconds.'),
+    queueMax: z
+      .int()
+      .min(1)
+      .default(1_000)
+      .describe('Events that may wait in one mailbox; more are answered 503 at once.'),
+    bodyBytesMax: z
+      .int()
+      .min(0)
+      .default(10_485_760)
+      .describe('Largest request body of a worker, bytes; it is held in memory.'),
+    messageBytesMax: z
+      .int()
+      .min(1)
+      .default(1_048_576)
+      .describe('Largest WebSocket message, bytes; a longer one closes the session with 1009.'),
+    memoryMb: z.int().min(64).default(2_048).describe('Heap of the host process, mebibytes.'),
+    leaseMs: ms
+      .default(5_000)
+      .describe(
+        'Milliseconds that a node that lost the store goes on serving reads; also the longest time until others may take over its workers.',
+      ),
+  })
+  .prefault({})
+  .describe('Workers: limits of the host on each node.')
+
+export const moveSchema = z
+  .strictObject({
+    fenceTimeoutMs: ms
+      .default(500)
+      .describe('Milliseconds from the closed mailbox to the commit; then the move is given up.'),
+    copyTimeoutMs: ms
+      .default(60_000)
+      .describe('Longest COPY phase, milliseconds; the worker serves meanwhile.'),
+    turnBudgetMs: ms
+      .default(2_000)
+      .describe(
+        'Milliseconds that the fence waits for the running turn; then the move is given up.',
+      ),
+    concurrency: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(8)
+      .describe('Moves out of a node at a time, at a drain; more only wait for each other.'),
+  })
+  .prefault({})
+  .describe('Live moves of workers.')
+
+export const placementSchema = z
+  .strictObject({
+    candidates: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(3)
+      .describe(
+        'Random nodes compared for one decision; few, so that not all choosers run to the same one.',
+      ),
+    rebalanceIntervalMs: ms
+      .default(1_000)
+      .describe('Milliseconds between two looks for a worker that would cost less elsewhere.'),
+    hysteresis: z
+      .number()
+      .min(0)
+      .max(10)
+      .default(0.1)
+      .describe(
+        'Least part of the cost that a move must save; 0.1 is a tenth. Less makes workers wander.',
+      ),
+  })
+  .prefault({})
+  .describe('Choosing nodes.')
