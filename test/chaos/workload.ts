@@ -3,6 +3,7 @@ import { AriesError, fromBody } from '../../src/errors.ts'
 import { type Random, randomInt } from '../../src/world.ts'
 import { Client, OpenLoop } from '../helpers/load.ts'
 import { checkHistory, type FinalState, type Operation, type Outcome } from './history.ts'
+import { judge } from './models.ts'
 import type { Report } from './report.ts'
 
 const COUNTERS = 24
@@ -10,6 +11,8 @@ const LOGS = 8
 /** One request in so many goes to the hot counter. */
 const HOT = 5
 const OPEN_MAX = 2_000
+/** Bounds the search for an order of the operations of one worker. */
+const STEPS_MAX = 50_000_000
 /** Answers that promise that nothing was applied. */
 const NOT_APPLIED: ReadonlySet<string> = new Set([
   'ARIES_E_NO_TARGET',
@@ -107,7 +110,21 @@ export class Workload {
       for (const { what, operations } of checkHistory(history, final)) {
         this.#report.violation(`${key}: ${what}`, operations)
       }
+      this.#judge(key, history, final)
     }
+  }
+
+  #judge(key: string, history: readonly Operation[], final: FinalState): void {
+    const verdict = judge(history, final, STEPS_MAX)
+    if (verdict.is === 'linearizable') return
+    if (verdict.is === 'undecided') {
+      this.#report.violation(`${key}: undecided after ${verdict.steps} steps`)
+      return
+    }
+    const stuck = verdict.stuck.map(({ name, startMs }) => `${name} at ${startMs.toFixed(0)}`)
+    this.#report.violation(
+      `${key}: not linearizable; none of these can be next: ${stuck.join(', ')}`,
+    )
   }
 
   async #send(n: number): Promise<void> {
@@ -130,7 +147,7 @@ export class Workload {
     const { status, body, node } = await this.#ask(n, 'GET', '/hello')
     const answer = `${status} ${node} ${status === 200 ? '' : body}`
     const op = { n, kind: 'read', key: '/hello', startMs, endMs: performance.now() } as const
-    this.#judge({ ...op, outcome: status === 200 ? 'ok' : 'failed', value: 0, answer }, body, calm)
+    this.#note({ ...op, outcome: status === 200 ? 'ok' : 'failed', value: 0, answer }, body, calm)
   }
 
   async #operate(n: number): Promise<void> {
@@ -153,10 +170,10 @@ export class Workload {
     const history = this.#histories.get(key) ?? []
     this.#histories.set(key, history)
     history.push(op)
-    this.#judge(op, sent.body, calm)
+    this.#note(op, sent.body, calm)
   }
 
-  #judge(op: Operation, body: string, calm: number | undefined): void {
+  #note(op: Operation, body: string, calm: number | undefined): void {
     this.#report.add(op)
     if (op.outcome === 'ok') return
     if (calm !== undefined && calm === this.#report.calm) {
