@@ -10,7 +10,6 @@ import { Committer } from './committer.ts'
 import { Forwarder } from './forwarder.ts'
 import type { FromHost, HostSetup, ToHost } from './ipc.ts'
 import { StopMail } from './lifecycle-mail.ts'
-import { MOVE_PROTOCOL } from './move-link.ts'
 import { Moves } from './moves.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { HostServer } from './server.ts'
@@ -81,7 +80,7 @@ export class Host {
         bodyBytesMax: limits.bodyBytesMax,
         upgrades: {
           [SESSION_PROTOCOL]: (socket) => this.#sessions.connect(socket),
-          [MOVE_PROTOCOL]: (socket) => this.#moves.accept(socket),
+          'aries-move': (socket) => this.#moves.accept(socket),
         },
       },
     )

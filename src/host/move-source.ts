@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import type { ToSource } from '../move/messages.ts'
+import type { ToSource, ToTarget } from '../move/messages.ts'
 import {
   Source,
   type SourceEffect,
@@ -16,8 +16,8 @@ import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { Clock, TimerHandle } from '../world.ts'
 import { claimHandover } from './claim.ts'
+import { HostLink } from './host-link.ts'
 import type { Mail } from './mailbox.ts'
-import { MoveLink } from './move-link.ts'
 import { moveReport } from './move-report.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { copySections } from './section-copy.ts'
@@ -49,7 +49,7 @@ export class MoveSource {
   readonly #c: MoveSourceComponents
   readonly #init: MoveSourceInit
   readonly #core: Source
-  readonly #link: MoveLink
+  readonly #link: HostLink<ToTarget, ToSource>
   readonly #timers = new Map<SourceTimer, TimerHandle>()
   readonly #sessions: number
   #settle:
@@ -80,8 +80,8 @@ export class MoveSource {
       },
       sectionHash,
     )
-    this.#link = new MoveLink(socket, {
-      message: (message) => this.#handle({ type: 'message', message: message as ToSource }),
+    this.#link = new HostLink(socket, {
+      message: (message) => this.#handle({ type: 'message', message }),
       closed: () => this.#handle({ type: 'link-lost' }),
     })
   }

@@ -3,14 +3,14 @@ import type { Duplex } from 'node:stream'
 import { toAriesError } from '../errors.ts'
 import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
-import type { ToTarget } from '../move/messages.ts'
+import type { ToSource, ToTarget } from '../move/messages.ts'
 import { Target, type TargetEffect, type TargetEvent } from '../move/target.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerClass } from '../worker/worker.ts'
 import type { Clock, TimerHandle } from '../world.ts'
 import { claimHandover } from './claim.ts'
 import type { ClassLoader } from './class-loader.ts'
-import { MoveLink } from './move-link.ts'
+import { HostLink } from './host-link.ts'
 import { PREPARE_TIMEOUT_MS } from './move-source.ts'
 import { sectionHash } from './section-hash.ts'
 import type { CarriedSession } from './session.ts'
@@ -42,7 +42,7 @@ export class MoveTarget {
   readonly #c: MoveTargetComponents
   readonly #init: MoveTargetInit
   readonly #core: Target
-  readonly #link: MoveLink
+  readonly #link: HostLink<ToSource, ToTarget>
   #timer: TimerHandle | undefined
   #id: WorkerId | undefined
   #class: WorkerClass | undefined
@@ -52,8 +52,8 @@ export class MoveTarget {
     this.#init = init
     const limitMs = PREPARE_TIMEOUT_MS + init.copyTimeoutMs + init.turnBudgetMs
     this.#core = new Target({ node: init.node, limitMs }, sectionHash)
-    this.#link = new MoveLink(socket, {
-      message: (message) => this.#handle({ type: 'message', message: message as ToTarget }),
+    this.#link = new HostLink(socket, {
+      message: (message) => this.#handle({ type: 'message', message }),
       closed: () => this.#handle({ type: 'link-lost' }),
     })
   }

@@ -8,9 +8,9 @@ import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { Clock } from '../world.ts'
 import type { ClassLoader } from './class-loader.ts'
+import { connectHost } from './host-link.ts'
 import type { FromHost, HostSetup, ToHost } from './ipc.ts'
 import type { Mail } from './mailbox.ts'
-import { connectMove } from './move-link.ts'
 import { MoveSource, PREPARE_TIMEOUT_MS } from './move-source.ts'
 import { MoveTarget } from './move-target.ts'
 import type { OpenWorker } from './open-worker.ts'
@@ -61,7 +61,7 @@ export class Moves {
     if (busy) throw new AriesError('ARIES_E_MOVE_REFUSED', `${name}: ${busy}`)
     this.#leaving.set(name, to.node)
     try {
-      const socket = await connectMove(to, token)
+      const socket = await connectHost(to, token, 'aries-move')
       if (worker.dropped) {
         socket.destroy()
         throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node} any more`)

@@ -1,5 +1,5 @@
 /**
- * Messages of a move on the wire: u32 big-endian length, a head of msgpack, then the values of the
+ * Messages between hosts on the wire: u32 big-endian length, a head of msgpack, then the values of the
  * message's sections, whose lengths stand in the head in their places.
  *
  * Values are neither packed nor unpacked. They leave from where they lie and are read into the
@@ -9,9 +9,13 @@
 import { Packr } from 'msgpackr'
 import type { Section } from '../store/store.ts'
 import { SECTION_BYTES_MAX } from '../worker/section.ts'
-import type { ToSource, ToTarget } from './messages.ts'
 
-type Message = ToTarget | ToSource
+/** What hosts say to each other: some of it carries sections, in `set` or in `whole`. */
+export interface WireMessage {
+  readonly type: string
+  readonly set?: readonly Section[]
+  readonly whole?: readonly Section[] | undefined
+}
 
 /** A fence carries a small state and the sessions with what they have not acknowledged. */
 const MESSAGE_BYTES_MAX = Math.max(2 * SECTION_BYTES_MAX, 256 * 1024 * 1024)
@@ -22,7 +26,7 @@ const LENGTH_BYTES = 4
 const packr = new Packr({ useRecords: false, copyBuffers: true })
 
 /** The bytes of a message, in pieces to be written one after the other. */
-export function encodeMessage(message: Message): Uint8Array[] {
+export function encodeMessage(message: WireMessage): Uint8Array[] {
   const sections = sectionsOf(message)
   const head = packr.pack(sections ? withLengths(message, sections) : message)
   const length = Buffer.allocUnsafe(LENGTH_BYTES)
@@ -42,14 +46,13 @@ export function encodeMessage(message: Message): Uint8Array[] {
   return pieces
 }
 
-function sectionsOf(message: Message): readonly Section[] | undefined {
-  if (message.type === 'sections' || message.type === 'changes') return message.set
-  return message.type === 'fence' ? message.whole : undefined
+function sectionsOf(message: WireMessage): readonly Section[] | undefined {
+  return message.set ?? message.whole
 }
 
-function withLengths(message: Message, sections: readonly Section[]): object {
+function withLengths(message: WireMessage, sections: readonly Section[]): object {
   const lengths = sections.map(({ name, value }) => ({ name, value: value.length }))
-  return { ...message, [message.type === 'fence' ? 'whole' : 'set']: lengths }
+  return { ...message, [message.set ? 'set' : 'whole']: lengths }
 }
 
 /** A section whose value is still to be read: its length stands in for it. */
@@ -61,12 +64,12 @@ export class MessageDecoder {
   #buffer = Buffer.allocUnsafeSlow(LENGTH_BYTES)
   #filledBytes = 0
   #isHead = false
-  #message: Message | undefined
+  #message: WireMessage | undefined
   #announced: readonly Announced[] = []
   #read = 0
 
-  push(chunk: Buffer): Message[] {
-    const messages: Message[] = []
+  push(chunk: Buffer): WireMessage[] {
+    const messages: WireMessage[] = []
     for (let at = 0; ; ) {
       const copied = chunk.copy(this.#buffer, this.#filledBytes, at)
       at += copied
@@ -87,7 +90,7 @@ export class MessageDecoder {
       this.#announced[this.#read++]!.value = buffer
     } else if (this.#isHead) {
       this.#isHead = false
-      this.#message = packr.unpack(buffer) as Message
+      this.#message = packr.unpack(buffer) as WireMessage
       if (typeof this.#message?.type !== 'string') throw new Error('move message without a type')
       this.#announced = announced(this.#message)
       this.#read = 0
@@ -107,7 +110,7 @@ export class MessageDecoder {
   }
 }
 
-function announced(message: Message): readonly Announced[] {
+function announced(message: WireMessage): readonly Announced[] {
   const sections = (sectionsOf(message) ?? []) as readonly unknown[] as readonly Announced[]
   let bytes = 0
   for (const { name, value } of sections) {

@@ -1,31 +1,37 @@
-/** The connection between the two hosts of a move. */
+/** A connection between two hosts: of a move, or of an owner with its standby. */
 import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AriesError } from '../errors.ts'
-import { encodeMessage, MessageDecoder } from '../move/codec.ts'
-import type { ToSource, ToTarget } from '../move/messages.ts'
+import { encodeMessage, MessageDecoder, type WireMessage } from '../move/codec.ts'
 import { HEADER } from '../wire.ts'
 
-export const MOVE_PROTOCOL = 'aries-move'
 const CONNECT_TIMEOUT_MS = 2_000
 
-type Message = ToTarget | ToSource
+/** What a connection between hosts may be for: the value of `Upgrade`. */
+export type HostProtocol = 'aries-move' | 'aries-standby'
 
-export class MoveLink {
+/** Where a host listens. */
+export interface HostAddress {
+  readonly node: string
+  readonly host: string
+  readonly port: number
+}
+
+export class HostLink<Out extends WireMessage, In extends WireMessage> {
   readonly #socket: Duplex
   bytes = 0
 
   constructor(
     socket: Duplex,
-    handlers: { readonly message: (message: Message) => void; readonly closed: () => void },
+    handlers: { readonly message: (message: In) => void; readonly closed: () => void },
   ) {
     this.#socket = socket
     const decoder = new MessageDecoder()
     ;(socket as Partial<Socket>).setNoDelay?.(true)
     socket.on('data', (chunk: Buffer) => {
       try {
-        for (const message of decoder.push(chunk)) handlers.message(message)
+        for (const message of decoder.push(chunk)) handlers.message(message as In)
       } catch {
         socket.destroy()
       }
@@ -40,7 +46,7 @@ export class MoveLink {
     return this.#socket.writableLength
   }
 
-  send(message: Message): void {
+  send(message: Out): void {
     if (this.#socket.destroyed || this.#socket.writableEnded) return
     this.#socket.cork()
     for (const piece of encodeMessage(message)) {
@@ -74,10 +80,11 @@ export class MoveLink {
   }
 }
 
-/** Connects to the host of the target. Throws `ARIES_E_MOVE_REFUSED`: nothing has begun. */
-export function connectMove(
-  to: { readonly node: string; readonly host: string; readonly port: number },
+/** Connects to another host. Throws `ARIES_E_MOVE_REFUSED`: nothing has begun. */
+export function connectHost(
+  to: HostAddress,
   token: string,
+  protocol: HostProtocol,
 ): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const refuse = (why: string): void => {
@@ -87,7 +94,7 @@ export function connectMove(
       host: to.host,
       port: to.port,
       timeout: CONNECT_TIMEOUT_MS,
-      headers: { connection: 'Upgrade', upgrade: MOVE_PROTOCOL, [HEADER.auth]: token },
+      headers: { connection: 'Upgrade', upgrade: protocol, [HEADER.auth]: token },
     })
     req.once('upgrade', (_res, socket, head) => {
       socket.setTimeout(0)
