@@ -68,7 +68,7 @@ async function claim(
 ): Promise<{ id: CommitRecord['id']; epoch: number; seq: number }> {
   const id = { class: 'bench', key: `${node}/${stream}/${i}` }
   const fromEpoch = (await store.owner(id))?.epoch ?? 0
-  const claimed = await store.claim({ id, fromEpoch, node, incarnation, mode: 'takeover' })
+  const claimed = await store.claim({ id, fromEpoch, node, incarnation, host: 1, mode: 'takeover' })
   if (!claimed.ok) throw new Error(`claim: ${claimed.reason}`)
   return { id, epoch: claimed.epoch, seq: claimed.seq }
 }

@@ -14,6 +14,8 @@ export interface HostSetup {
   /** Address to listen on; the port is the system's choice. */
   readonly bind: string
   readonly incarnation: number
+  /** Of this process: claims are made for it; see `HostId` in `src/store/store.ts`. */
+  readonly host: number
   /** Absolute: `sqlite:/…/aries.db` or `postgres://…`. */
   readonly store: string
   /** Token that callers must show in `aries-auth`; empty: none. */

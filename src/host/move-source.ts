@@ -39,6 +39,7 @@ export interface MoveSourceComponents {
 export interface MoveSourceInit {
   readonly node: string
   readonly incarnation: number
+  readonly host: number
   readonly to: { readonly node: string; readonly host: string; readonly port: number }
   readonly copyTimeoutMs: number
   readonly turnBudgetMs: number
@@ -70,6 +71,7 @@ export class MoveSource {
       {
         worker: worker.name,
         node: init.node,
+        host: init.host,
         target: init.to.node,
         epoch: worker.epoch,
         stateBytes: worker.state.bytes,

@@ -34,6 +34,7 @@ export interface MoveTargetComponents {
 export interface MoveTargetInit {
   readonly node: string
   readonly incarnation: number
+  readonly host: number
   readonly copyTimeoutMs: number
   readonly turnBudgetMs: number
 }
@@ -51,7 +52,7 @@ export class MoveTarget {
     this.#c = components
     this.#init = init
     const limitMs = PREPARE_TIMEOUT_MS + init.copyTimeoutMs + init.turnBudgetMs
-    this.#core = new Target({ node: init.node, limitMs }, sectionHash)
+    this.#core = new Target({ node: init.node, host: init.host, limitMs }, sectionHash)
     this.#link = new HostLink(socket, {
       message: (message) => this.#handle({ type: 'message', message }),
       closed: () => this.#handle({ type: 'link-lost' }),
@@ -93,6 +94,8 @@ export class MoveTarget {
   async #admit(offer: Extract<TargetEffect, { do: 'admit' }>): Promise<string | undefined> {
     try {
       this.#id = parseWorkerId(offer.worker)
+      const isHere = offer.from === this.#init.node && this.#c.table.get(offer.worker)
+      if (isHere) return 'it lives in this host'
       const [refusal, workerClass] = await Promise.all([
         this.#c.reserve(this.#id, offer.from, offer.stateBytes),
         this.#c.classes.load(this.#id.class),

@@ -54,10 +54,10 @@ export class Moves {
   /** Be the source; see `MoveSource.run` for the errors. */
   async move(id: WorkerId, to: MoveOrder['to']): Promise<MoveReport> {
     const name = formatWorkerId(id)
-    const { node, incarnation, token } = this.#setup
+    const { node, incarnation, host, token } = this.#setup
     const worker = this.#c.table.get(name)
     if (!worker) throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node}`)
-    const busy = this.cannotMove(name) ?? (to.node === node ? `it is on ${node}` : undefined)
+    const busy = this.cannotMove(name)
     if (busy) throw new AriesError('ARIES_E_MOVE_REFUSED', `${name}: ${busy}`)
     this.#leaving.set(name, to.node)
     try {
@@ -69,7 +69,7 @@ export class Moves {
       const { store, clock, log } = this.#c
       const source = new MoveSource(
         { worker, store, clock, log, handOver: (left, owner) => this.#handOver(left, owner) },
-        { node, incarnation, to, ...this.#setup.move },
+        { node, incarnation, host, to, ...this.#setup.move },
         socket,
       )
       return await source.run()

@@ -48,11 +48,12 @@ export type ToSource =
 /** How a claim in the store went, as a core needs it. */
 export type ClaimOutcome =
   | { readonly ok: true; readonly epoch: number; readonly seq: number }
-  /** Another owner stands, `node` under `epoch`, with `seq` turns committed. */
+  /** Another owner stands, host process `host` of `node` under `epoch`, with `seq` turns committed. */
   | {
       readonly ok: false
       readonly why: 'conflict'
       readonly node: string
+      readonly host: number
       readonly epoch: number
       readonly seq: number
     }

@@ -26,6 +26,8 @@ const RECLAIM_RETRY_MS = 100
 export interface SourceInit {
   readonly worker: string
   readonly node: string
+  /** Of this host process; the target may be another one of the same node. */
+  readonly host: number
   readonly target: string
   readonly epoch: number
   readonly stateBytes: number
@@ -265,7 +267,8 @@ export class Source {
         return [{ do: 'drop' }, ...this.#end({ kind: 'lost', why: this.#why }, nowMs)]
       case 'conflict': {
         // An earlier claim of ours may have been applied though its answer was lost.
-        if (outcome.node === this.init.node && outcome.epoch === this.init.epoch + 1) {
+        const isOurs = outcome.node === this.init.node && outcome.host === this.init.host
+        if (isOurs && outcome.epoch === this.init.epoch + 1) {
           return this.#resume(outcome.epoch, nowMs)
         }
         if (outcome.node === this.init.target) return this.#handOver(outcome.epoch, 0, nowMs)

@@ -15,6 +15,8 @@ const CLAIM_RETRY_MS = 100
 
 export interface TargetInit {
   readonly node: string
+  /** Of this host process; the source may be another one of the same node. */
+  readonly host: number
   /** From PREPARE to the fence: as long as the source may take. */
   readonly limitMs: number
 }
@@ -144,13 +146,15 @@ export class Target {
         return [{ do: 'timer', delayMs: CLAIM_RETRY_MS }]
       case 'fenced':
         return this.#fail('the node of the target is fenced')
-      case 'conflict':
+      case 'conflict': {
         // An earlier claim of ours may have been applied though its answer was lost; the node may
         // even have opened the worker since then, and have gone on.
-        if (outcome.node === this.#init.node && outcome.epoch === this.#epoch + 1) {
+        const isOurs = outcome.node === this.#init.node && outcome.host === this.#init.host
+        if (isOurs && outcome.epoch === this.#epoch + 1) {
           return this.#open(outcome.epoch, outcome.seq === fence.seq, nowMs)
         }
         return this.#fail(`${outcome.node} owns the worker under epoch ${outcome.epoch}`)
+      }
     }
   }
 

@@ -109,6 +109,7 @@ export class Node {
         setup: () => ({
           ...setup,
           incarnation: this.#lease.incarnation,
+          host: 1,
           store: config.store,
           classes: [...this.#config.classes],
           limits: this.#config.host,

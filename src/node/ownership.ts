@@ -273,6 +273,7 @@ export class Ownership {
       fromEpoch: record?.epoch ?? 0,
       node: this.#init.node,
       incarnation,
+      host: 1,
       mode: 'takeover',
     })
     if (!claim.ok) throw notOwner(id, claim.owner?.node)

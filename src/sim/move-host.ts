@@ -44,6 +44,8 @@ const PIECE_SECTIONS = 3
 export class MoveHost {
   readonly node: string
   readonly incarnation: number
+  /** One host process a node here. */
+  readonly host = 1
   worker: SimWorker | undefined
   isDown = false
   /** Where the worker went from here. */
@@ -90,6 +92,7 @@ export class MoveHost {
       {
         worker: 'counter/k',
         node: this.node,
+        host: this.host,
         target: peer,
         epoch: worker.epoch,
         stateBytes: small ? 1_000 : 1_000_000,
@@ -113,7 +116,7 @@ export class MoveHost {
     }
     if (!this.#targets.has(move)) {
       if (message.type !== 'prepare') return
-      const core = new Target({ node: this.node, limitMs: 250 }, sectionHash)
+      const core = new Target({ node: this.node, host: this.host, limitMs: 250 }, sectionHash)
       this.#targets.set(move, { core, peer: from, timer: undefined })
     }
     this.#target(move, { type: 'message', message: message as ToTarget })
@@ -252,8 +255,8 @@ export class MoveHost {
 
 function outcomeOf(claim: SimClaim): ClaimOutcome {
   if (claim.ok || claim.why !== 'conflict') return claim
-  const { node, epoch, seq } = claim.owner
-  return { ok: false, why: 'conflict', node, epoch, seq }
+  const { node, host, epoch, seq } = claim.owner
+  return { ok: false, why: 'conflict', node, host, epoch, seq }
 }
 
 const bytes = (text: string): Uint8Array => Buffer.from(text)

@@ -12,6 +12,7 @@ export interface SimRecord {
 export interface SimOwner {
   readonly node: string
   readonly incarnation: number
+  readonly host: number
   readonly epoch: number
   readonly seq: number
 }
@@ -67,7 +68,7 @@ export class MoveStore {
   }
 
   claim(
-    by: { node: string; incarnation: number },
+    by: { node: string; incarnation: number; host: number },
     fromEpoch: number,
     mode: 'takeover' | 'handover',
     answer: (claim: SimClaim) => void,
@@ -84,7 +85,7 @@ export class MoveStore {
   }
 
   #claimNow(
-    { node, incarnation }: { node: string; incarnation: number },
+    { node, incarnation, host }: { node: string; incarnation: number; host: number },
     fromEpoch: number,
     mode: 'takeover' | 'handover',
   ): SimClaim {
@@ -95,7 +96,7 @@ export class MoveStore {
       return { ok: false, why: 'conflict', owner }
     }
     const seq = owner?.seq ?? 0
-    this.owner = { node, incarnation, epoch: fromEpoch + 1, seq }
+    this.owner = { node, incarnation, host, epoch: fromEpoch + 1, seq }
     this.#onChange()
     return { ok: true, epoch: fromEpoch + 1, seq }
   }

@@ -12,7 +12,9 @@
  *    be the claimer itself; a handover (the COMMIT of a move) needs only the epoch;
  *  - a claim that names the version of its class is refused when the state is of a newer one. Who
  *    owns a worker under an epoch alone writes under it, so that what it then loads cannot become
- *    newer beneath it.
+ *    newer beneath it;
+ *  - the record keeps which host process the claim was made for, so that two hosts of one node can
+ *    tell whose claim won.
  *
  * Every call may reject with `ARIES_E_STORE`. A `commit` or `claim` that rejects may nevertheless
  * have been done (the answer was lost): read the truth with `owner` and `load` before going on.
@@ -22,6 +24,8 @@ import type { WorkerId } from '../identity.ts'
 
 /** Raised by one at each registration of the node; older incarnations are void from then on. */
 export type Incarnation = number
+/** Number of a host process, unique within an incarnation of its node; 0: of before there were any. */
+export type HostId = number
 /** Raised by one at each change of owner. 0: the worker does not exist yet. */
 export type Epoch = number
 
@@ -39,6 +43,8 @@ export interface OwnerRecord {
   readonly id: WorkerId
   readonly node: string
   readonly incarnation: Incarnation
+  /** The host process that may open it under this epoch: as its claimer said. */
+  readonly host: HostId
   readonly epoch: Epoch
   /** Number of the last committed turn. */
   readonly seq: number
@@ -60,6 +66,8 @@ export interface ClaimRequest {
   readonly fromEpoch: Epoch
   readonly node: string
   readonly incarnation: Incarnation
+  /** The host process that it is claimed for. */
+  readonly host: HostId
   readonly mode: 'takeover' | 'handover'
   /** Version of the class at the claimer: a newer state is refused to it. Undefined: not looked at. */
   readonly classVersion?: number

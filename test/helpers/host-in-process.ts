@@ -54,6 +54,7 @@ export class SpoiledHost {
         node,
         bind: '127.0.0.1',
         incarnation,
+        host: 1,
         store: '',
         token: '',
         classes: classesOf({}),
@@ -73,7 +74,14 @@ export class SpoiledHost {
   /** Claims the worker from that epoch and opens it. */
   async open(id: WorkerId, fromEpoch = 0): Promise<void> {
     const incarnation = (await this.store.nodes()).find((n) => n.id === this.node)!.incarnation
-    const claim = { id, fromEpoch, node: this.node, incarnation, mode: 'takeover' } as const
+    const claim = {
+      id,
+      fromEpoch,
+      node: this.node,
+      incarnation,
+      host: 1,
+      mode: 'takeover',
+    } as const
     const result = await this.store.claim(claim)
     if (!result.ok) throw new Error(result.reason)
     const call = this.sent.length + 1

@@ -33,6 +33,8 @@ export const CLASSES: ReadonlyMap<string, string> = new Map([
 export interface HostOptions {
   readonly store: string
   readonly incarnation: number
+  /** 1 when there is one only. */
+  readonly host?: number
   readonly limits?: Partial<HostSetup['limits']>
   readonly move?: Partial<HostSetup['move']>
   /** Worker class → file. */
@@ -75,6 +77,7 @@ export class HostProcess {
         node,
         bind: '127.0.0.1',
         incarnation: options.incarnation,
+        host: options.host ?? 1,
         store: options.store,
         token: TOKEN,
         classes: classesOf(options),

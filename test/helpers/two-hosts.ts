@@ -54,7 +54,7 @@ export class Hosts {
 
   /** Claims a worker whose owner is gone, and opens it. */
   async takeOver(id: WorkerId, fromEpoch: number, node: string): Promise<void> {
-    const claim = { id, fromEpoch, node, incarnation: await this.incarnation(node) }
+    const claim = { id, fromEpoch, node, host: 1, incarnation: await this.incarnation(node) }
     const result = await this.store.claim({ ...claim, mode: 'takeover' })
     if (!result.ok) throw new Error(`claim: ${result.reason}`)
     await this.get(node).open(id, result.epoch)

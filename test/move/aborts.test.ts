@@ -40,7 +40,14 @@ t.test('moves that are given up', async (t) => {
     const fake = new FakeTarget((message, target, socket) => {
       if (message.type === 'prepare') target.say(socket, { type: 'prepared' })
       if (message.type !== 'fence') return
-      const claim = { id: other, fromEpoch: 1, node: 'n2', incarnation, mode: 'handover' } as const
+      const claim = {
+        id: other,
+        fromEpoch: 1,
+        node: 'n2',
+        incarnation,
+        host: 1,
+        mode: 'handover',
+      } as const
       void hosts.store.claim(claim).then(() => fake.stop())
     })
     const address = await fake.start('n2')

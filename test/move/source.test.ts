@@ -8,12 +8,13 @@ const heard = (message: ToSource) => ({ type: 'message', message }) as const
 const told = (effects: readonly SourceEffect[]): string[] =>
   effects.map((effect) => (effect.do === 'send' ? `send ${effect.message.type}` : effect.do))
 
-function source(stateBytes: number): Source {
+function source(stateBytes: number, target = 'n2'): Source {
   return new Source(
     {
       worker: 'c/k',
       node: 'n1',
-      target: 'n2',
+      host: 1,
+      target,
       epoch: 7,
       stateBytes,
       prepareTimeoutMs: 100,
@@ -83,8 +84,8 @@ t.test('before the fence an abort changes nothing', async (t) => {
 })
 
 t.test('after the fence only the store decides', async (t) => {
-  const fenced = (): Source => {
-    const core = source(1)
+  const fenced = (target?: string): Source => {
+    const core = source(1, target)
     core.handle({ type: 'begin' }, 0)
     core.handle(heard({ type: 'prepared' }), 1)
     core.handle({ ...quiet, whole: [] }, 2)
@@ -98,15 +99,21 @@ t.test('after the fence only the store decides', async (t) => {
   ] as const) {
     t.match(fenced().handle(event, 3)[1], { do: 'claim', fromEpoch: 7 })
   }
-  const reclaim = (outcome: object): SourceEffect[] => {
-    const core = fenced()
+  const reclaim = (outcome: object, to?: string): SourceEffect[] => {
+    const core = fenced(to)
     core.handle({ type: 'link-lost' }, 3)
     return core.handle(claimed(outcome), 4)
   }
   t.match(reclaim({ ok: true, epoch: 8, seq: 3 })[0], { do: 'resume', epoch: 8 })
-  const target = { ok: false, why: 'conflict', node: 'n2', epoch: 8, seq: 3 }
+  const target = { ok: false, why: 'conflict', node: 'n2', host: 1, epoch: 8, seq: 3 }
   t.match(reclaim(target)[0], { do: 'hand-over', epoch: 8 })
   t.match(reclaim({ ...target, node: 'n1' })[0], { do: 'resume', epoch: 8 }, 'an earlier claim')
+  const sibling = { ...target, node: 'n1', host: 2 }
+  t.match(
+    reclaim(sibling, 'n1')[0],
+    { do: 'hand-over', epoch: 8 },
+    'the claim of another host of the same node',
+  )
   t.match(reclaim({ ...target, node: 'n3', epoch: 9 })[0], { do: 'drop' })
   t.match(reclaim({ ok: false, why: 'fenced' })[0], { do: 'drop' })
   t.match(reclaim({ ok: false, why: 'unknown' }), [{ do: 'timer', name: 'reclaim' }])

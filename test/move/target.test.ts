@@ -10,7 +10,7 @@ const told = (effects: readonly TargetEffect[]): string[] =>
   effects.map((effect) => (effect.do === 'send' ? `send ${effect.message.type}` : effect.do))
 
 function copying(): (message: ToTarget) => TargetEffect[] {
-  const core = new Target({ node: 'n2', limitMs: 1_000 }, hash)
+  const core = new Target({ node: 'n2', host: 1, limitMs: 1_000 }, hash)
   const prepare = { type: 'prepare', worker: 'c/k', from: 'n1', epoch: 7, stateBytes: 1 } as const
   t.same(told(core.handle({ type: 'message', message: prepare }, 0)), ['timer', 'admit'])
   t.same(told(core.handle({ type: 'admitted', refusal: undefined }, 1)), ['send prepared'])
@@ -44,14 +44,14 @@ t.test('a state that is not the one of the digest is not claimed', async (t) => 
 t.test(
   'nothing is claimed without a fence, and a lost source is forgotten before it',
   async (t) => {
-    const core = new Target({ node: 'n2', limitMs: 1_000 }, hash)
+    const core = new Target({ node: 'n2', host: 1, limitMs: 1_000 }, hash)
     t.same(core.handle({ type: 'message', message: fence({}) }, 0), [])
     t.same(told(core.handle({ type: 'link-lost' }, 1)), ['timer', 'end'])
   },
 )
 
 t.test('a refusal ends it', async (t) => {
-  const core = new Target({ node: 'n2', limitMs: 1_000 }, hash)
+  const core = new Target({ node: 'n2', host: 1, limitMs: 1_000 }, hash)
   const prepare = { type: 'prepare', worker: 'c/k', from: 'n1', epoch: 7, stateBytes: 1 } as const
   core.handle({ type: 'message', message: prepare }, 0)
   const effects = core.handle({ type: 'admitted', refusal: 'no room' }, 1)
@@ -60,7 +60,7 @@ t.test('a refusal ends it', async (t) => {
 
 t.test('once it claims it goes on whatever becomes of the source', async (t) => {
   const claiming = (): Target => {
-    const core = new Target({ node: 'n2', limitMs: 1_000 }, hash)
+    const core = new Target({ node: 'n2', host: 1, limitMs: 1_000 }, hash)
     const prepare = { type: 'prepare', worker: 'c/k', from: 'n1', epoch: 7, stateBytes: 1 } as const
     core.handle({ type: 'message', message: prepare }, 0)
     core.handle({ type: 'admitted', refusal: undefined }, 1)
@@ -78,9 +78,10 @@ t.test('once it claims it goes on whatever becomes of the source', async (t) => 
   t.match(outcome({ ok: true, epoch: 8, seq: 4 })[0], { do: 'open', sections: undefined })
   t.same(told(outcome({ ok: false, why: 'unknown' })), ['timer'])
   t.same(told(outcome({ ok: false, why: 'fenced' })), ['send failed', 'timer', 'end'])
-  const conflict = { ok: false, why: 'conflict', node: 'n2', epoch: 8, seq: 3 }
+  const conflict = { ok: false, why: 'conflict', node: 'n2', host: 1, epoch: 8, seq: 3 }
   t.match(outcome(conflict)[0], { do: 'open', sections: new Map() }, 'an earlier claim of ours')
   t.match(outcome({ ...conflict, seq: 5 })[0], { do: 'open', sections: undefined })
+  t.same(told(outcome({ ...conflict, host: 2 })), ['send failed', 'timer', 'end'], 'of a sibling')
   t.same(told(outcome({ ...conflict, node: 'n1' })), ['send failed', 'timer', 'end'])
 })
 

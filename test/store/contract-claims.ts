@@ -6,7 +6,7 @@ export async function claimRules(t: Test, store: Store, other: Store): Promise<v
   await t.test('the first claim creates the worker, empty, at epoch 1', async (t) => {
     const { node, incarnation, id } = await ownedWorker(store)
     const made = { epoch: 1, seq: 0, version: 0 }
-    t.same(await store.owner(id), { id, node, incarnation, ...made, ownerActive: true })
+    t.same(await store.owner(id), { id, node, incarnation, host: 1, ...made, ownerActive: true })
     t.same(await store.load(id), { ...made, sections: [] })
   })
 
@@ -49,6 +49,15 @@ export async function claimRules(t: Test, store: Store, other: Store): Promise<v
       t.same(await stateOf(store, id), { value: 'kept' })
     })
   }
+
+  await t.test('the record tells which host of the node a claim was made for', async (t) => {
+    const { node, incarnation, id } = await ownedWorker(store)
+    const moved = { ...claimOf(id, 1, node, incarnation, 'handover'), host: 2 }
+    t.same(await store.claim(moved), { ok: true, epoch: 2, seq: 0 })
+    const late = await store.claim(claimOf(id, 1, node, incarnation, 'handover'))
+    t.match(late, { ok: false, reason: 'conflict', owner: { node, host: 2, epoch: 2 } })
+    t.match(await other.owner(id), { host: 2 })
+  })
 
   await t.test('an owner takes over from itself: its old epoch is void then', async (t) => {
     const { node, id } = await ownedWorker(store)

@@ -21,7 +21,7 @@ export function claimOf(
   incarnation: number,
   mode: ClaimRequest['mode'] = 'takeover',
 ): ClaimRequest {
-  return { id, fromEpoch, node, incarnation, mode }
+  return { id, fromEpoch, node, incarnation, host: 1, mode }
 }
 
 export function turn(

@@ -13,8 +13,10 @@ import { prepared, type Row, type Session } from './session.ts'
 const CLAIM = `WITH item AS (
     SELECT * FROM
       unnest(
-        $1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bool[], $7::bigint[]
-      ) WITH ORDINALITY AS t (class, key, epoch, node, incarnation, handover, class_version, item)
+        $1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bool[],
+        $8::bigint[]
+      ) WITH ORDINALITY
+        AS t (class, key, epoch, node, incarnation, host, handover, class_version, item)
   ), claimer AS (
     SELECT n.id, n.incarnation FROM aries_nodes n
     WHERE n.status = 'active'
@@ -33,7 +35,7 @@ const CLAIM = `WITH item AS (
       ) w
   ), raised AS (
     UPDATE aries_workers w
-    SET epoch = w.epoch + 1, node = h.node, incarnation = h.incarnation
+    SET epoch = w.epoch + 1, node = h.node, incarnation = h.incarnation, host = h.host
     FROM held h
     WHERE w.id = h.id AND h.current = h.epoch AND h.version <= coalesce(h.class_version, h.version)
       AND (
@@ -46,8 +48,8 @@ const CLAIM = `WITH item AS (
     )
     RETURNING h.item, w.epoch, w.seq
   ), made AS (
-    INSERT INTO aries_workers (class, key, node, incarnation, epoch, seq)
-    SELECT i.class, i.key, i.node, i.incarnation, 1, 0
+    INSERT INTO aries_workers (class, key, node, incarnation, host, epoch, seq)
+    SELECT i.class, i.key, i.node, i.incarnation, i.host, 1, 0
     FROM item i
     JOIN claimer c ON c.id = i.node AND c.incarnation = i.incarnation
     WHERE i.epoch = 0
@@ -100,6 +102,7 @@ async function claimRound(
     requests.map(({ fromEpoch }) => fromEpoch),
     requests.map(({ node }) => node),
     requests.map(({ incarnation }) => incarnation),
+    requests.map(({ host }) => host),
     requests.map(({ mode }) => mode === 'handover'),
     requests.map(({ classVersion }) => classVersion ?? null),
   ]

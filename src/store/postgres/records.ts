@@ -2,7 +2,8 @@ import type { NodeRecord, NodeStatus, OwnerRecord } from '../store.ts'
 import type { Row } from './session.ts'
 
 /** Columns of an `OwnerRecord`, of `aries_workers w`. */
-export const OWNER = `SELECT w.class, w.key, w.node, w.incarnation, w.epoch, w.seq, w.version,
+export const OWNER = `SELECT w.class, w.key, w.node, w.incarnation, w.host, w.epoch, w.seq,
+    w.version,
     n.id IS NOT NULL AS active
   FROM aries_workers w LEFT JOIN aries_nodes n
     ON n.id = w.node AND n.incarnation = w.incarnation AND n.status = 'active'`
@@ -12,6 +13,7 @@ export function toOwner(row: Row): OwnerRecord {
     id: { class: String(row['class']), key: String(row['key']) },
     node: String(row['node']),
     incarnation: Number(row['incarnation']),
+    host: Number(row['host']),
     epoch: Number(row['epoch']),
     seq: Number(row['seq']),
     version: Number(row['version']),

@@ -14,7 +14,8 @@ import { whenFree } from './lock.ts'
 
 type Row = Record<string, SQLOutputValue>
 
-const OWNER = `SELECT w.id, w.class, w.key, w.node, w.incarnation, w.epoch, w.seq, w.version,
+const OWNER = `SELECT w.id, w.class, w.key, w.node, w.incarnation, w.host, w.epoch, w.seq,
+    w.version,
     n.status IS 'active' AND n.incarnation = w.incarnation AS active
   FROM aries_workers w LEFT JOIN aries_nodes n ON n.id = w.node`
 
@@ -131,6 +132,7 @@ function toOwner(row: Row): OwnerRecord {
     id: { class: row['class'] as string, key: row['key'] as string },
     node: row['node'] as string,
     incarnation: Number(row['incarnation']),
+    host: Number(row['host']),
     epoch: Number(row['epoch']),
     seq: Number(row['seq']),
     version: Number(row['version']),

@@ -31,4 +31,5 @@ export const MIGRATIONS: readonly string[] = [
   `CREATE INDEX aries_alarms ON aries_sections (value) WHERE name = '${ALARM_SECTION}'`,
   `ALTER TABLE aries_workers ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
    UPDATE aries_workers SET version = 1 WHERE seq > 0`,
+  'ALTER TABLE aries_workers ADD COLUMN host INTEGER NOT NULL DEFAULT 0',
 ]

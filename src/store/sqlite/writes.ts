@@ -32,11 +32,11 @@ export class Writes {
     this.#renew = db.prepare(`UPDATE aries_nodes SET lease_until_ms = ? ${active}`)
     this.#end = db.prepare(`UPDATE aries_nodes SET status = ? ${active}`)
     this.#create = db.prepare(
-      `INSERT INTO aries_workers (class, key, node, incarnation, epoch, seq)
-       VALUES (?, ?, ?, ?, 1, 0)`,
+      `INSERT INTO aries_workers (class, key, node, incarnation, host, epoch, seq)
+       VALUES (?, ?, ?, ?, ?, 1, 0)`,
     )
     this.#raise = db.prepare(
-      `UPDATE aries_workers SET epoch = epoch + 1, node = ?, incarnation = ?
+      `UPDATE aries_workers SET epoch = epoch + 1, node = ?, incarnation = ?, host = ?
        WHERE class = ? AND key = ?`,
     )
     this.#turn = db.prepare(
@@ -68,15 +68,15 @@ export class Writes {
   }
 
   #claim(request: ClaimRequest): ClaimResult {
-    const { id, node, incarnation } = request
+    const { id, node, incarnation, host } = request
     const owner = this.#reads.owner(id)
     const reason = refusal(request, owner, this.#reads.isActive(node, incarnation))
     if (reason !== undefined) return refused(reason, owner)
     if (owner === undefined) {
-      this.#create.run(id.class, id.key, node, incarnation)
+      this.#create.run(id.class, id.key, node, incarnation, host)
       return { ok: true, epoch: 1, seq: 0 }
     }
-    this.#raise.run(node, incarnation, id.class, id.key)
+    this.#raise.run(node, incarnation, host, id.class, id.key)
     return { ok: true, epoch: owner.epoch + 1, seq: owner.seq }
   }
 
