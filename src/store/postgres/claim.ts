@@ -3,14 +3,16 @@ import { formatWorkerId } from '../../identity.ts'
 import { refusal, refused } from '../claim.ts'
 import type { ClaimRequest, ClaimResult } from '../store.ts'
 import { OWNER, toOwner } from './records.ts'
-import { prepared, type Row, type Session } from './session.ts'
+import type { Row, Session } from './session.ts'
 
 /**
  * Locks as in `commit.ts`: claimers first, then workers in order. Whether the last owner is gone is
  * read without a lock: an incarnation that is gone never comes back, and one that goes just now
  * only costs the claimer another try.
  */
-const CLAIM = `WITH item AS (
+const CLAIM = {
+  name: 'aries-claim',
+  text: `WITH item AS (
     SELECT * FROM
       unnest(
         $1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bool[],
@@ -59,7 +61,8 @@ const CLAIM = `WITH item AS (
   )
   SELECT item, epoch, seq FROM raised
   UNION ALL
-  SELECT i.item, m.epoch, m.seq FROM made m JOIN item i ON i.class = m.class AND i.key = m.key`
+  SELECT i.item, m.epoch, m.seq FROM made m JOIN item i ON i.class = m.class AND i.key = m.key`,
+}
 
 /** What stands against the claims that were refused. */
 const STANDING = `SELECT i.item, c.id IS NOT NULL AS claimer_active, o.*
@@ -106,11 +109,10 @@ async function claimRound(
     requests.map(({ mode }) => mode === 'handover'),
     requests.map(({ classVersion }) => classVersion ?? null),
   ]
-  const statement = prepared('aries-claim', CLAIM, requests.length)
   const rows = await session.use(async (client, repeated) => {
     // Whose claim raised the epoch could not be told afterwards.
     if (repeated) throw new AriesError('ARIES_E_STORE', 'the connection was lost during a claim')
-    return (await client.query<Row>({ ...statement, values })).rows
+    return (await client.query<Row>({ ...CLAIM, values })).rows
   })
   for (const { item, epoch, seq } of rows) {
     const request = requests[Number(item) - 1]!

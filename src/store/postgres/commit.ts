@@ -2,7 +2,7 @@ import { AriesError } from '../../errors.ts'
 import { formatWorkerId, type WorkerId } from '../../identity.ts'
 import { Packer } from '../pack.ts'
 import type { CommitRecord, CommitResult, Epoch, Incarnation } from '../store.ts'
-import { prepared, type Row, type Session } from './session.ts'
+import type { Row, Session } from './session.ts'
 
 export interface CommitJob {
   readonly node: string
@@ -31,9 +31,12 @@ interface Chain {
  * One statement is one transaction and one round trip. The node's row is held against an eviction;
  * the workers' rows are locked in order of their names, so that no two commits wait in a circle,
  * and what the locked rows then say decides. LATERAL makes it one look-up by key for each item,
- * whatever the planner believes of the table.
+ * whatever the planner believes of the table; so do the names of a worker's removed sections as one
+ * array, where a join may read all its sections for each name.
  */
-const COMMIT = `WITH item AS (
+const COMMIT = {
+  name: 'aries-commit',
+  text: `WITH item AS (
     SELECT * FROM unnest(
       $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $15::bigint[]
     ) WITH ORDINALITY AS t (class, key, epoch, first_seq, last_seq, version, item)
@@ -54,8 +57,12 @@ const COMMIT = `WITH item AS (
     RETURNING w.id, h.item
   ), removed AS (
     DELETE FROM aries_sections s
-    USING done d JOIN unnest($13::int[], $14::text[]) AS r (item, name) ON r.item = d.item
-    WHERE s.worker = d.id AND s.name = r.name
+    USING (
+        SELECT d.id, array_agg(r.name) AS names
+        FROM done d JOIN unnest($13::int[], $14::text[]) AS r (item, name) ON r.item = d.item
+        GROUP BY d.id
+      ) r
+    WHERE s.worker = r.id AND s.name = ANY (r.names)
   ), changed AS (
     INSERT INTO aries_sections (worker, name, value)
     SELECT d.id, s.name, substring($12::bytea FROM s.at + 1 FOR s.bytes)
@@ -64,7 +71,8 @@ const COMMIT = `WITH item AS (
       ON s.item = d.item
     ON CONFLICT (worker, name) DO UPDATE SET value = excluded.value
   )
-  SELECT item FROM done`
+  SELECT item FROM done`,
+}
 
 /** Which of the items the store already holds, from an attempt whose answer was lost. */
 const COMMITTED = `SELECT i.item
@@ -131,7 +139,6 @@ async function commitChains(
   chains: readonly Chain[],
 ): Promise<void> {
   const values = parameters(node, incarnation, chains)
-  const statement = prepared('aries-commit', COMMIT, chains.length)
   await session.use(async (client, repeated) => {
     if (repeated) {
       const [, , classes, keys, epochs] = values
@@ -139,7 +146,7 @@ async function commitChains(
       const sent = [node, incarnation, classes, keys, epochs, lastSeqs]
       accept(chains, (await client.query<Row>({ text: COMMITTED, values: sent })).rows)
     }
-    accept(chains, (await client.query<Row>({ ...statement, values })).rows)
+    accept(chains, (await client.query<Row>({ ...COMMIT, values })).rows)
     if (repeated && chains.some((chain) => !chain.ok)) {
       throw new AriesError('ARIES_E_STORE', 'the connection was lost during a commit')
     }
