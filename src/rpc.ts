@@ -5,6 +5,7 @@
 import type { WorkerId } from './identity.ts'
 import type { Decision } from './placement/types.ts'
 import type { OwnerAddress } from './wire.ts'
+import type { WorkerOrder } from './worker-order.ts'
 
 export interface WorkerInfo {
   readonly class: string
@@ -24,6 +25,17 @@ export interface WorkerInfo {
   readonly queued: number
   /** Why it cannot move now; undefined when it can. */
   readonly cannotMove?: string
+}
+
+/** Workers in one answer. */
+export const WORKERS_LIMIT_MAX = 10_000
+
+/** Which workers of all are wanted: the first `limit` of an order. */
+export interface WorkersQuery {
+  readonly order: WorkerOrder
+  readonly limit: number
+  /** By name only: those after this one. */
+  readonly after?: WorkerId
 }
 
 export interface MovePhase {
@@ -74,11 +86,17 @@ export interface Rpc {
   }
   /** The chosen node: claim the worker from that epoch and open it (or say where it is open). */
   activate: { params: WorkerId & { readonly decision?: Decision }; result: OwnerAddress }
-  workers: { params: Record<string, never>; result: readonly WorkerInfo[] }
+  /** The open workers of the node. */
+  workers: { params: WorkersQuery; result: readonly WorkerInfo[] }
   /** What this node remembers of the worker, owner or not: the newest of all nodes' answers counts. */
   recall: {
     params: WorkerId
-    result: { readonly decision?: Decision; readonly lastMove?: MoveReport }
+    result: {
+      /** Of the node that has it open. */
+      readonly info?: WorkerInfo
+      readonly decision?: Decision
+      readonly lastMove?: MoveReport
+    }
   }
   /** Is anybody there? Asked before a node is evicted. */
   ping: { params: Record<string, never>; result: { readonly incarnation: number } }

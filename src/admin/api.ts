@@ -83,6 +83,8 @@ export interface AdminEndpointInfo {
   /** What a 2xx answers, in words; its TypeScript type stands beside it. */
   readonly answers: string
   readonly type: string
+  /** What may stand after the `?`, in words; absent: nothing. */
+  readonly query?: string
   /** The JSON body that it takes; absent: none. */
   readonly body?: string
   readonly errors: readonly ErrorCode[]
@@ -132,10 +134,12 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
     errors: [],
   },
   'GET /api/workers': {
-    does: 'The open workers of every reachable node.',
-    answers: 'In no order.',
+    does: 'The open workers of every reachable node, or the first of them.',
+    query:
+      '`limit`: how many, 1,000 by default, up to 10,000. `order`: `load`, what uses most first (default), or `name`. `after=<class>/<key>`: by name, from the one after this.',
+    answers: 'In that order. How many there are altogether stands in `/api/cluster`.',
     type: 'WorkerInfo[]',
-    errors: [],
+    errors: ['ARIES_E_BAD_REQUEST'],
   },
   'GET /api/workers/{class}/{key}': {
     does: 'One worker with its last move and the last decision about its place.',

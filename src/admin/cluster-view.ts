@@ -13,7 +13,9 @@ import type {
   RpcName,
   WorkerDetail,
   WorkerInfo,
+  WorkersQuery,
 } from '../rpc.ts'
+import { COMPARE, firstOf } from '../worker-order.ts'
 import type { ClusterInfo, ClusterMember } from './api.ts'
 
 /** A node that does not answer within this is left out of what is gathered from all. */
@@ -83,14 +85,19 @@ export class ClusterView {
     return [self, ...others.map(([, status]) => status)].sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
-  async workers(): Promise<WorkerInfo[]> {
-    return (await this.#gather('workers', {})).flatMap(([, workers]) => workers)
+  /** Of all nodes together. */
+  async workers(query: WorkersQuery): Promise<WorkerInfo[]> {
+    const answers = await this.#gather('workers', query)
+    const workers = answers.flatMap(([, answer]) => answer)
+    return firstOf(workers, query.limit, COMPARE[query.order])
   }
 
   /** Throws `ARIES_E_WORKER_UNKNOWN` when it is open nowhere. */
   async worker(id: WorkerId): Promise<WorkerDetail> {
-    const [workers, memories] = await Promise.all([this.workers(), this.#gather('recall', id)])
-    const info = workers.find((w) => w.class === id.class && w.key === id.key)
+    const memories = await this.#gather('recall', id)
+    // Two tell of it while it moves, or while one of them does not know that it is fenced.
+    const infos = memories.flatMap(([, memory]) => memory.info ?? [])
+    const info = infos.sort((a, b) => b.epoch - a.epoch)[0]
     if (!info) {
       throw new AriesError(
         'ARIES_E_WORKER_UNKNOWN',

@@ -5,12 +5,21 @@ import { parseWorkerId, type WorkerId } from '../identity.ts'
 import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
 import { parseJsonObject, readBody } from '../read-body.ts'
+import { WORKERS_LIMIT_MAX, type WorkersQuery } from '../rpc.ts'
+import { COMPARE, type WorkerOrder } from '../worker-order.ts'
 import type { AdminEndpoint, MoveBody } from './api.ts'
 import type { ClusterView } from './cluster-view.ts'
 
 const BODY_BYTES_MAX = 4_096
+/** Workers in an answer when the caller does not say how many. */
+const WORKERS_LIMIT = 1_000
 
-type Params = { readonly worker?: WorkerId; readonly id?: string; readonly body?: unknown }
+interface Params {
+  readonly worker?: WorkerId
+  readonly id?: string
+  readonly body?: unknown
+  readonly query: URLSearchParams
+}
 type Endpoint = { readonly status?: number; readonly json?: unknown; readonly text?: string }
 
 /** Pattern of each endpoint: the captures are class and key, or the node's id. */
@@ -68,7 +77,7 @@ export class AdminServer {
   }
 
   async #answer(request: IncomingMessage): Promise<Endpoint> {
-    const path = (request.url ?? '/').split('?')[0]!
+    const [path = '/'] = (request.url ?? '/').split('?')
     const method = request.method === 'HEAD' ? 'GET' : request.method
     this.#refuseBrowsers(request)
     let methodsElsewhere = ''
@@ -113,6 +122,7 @@ export class AdminServer {
     const params = {
       ...(endpoint.includes('{class}') && captured ? { worker: parseWorkerId(captured) } : {}),
       ...(endpoint.includes('{id}') && captured ? { id: decode(captured) } : {}),
+      query: new URLSearchParams(request.url?.split('?')[1]),
     }
     if (!endpoint.startsWith('POST')) return params
     // A page of another origin can send a form or plain text unasked, but not this type.
@@ -123,7 +133,7 @@ export class AdminServer {
     return { ...params, body: text === '' ? {} : parseJsonObject(text) }
   }
 
-  async #run(endpoint: AdminEndpoint, { worker, id, body }: Params): Promise<Endpoint> {
+  async #run(endpoint: AdminEndpoint, { worker, id, body, query }: Params): Promise<Endpoint> {
     const view = this.#view
     switch (endpoint) {
       case 'GET /healthz':
@@ -139,7 +149,7 @@ export class AdminServer {
       case 'GET /api/status':
         return { json: await view.status() }
       case 'GET /api/workers':
-        return { json: await view.workers() }
+        return { json: await view.workers(workersQuery(query)) }
       case 'GET /api/workers/{class}/{key}':
         return { json: await view.worker(worker!) }
       case 'POST /api/workers/{class}/{key}/move':
@@ -158,6 +168,23 @@ function moveTarget(body: unknown): string {
   const to = (body as Partial<MoveBody>).to
   if (typeof to === 'string' && to !== '') return to
   throw new AriesError('ARIES_E_BAD_REQUEST', 'the body must name the target: {"to":"n3"}')
+}
+
+function workersQuery(query: URLSearchParams): WorkersQuery {
+  const after = query.get('after')
+  const order = query.get('order') ?? (after === null ? 'load' : 'name')
+  const limit = Number(query.get('limit') ?? WORKERS_LIMIT)
+  if (!Object.hasOwn(COMPARE, order) || (after !== null && order !== 'name')) {
+    throw new AriesError('ARIES_E_BAD_REQUEST', 'order is "load" or "name"; after goes by name')
+  }
+  if (!Number.isInteger(limit) || limit < 1 || limit > WORKERS_LIMIT_MAX) {
+    throw new AriesError('ARIES_E_BAD_REQUEST', `limit is a number from 1 to ${WORKERS_LIMIT_MAX}`)
+  }
+  return {
+    order: order as WorkerOrder,
+    limit,
+    ...(after !== null && { after: parseWorkerId(after) }),
+  }
 }
 
 function decode(text: string): string {

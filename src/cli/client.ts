@@ -33,8 +33,14 @@ export class AdminClient {
     })
   }
 
-  async get<E extends Reads>(endpoint: E, names: Names = {}): Promise<AdminApi[E]> {
-    const answer = await this.#call('GET', pathOf(endpoint, names), { timeoutMs: READ_TIMEOUT_MS })
+  async get<E extends Reads>(
+    endpoint: E,
+    names: Names = {},
+    query: Names = {},
+  ): Promise<AdminApi[E]> {
+    const asked = new URLSearchParams(query).toString()
+    const path = pathOf(endpoint, names) + (asked === '' ? '' : `?${asked}`)
+    const answer = await this.#call('GET', path, { timeoutMs: READ_TIMEOUT_MS })
     return this.#take(answer) as AdminApi[E]
   }
 

@@ -57,8 +57,8 @@ class DrainProgress {
     if (this.#asking) return
     this.#asking = true
     try {
-      const workers = await this.#client.get('GET /api/workers')
-      const left = workers.filter((worker) => worker.node === this.#id).length
+      const { members } = await this.#client.get('GET /api/cluster')
+      const left = members.find((member) => member.id === this.#id)?.workers ?? 0
       if (left !== this.#left && this.#timer !== undefined) {
         remark(`${this.#id}: ${count(left, 'worker')} left`)
       }

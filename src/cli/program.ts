@@ -4,6 +4,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseAddress } from '../config/address.ts'
+import { WORKERS_LIMIT_MAX } from '../rpc.ts'
 import { VERSION } from '../version.ts'
 
 export const ADMIN_DEFAULT = '127.0.0.1:7300'
@@ -31,7 +32,7 @@ Environment: ARIES_ADMIN, ARIES_CONFIG, ARIES_LOG (a log level; debug also print
 function addRunning(program: Command, exit: (code: number) => void): void {
   command(program, 'dev', 'start the whole cluster of the configuration on this machine')
     .addOption(configOption())
-    .option('--nodes <n>', 'as many nodes instead of those of the map', wholeNumber)
+    .option('--nodes <n>', 'as many nodes instead of those of the map', countOption(100))
     .option('--no-restart', 'leave a process that died as it is')
     .addHelpText('after', example('aries dev --nodes 5'))
     .action(async (options) => exit(await (await import('./dev.ts')).dev(options)))
@@ -63,7 +64,14 @@ function addReading(program: Command): void {
     .addHelpText('after', example('aries nodes --json'))
     .action(async (options) => (await import('./nodes.ts')).nodes(options))
   reading(program, 'ps', 'show the workers: where they live and what they use')
-    .addHelpText('after', example('aries ps --admin 127.0.0.1:7301'))
+    .option('--limit <n>', 'show so many', countOption(WORKERS_LIMIT_MAX), 50)
+    .addOption(
+      new Option('--order <order>', 'what uses most first, or by name')
+        .choices(['load', 'name'])
+        .default('load'),
+    )
+    .option('--after <class/key>', 'by name, from the one after this')
+    .addHelpText('after', example('aries ps --order name --limit 1000'))
     .action(async (options) => (await import('./ps.ts')).ps(options))
   reading(program, 'explain', 'show why a worker lives where it does')
     .argument('<class/key>', 'the worker, as `aries ps` prints it')
@@ -132,10 +140,10 @@ function address(text: string): string {
   return text
 }
 
-function wholeNumber(text: string): number {
-  const n = Number(text)
-  if (!Number.isInteger(n) || n < 1 || n > 100) {
-    throw new InvalidArgumentError('It must be a whole number from 1 to 100.')
+function countOption(max: number): (text: string) => number {
+  return (text) => {
+    const n = Number(text)
+    if (Number.isInteger(n) && n >= 1 && n <= max) return n
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${max}.`)
   }
-  return n
 }

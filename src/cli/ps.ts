@@ -1,7 +1,8 @@
 import { formatWorkerId } from '../identity.ts'
 import type { WorkerInfo } from '../rpc.ts'
+import type { WorkerOrder } from '../worker-order.ts'
 import { withClient } from './client.ts'
-import { age, bytes, number, percent } from './format.ts'
+import { age, bytes, count, number, percent } from './format.ts'
 import type { ReadOptions } from './options.ts'
 import { print, printJson } from './output.ts'
 import { type Column, table } from './table.ts'
@@ -19,18 +20,35 @@ const COLUMNS: readonly Column[] = [
   { title: 'CANNOT MOVE' },
 ]
 
-/** `aries ps` */
-export async function ps(options: ReadOptions): Promise<void> {
-  const workers = await withClient(options, (client) => client.get('GET /api/workers'))
-  const sorted = workers.toSorted(byName)
-  if (options.json) printJson(sorted)
-  else if (sorted.length === 0) print('no worker is open; the first request to a worker opens it')
-  else print(table(COLUMNS, sorted.map(row)))
+export interface PsOptions extends ReadOptions {
+  readonly limit: number
+  readonly order: WorkerOrder
+  /** `class/key` */
+  readonly after?: string
 }
 
-function byName(a: WorkerInfo, b: WorkerInfo): number {
-  if (a.class !== b.class) return a.class < b.class ? -1 : 1
-  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0
+/** `aries ps` */
+export async function ps(options: PsOptions): Promise<void> {
+  const { limit, order, after } = options
+  const query = after === undefined ? { order } : { order: 'name', after }
+  const [workers, { members }] = await withClient(options, (client) =>
+    Promise.all([
+      client.get('GET /api/workers', {}, { limit: String(limit), ...query }),
+      client.get('GET /api/cluster'),
+    ]),
+  )
+  if (options.json) {
+    printJson(workers)
+    return
+  }
+  if (workers.length > 0) print(table(COLUMNS, workers.map(row)))
+  // What the members tell of themselves may be a moment older.
+  const more = members.reduce((sum, member) => sum + member.workers, 0) - workers.length
+  if (workers.length === limit && more > 0) {
+    print(`… ${count(more, 'more worker')} (--limit, --after)`)
+  } else if (workers.length === 0) {
+    print('no worker is open; the first request to a worker opens it')
+  }
 }
 
 function row(worker: WorkerInfo): string[] {

@@ -192,7 +192,7 @@ export class Host {
   }
 
   #sweep(): void {
-    for (const worker of this.#table.values()) worker.expire()
+    for (const name of this.#table.active.names()) this.#table.get(name)?.expire()
     this.#sessions.sweep()
   }
 

@@ -50,8 +50,15 @@ export type ToHost =
   /** Take no new connection, finish what runs, exit with 0. */
   | { readonly type: 'shutdown' }
 
+/** What a host says of one worker. */
+export type WorkerFigures = Omit<WorkerInfo, 'node'>
+
 export interface HostStats {
-  readonly workers: readonly Omit<WorkerInfo, 'node'>[]
+  /**
+   * Workers whose figures have changed, at most a bounded number at a time: what is not told of now
+   * is told of later, and one that does nothing not again. `gone` ends what was told of a worker.
+   */
+  readonly changed: readonly WorkerFigures[]
   /** Cores used since the last report. */
   readonly cpu: number
   readonly memoryBytes: number

@@ -14,11 +14,13 @@ export class WorkerMeter {
   #busyMs = 0
   #lastTurns = 0
   #lastBusyMs = 0
+  #lastMs: number
   #sampled = false
 
   constructor(clock: Clock) {
     this.#clock = clock
     this.openedMs = clock.nowMs()
+    this.#lastMs = this.openedMs
   }
 
   /** The synchronous part of a turn that began at `startedMs` is over. */
@@ -26,8 +28,12 @@ export class WorkerMeter {
     this.#busyMs += this.#clock.nowMs() - startedMs
   }
 
-  /** Takes the figures of the last `elapsedMs`. */
-  sample(elapsedMs: number): void {
+  /** Takes the figures since the last time. */
+  sample(): void {
+    const nowMs = this.#clock.nowMs()
+    // What was idle for long is taken as busy for as long as the mean looks back.
+    const elapsedMs = Math.min(MEAN_MS, Math.max(1, nowMs - this.#lastMs))
+    this.#lastMs = nowMs
     // The first sample counts in full: there is nothing before it to mix it with.
     const weight = this.#sampled ? 1 - Math.exp(-elapsedMs / MEAN_MS) : 1
     this.#sampled = true
@@ -37,5 +43,12 @@ export class WorkerMeter {
     this.cpuShare += (share - this.cpuShare) * weight
     this.#lastTurns = this.turns
     this.#lastBusyMs = this.#busyMs
+  }
+
+  /** It has done nothing for longer than the means look back. */
+  settle(): void {
+    this.sample()
+    this.requestsPerSecond = 0
+    this.cpuShare = 0
   }
 }

@@ -60,6 +60,7 @@ export class Moves {
     const busy = this.cannotMove(name)
     if (busy) throw new AriesError('ARIES_E_MOVE_REFUSED', `${name}: ${busy}`)
     this.#leaving.set(name, to.node)
+    this.#c.table.active.note(name)
     try {
       const socket = await connectHost(to, token, 'aries-move')
       if (worker.dropped) {
@@ -75,6 +76,7 @@ export class Moves {
       return await source.run()
     } finally {
       this.#leaving.delete(name)
+      this.#c.table.active.note(name)
     }
   }
 

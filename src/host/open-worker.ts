@@ -40,6 +40,8 @@ export interface OpenWorkerComponents {
   readonly committer: Committer
   readonly clock: Clock
   readonly log: Logger
+  /** There is mail for the worker of that name. */
+  readonly onMail: (name: string) => void
   /** The worker dropped itself: it must be forgotten. */
   readonly onDropped: (worker: OpenWorker, why: 'fenced' | 'store') => void
 }
@@ -145,6 +147,7 @@ export class OpenWorker {
   /** False when the queue is full; see `Mailbox.push`. */
   offer(mail: Mail, always = false): boolean {
     if (!this.mailbox.push(mail, always)) return false
+    this.#c.onMail(this.name)
     if (!this.#turn && !this.#paused && !this.#scheduled) this.#pump()
     return true
   }

@@ -30,6 +30,8 @@ export class Sessions {
   readonly #messageBytesMax: number
   readonly #sessions = new Map<SessionId, Session>()
   readonly #links = new Set<SessionLink>()
+  /** Those that no link served when it was last looked. */
+  readonly #detached = new Set<Session>()
   bytes = 0
 
   constructor(
@@ -65,6 +67,7 @@ export class Sessions {
       const session = Session.arrived(one, worker, this.#clock.nowMs())
       worker.sessions.add(session)
       this.#sessions.set(session.id, session)
+      this.#detached.add(session)
       if (one.left) this.#leave(session, ...one.left)
     }
   }
@@ -95,10 +98,10 @@ export class Sessions {
   /** Lets go of sessions whose front has not come back. */
   sweep(): void {
     const beforeMs = this.#clock.nowMs() - DETACHED_MS_MAX
-    for (const session of this.#sessions.values()) {
-      if (!session.link && !session.left && session.detachedMs < beforeMs) {
-        this.#leave(session, ABNORMAL, 'front lost')
-      }
+    for (const session of this.#detached) {
+      const isGone = this.#sessions.get(session.id) !== session
+      if (isGone || session.link || session.left) this.#detached.delete(session)
+      else if (session.detachedMs < beforeMs) this.#leave(session, ABNORMAL, 'front lost')
     }
   }
 
@@ -234,7 +237,9 @@ export class Sessions {
     this.#links.delete(link)
     const nowMs = this.#clock.nowMs()
     for (const session of this.#sessions.values()) {
-      if (session.link === link) session.detach(nowMs)
+      if (session.link !== link) continue
+      session.detach(nowMs)
+      this.#detached.add(session)
     }
   }
 }

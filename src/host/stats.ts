@@ -1,8 +1,14 @@
 import type { Clock } from '../world.ts'
-import type { HostStats } from './ipc.ts'
+import type { HostStats, WorkerFigures } from './ipc.ts'
+import type { OpenWorker } from './open-worker.ts'
 import type { HostServer } from './server.ts'
 import type { Sessions } from './sessions.ts'
 import type { WorkerTable } from './worker-table.ts'
+
+/** So many workers are told of in one report: it shall not hold up the loops of host and node. */
+const REPORTED_MAX = 1_000
+/** The rates of a worker that did nothing for so long are nought; until then they are means. */
+const SETTLED_MS = 3_000
 
 interface StatsComponents {
   readonly table: WorkerTable
@@ -36,7 +42,7 @@ export class StatsSampler {
     this.#lastCpu = process.cpuUsage()
     this.#lastBytes = bytes
     return {
-      workers: this.#workers(elapsedMs, nowMs),
+      changed: this.#changed(nowMs),
       cpu: (cpu.user + cpu.system) / 1_000 / elapsedMs,
       memoryBytes: process.memoryUsage.rss(),
       requests: this.#load(),
@@ -46,30 +52,50 @@ export class StatsSampler {
   }
 
   #load(): number {
+    const { table } = this.#c
     let load = 0
-    for (const worker of this.#c.table.values()) load += worker.load
+    for (const name of table.active.names()) load += table.get(name)?.load ?? 0
     return load
   }
 
-  #workers(elapsedMs: number, nowMs: number): HostStats['workers'] {
-    return Array.from(this.#c.table.values(), (worker) => {
-      const { meter, state, name } = worker
-      meter.sample(elapsedMs)
-      const cannotMove = this.#cannotMove(name)
-      return {
-        class: worker.id.class,
-        key: worker.id.key,
-        epoch: worker.epoch,
-        seq: worker.seq,
-        stateBytes: state.bytes,
-        sections: state.sections.size,
-        requestsPerSecond: meter.requestsPerSecond,
-        cpuShare: meter.cpuShare,
-        ageMs: Math.round(nowMs - meter.openedMs),
-        sessions: worker.sessions.size,
-        queued: worker.mailbox.size,
-        ...(cannotMove ? { cannotMove } : {}),
+  #changed(nowMs: number): WorkerFigures[] {
+    const { table } = this.#c
+    const { active } = table
+    const changed: WorkerFigures[] = []
+    for (const [name, toldMs] of active.entries()) {
+      if (changed.length >= REPORTED_MAX) break
+      const worker = table.get(name)
+      if (!worker) active.settled(name)
+      else if (toldMs === 0) {
+        worker.meter.sample()
+        changed.push(this.#figures(worker, nowMs))
+        // A turn that runs or waits changes them once more.
+        active.told(name, worker.load > 0 ? 0 : nowMs)
+      } else if (nowMs - toldMs >= SETTLED_MS) {
+        worker.meter.settle()
+        changed.push(this.#figures(worker, nowMs))
+        active.settled(name)
       }
-    })
+    }
+    return changed
+  }
+
+  #figures(worker: OpenWorker, nowMs: number): WorkerFigures {
+    const { meter, state, name } = worker
+    const cannotMove = this.#cannotMove(name)
+    return {
+      class: worker.id.class,
+      key: worker.id.key,
+      epoch: worker.epoch,
+      seq: worker.seq,
+      stateBytes: state.bytes,
+      sections: state.sections.size,
+      requestsPerSecond: meter.requestsPerSecond,
+      cpuShare: meter.cpuShare,
+      ageMs: Math.round(nowMs - meter.openedMs),
+      sessions: worker.sessions.size,
+      queued: worker.mailbox.size,
+      ...(cannotMove ? { cannotMove } : {}),
+    }
   }
 }

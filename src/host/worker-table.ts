@@ -5,6 +5,7 @@ import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { WorkerClass } from '../worker/worker.ts'
 import type { Clock } from '../world.ts'
+import { ActiveWorkers } from './active-workers.ts'
 import type { ClassLoader } from './class-loader.ts'
 import type { Committer } from './committer.ts'
 import { StartMail } from './lifecycle-mail.ts'
@@ -29,6 +30,7 @@ export interface WorkerTableComponents {
 
 /** The workers that are open in this host, and where the others went. */
 export class WorkerTable {
+  readonly active = new ActiveWorkers()
   readonly #c: WorkerTableComponents
   readonly #node: string
   readonly #open = new Map<string, OpenWorker>()
@@ -86,6 +88,7 @@ export class WorkerTable {
         committer,
         clock,
         log,
+        onMail: (name) => this.active.note(name),
         onDropped: (dropped, why) => {
           this.remove(dropped)
           onDropped(dropped, why)
@@ -95,6 +98,7 @@ export class WorkerTable {
     )
     this.#open.get(worker.name)?.drop('fenced')
     this.#open.set(worker.name, worker)
+    this.active.note(worker.name)
     this.#tombstones.delete(worker.name)
     return worker
   }

@@ -1,11 +1,11 @@
 import type { ConfigFile } from '../config/schema.ts'
+import type { WorkerFigures } from '../host/ipc.ts'
 import { formatWorkerId, parseWorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { machineCost, scaleOf } from '../placement/cost.ts'
 import { proposeMoves } from '../placement/rebalance.ts'
 import type { Candidate, Decision, Movable, MoveProposal } from '../placement/types.ts'
 import { proposeUsher } from '../placement/usher.ts'
-import type { WorkerInfo } from '../rpc.ts'
 import type { TimerHandle, World } from '../world.ts'
 import type { HostClient } from './host-client.ts'
 import type { Mover } from './mover.ts'
@@ -13,6 +13,8 @@ import type { Placer } from './placer.ts'
 
 /** Moves that one round may begin, over all peers. */
 const MOVES_MAX = 64
+/** Idle workers weighed in a round: as many as can be of use, other ones each time. */
+const IDLE_MAX = 4 * MOVES_MAX
 /** A worker that came this recently stays: it would be moved on old news. */
 const RESIDENCY_MS_MIN = 3_000
 /** Part of the memory from which on workers are ushered out, and to which. */
@@ -69,13 +71,24 @@ export class Balancer {
     const peers = candidates.filter(
       ({ id }) => id !== self?.id && !busy.has(id) && placer.exclusion(id) === undefined,
     )
-    const workers = host.stats.workers.filter((worker) => !mover.isMoving(worker)).map(movable)
-    if (!self || peers.length === 0 || workers.length === 0) return
-    const ushered = proposeUsher(self.load, peers, workers, { ...USHER, movesMax: MOVES_MAX })
+    if (!self || peers.length === 0) return
+    const movables = (workers: Iterable<WorkerFigures>): Movable[] =>
+      Array.from(workers)
+        .filter((worker) => !mover.isMoving(worker))
+        .map(movable)
+    const isFull = self.load.memoryBytes > USHER.above * self.load.memoryBytesMax
+    const ushered = isFull
+      ? proposeUsher(self.load, peers, movables(host.workers.all()), {
+          ...USHER,
+          movesMax: MOVES_MAX,
+        })
+      : []
     if (ushered.length > 0) {
       this.#begin(ushered, 'usher', [self, ...peers])
       return
     }
+    const workers = movables(host.workers.sample(IDLE_MAX))
+    if (workers.length === 0) return
     const proposals = proposeMoves(self, peers, workers, {
       random: world.random,
       sample: this.#init.limits().candidates,
@@ -138,7 +151,7 @@ export class Balancer {
   }
 }
 
-function movable(worker: Omit<WorkerInfo, 'node'>): Movable {
+function movable(worker: WorkerFigures): Movable {
   return {
     id: formatWorkerId(worker),
     demand: {

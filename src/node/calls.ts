@@ -2,8 +2,15 @@ import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { formatWorkerId, isClassName, isWorkerKey, type WorkerId } from '../identity.ts'
 import type { Peers } from '../peers.ts'
-import type { MoveReport, WorkerInfo } from '../rpc.ts'
+import {
+  type MoveReport,
+  type Rpc,
+  WORKERS_LIMIT_MAX,
+  type WorkerInfo,
+  type WorkersQuery,
+} from '../rpc.ts'
 import type { Store } from '../store/store.ts'
+import { COMPARE, firstOf, isAfter } from '../worker-order.ts'
 import type { HostClient } from './host-client.ts'
 import type { Mover } from './mover.ts'
 import type { Node } from './node.ts'
@@ -44,8 +51,8 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
     ping: async () => ({ incarnation: c.incarnation() }),
     resolve: async (params) => c.ownership.resolve(workerId(params), params.suspect),
     activate: async (params) => c.ownership.activate(workerId(params), params.decision),
-    workers: async () => openWorkers(c),
-    recall: async (params) => c.placer.recall(workerId(params)),
+    workers: async (params) => openWorkers(c, params),
+    recall: async (params) => recall(c, workerId(params)),
     move: async (params) => move(c, workerId(params), String(params.to)),
     drain: async () => c.node.drain(),
     undrain: async () => {
@@ -60,13 +67,29 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
   }
 }
 
-function openWorkers(c: CallComponents): WorkerInfo[] {
-  return c.ownership.open.map(({ id, epoch }) => {
-    const worker = c.host.worker(id)
-    return worker
-      ? { ...worker, node: c.node.id }
-      : { ...JUST_OPENED, class: id.class, key: id.key, node: c.node.id, epoch }
-  })
+function openWorkers(c: CallComponents, query: WorkersQuery): WorkerInfo[] {
+  const { order, limit, after } = query
+  if (!Object.hasOwn(COMPARE, order) || !(limit > 0 && limit <= WORKERS_LIMIT_MAX)) {
+    throw new AriesError('ARIES_E_BAD_REQUEST', 'an order and a limit are needed')
+  }
+  return firstOf(wanted(c, after && workerId(after)), limit, COMPARE[order])
+}
+
+function* wanted(c: CallComponents, after: WorkerId | undefined): Iterable<WorkerInfo> {
+  for (const { id, epoch } of c.ownership.open()) {
+    const worker = info(c, id, epoch)
+    if (!after || isAfter(worker, after)) yield worker
+  }
+}
+
+function info(c: CallComponents, id: WorkerId, epoch: number): WorkerInfo {
+  const figures = c.host.workers.get(formatWorkerId(id)) ?? JUST_OPENED
+  return { ...figures, class: id.class, key: id.key, epoch, node: c.node.id }
+}
+
+function recall(c: CallComponents, id: WorkerId): Rpc['recall']['result'] {
+  const epoch = c.ownership.epochOf(id)
+  return { ...c.placer.recall(id), ...(epoch !== undefined && { info: info(c, id, epoch) }) }
 }
 
 /** Any node may be asked: the owner does it. */

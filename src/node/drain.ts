@@ -1,5 +1,5 @@
 import { AriesError } from '../errors.ts'
-import { formatWorkerId, type WorkerId } from '../identity.ts'
+import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { DrainReport } from '../rpc.ts'
 import { sleep, type World } from '../world.ts'
@@ -47,12 +47,15 @@ export class Drain {
     const startedMs = this.#c.world.clock.nowMs()
     const stuck = new Map<string, string>()
     let moved = 0
-    const next = (): WorkerId | undefined =>
-      this.#c.ownership.workers.find(
-        (id) => !stuck.has(formatWorkerId(id)) && !this.#c.mover.isMoving(id),
-      )
+    let queue: WorkerId[] = []
+    const next = (): WorkerId | undefined => {
+      // Not once for each: there may be many. What has come meanwhile is in the next look.
+      if (queue.length === 0) queue = this.#toMove(stuck)
+      return queue.pop()
+    }
     const lane = async (): Promise<void> => {
       for (let id = next(); id && stillWanted(); id = next()) {
+        if (!this.#c.ownership.has(id) || this.#c.mover.isMoving(id)) continue
         const why = await this.#moveOff(id, stillWanted)
         if (why === undefined) moved++
         else stuck.set(formatWorkerId(id), why)
@@ -60,11 +63,17 @@ export class Drain {
     }
     await Promise.all(Array.from({ length: this.#init.concurrency() }, lane))
     const left = [...stuck]
-      .filter(([worker]) => this.#c.ownership.workers.some((id) => formatWorkerId(id) === worker))
+      .filter(([worker]) => this.#c.ownership.has(parseWorkerId(worker)))
       .map(([worker, why]) => ({ worker, why }))
     const ms = Math.round(this.#c.world.clock.nowMs() - startedMs)
     this.#c.log.info({ moved, left: left.length, ms }, 'drained')
     return { node: this.#init.node, moved, left, ms }
+  }
+
+  #toMove(stuck: ReadonlyMap<string, string>): WorkerId[] {
+    return Array.from(this.#c.ownership.open(), ({ id }) => id).filter(
+      (id) => !stuck.has(formatWorkerId(id)) && !this.#c.mover.isMoving(id),
+    )
   }
 
   /** Undefined when the worker is no longer here, else why it still is. */

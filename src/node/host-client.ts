@@ -1,14 +1,15 @@
 import type { Config } from '../config/schema.ts'
 import { AriesError, fromBody } from '../errors.ts'
 import type { FromHost, HostSetup, HostStats, ToHost } from '../host/ipc.ts'
-import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
-import type { MoveReport, WorkerInfo } from '../rpc.ts'
+import type { MoveReport } from '../rpc.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { World } from '../world.ts'
 import { Child } from './child.ts'
 import { Silence } from './silence.ts'
+import { WorkerPicture } from './worker-picture.ts'
 
 /** What the control loop wants to hear of its host. */
 export interface HostEvents {
@@ -27,7 +28,7 @@ type Waiting = {
 }
 
 const IDLE: HostStats = {
-  workers: [],
+  changed: [],
   cpu: 0,
   memoryBytes: 0,
   requests: 0,
@@ -45,7 +46,8 @@ export class HostClient {
   readonly silence = new Silence()
   #calls = 0
   #stats: HostStats = IDLE
-  #workers = new Map<string, Omit<WorkerInfo, 'node'>>()
+  /** What the host has told of each worker. */
+  readonly workers: WorkerPicture
 
   constructor(
     components: { log: Logger; world: World },
@@ -54,6 +56,7 @@ export class HostClient {
   ) {
     this.#log = components.log
     this.#events = events
+    this.workers = new WorkerPicture(components.world.clock.nowMs)
     this.#child = new Child<ToHost, FromHost>(
       components,
       {
@@ -83,10 +86,6 @@ export class HostClient {
 
   get stats(): HostStats {
     return this.#stats
-  }
-
-  worker(id: WorkerId): Omit<WorkerInfo, 'node'> | undefined {
-    return this.#workers.get(formatWorkerId(id))
   }
 
   start(): Promise<void> {
@@ -162,11 +161,12 @@ export class HostClient {
         this.#events.arrived(message.id, message.epoch)
         break
       case 'gone':
+        this.workers.gone(message.id)
         this.#events.gone(message.id, message.owner, message.why)
         break
       case 'stats':
         this.#stats = message.stats
-        this.#workers = new Map(message.stats.workers.map((w) => [formatWorkerId(w), w]))
+        this.workers.hear(message.stats.changed)
         break
       case 'ready':
         break
@@ -181,7 +181,7 @@ export class HostClient {
 
   #down(): void {
     this.#stats = IDLE
-    this.#workers.clear()
+    this.workers.clear()
     for (const waiting of this.#waiting.values()) {
       waiting.reject(new AriesError('ARIES_E_NO_TARGET', 'the host process died; it is restarting'))
     }

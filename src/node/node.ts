@@ -321,7 +321,7 @@ export class Node {
     return {
       ready,
       processes,
-      workers: this.#ownership.workers.length,
+      workers: this.#ownership.count,
       moves: this.#mover.counts,
       takeovers: this.#takeover.count,
       pool: this.#pool.stats,
@@ -352,7 +352,7 @@ export class Node {
 
   #tellLoad(): void {
     this.#watch.round(LOAD_INTERVAL_MS)
-    this.#c.gossip.setLoad(this.#meter.sample(this.#ownership.workers.length))
+    this.#c.gossip.setLoad(this.#meter.sample(this.#ownership.count))
     this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())
   }
 

@@ -61,18 +61,23 @@ export class Ownership {
     this.#init = init
   }
 
-  /** The workers that are open here. */
-  get workers(): readonly WorkerId[] {
-    return [...this.#open.values()].map((entry) => entry.id)
+  /** How many workers are open here. */
+  get count(): number {
+    return this.#open.size
   }
 
   /** Open here, each with its epoch. */
-  get open(): readonly { readonly id: WorkerId; readonly epoch: number }[] {
-    return [...this.#open.values()]
+  open(): IterableIterator<{ readonly id: WorkerId; readonly epoch: number }> {
+    return this.#open.values()
   }
 
   has(id: WorkerId): boolean {
     return this.#open.has(formatWorkerId(id))
+  }
+
+  /** The epoch that it is open under here. */
+  epochOf(id: WorkerId): number | undefined {
+    return this.#open.get(formatWorkerId(id))?.epoch
   }
 
   /** A move brought the worker here. */

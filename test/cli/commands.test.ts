@@ -49,20 +49,35 @@ t.test('nodes shows loads and costs', async (t) => {
   t.match(lines[4], /^n3 +node +unreachable/)
 })
 
-t.test('ps shows the workers in order, with keys as a command takes them', async (t) => {
-  const { code, stdout } = await asked(t, { 'GET /api/workers': WORKERS }, ['ps'])
-  t.equal(code, 0)
-  t.equal(
-    stdout,
-    `WORKER                NODE  EPOCH    STATE  REQ/S   CPU  AGE  SESSIONS  CANNOT MOVE
+const MEMBERS = { 'GET /api/cluster': CLUSTER }
+
+t.test(
+  'ps shows the workers as they are answered, with keys as a command takes them',
+  async (t) => {
+    const { code, stdout } = await asked(t, { 'GET /api/workers': WORKERS, ...MEMBERS }, ['ps'])
+    t.equal(code, 0)
+    t.equal(
+      stdout,
+      `WORKER                NODE  EPOCH    STATE  REQ/S   CPU  AGE  SESSIONS  CANNOT MOVE
 counter/a%20b%2F%C3%A4  n2        3  12.3 MB   12.3  5.0%   1m         2
 counter/b               n1        3   1.2 kB   12.3  5.0%   1m         2  a turn has run for 3 s
 `.replace('WORKER                NODE', 'WORKER                  NODE'),
-  )
+    )
+  },
+)
+
+t.test('ps shows as many as wanted, and how many there are more', async (t) => {
+  const answers = { 'GET /api/workers': WORKERS, ...MEMBERS }
+  const args = ['ps', '--limit', '2', '--after', 'counter/a']
+  const { stdout, requests } = await asked(t, answers, args)
+  t.match(stdout, /\n… 6 more workers \(--limit, --after\)\n$/)
+  const asking = requests.find(({ url }) => url.startsWith('/api/workers'))
+  t.equal(asking?.url, '/api/workers?limit=2&order=name&after=counter%2Fa')
+  t.equal((await aries(['ps', '--limit', '0'])).code, 2)
 })
 
 t.test('ps says so when there is none', async (t) => {
-  const { stdout } = await asked(t, { 'GET /api/workers': [] }, ['ps'])
+  const { stdout } = await asked(t, { 'GET /api/workers': [], ...MEMBERS }, ['ps'])
   t.match(stdout, /no worker is open/)
 })
 
@@ -120,9 +135,11 @@ t.test('drain shows how many are left while it waits, and what stayed', async (t
   }
   const done = Promise.withResolvers<void>()
   const answers: Answers = {
-    'GET /api/workers': async () => {
+    'GET /api/cluster': async () => {
       if (++polled === 2) done.resolve()
-      return polled === 1 ? WORKERS : []
+      const left = polled === 1 ? 1 : 0
+      const members = CLUSTER.members.map((each) => ({ ...each, workers: left }))
+      return { ...CLUSTER, members }
     },
     'POST /api/nodes/{id}/drain': async () => {
       await done.promise
@@ -176,7 +193,7 @@ t.test('--json prints what was answered', async (t) => {
   }
   t.strictSame(await json('status'), { ...CLUSTER, status: STATUS })
   t.strictSame(await json('nodes'), CLUSTER.members)
-  t.strictSame(await json('ps'), WORKERS.toReversed())
+  t.strictSame(await json('ps'), WORKERS)
   t.strictSame(await json('explain', 'counter/a'), DETAIL)
   t.strictSame(await json('move', 'counter/a', 'n3'), MOVE)
   t.strictSame(await json('cordon', 'n1'), {})

@@ -31,7 +31,7 @@ export async function stubAdmin(answers: Answers): Promise<StubAdmin> {
     const contentType = request.headers['content-type']
     asked.push({ method, url, contentType, body: await textOf(request) })
     const endpoint = (Object.keys(answers) as AdminEndpoint[]).find((each) =>
-      patternOf(each).test(`${method} ${url}`),
+      patternOf(each).test(`${method} ${url.split('?')[0]}`),
     )
     const found = endpoint === undefined ? undefined : answers[endpoint]
     const answer = typeof found === 'function' ? await found() : found
@@ -158,8 +158,8 @@ function worker(key: string, more: Partial<WorkerInfo> = {}): WorkerInfo {
 }
 
 export const WORKERS: readonly WorkerInfo[] = [
-  worker('b', { cannotMove: 'a turn has run for 3 s' }),
   worker('a b/ä', { node: 'n2', stateBytes: 12_345_678 }),
+  worker('b', { cannotMove: 'a turn has run for 3 s' }),
 ]
 
 export const MOVE: MoveReport = {

@@ -42,6 +42,7 @@ export function httpApiPage(): string {
       `${info.does} ${info.answers}`,
       [
         `- answers: \`${info.type}\``,
+        ...(info.query ? [`- query: ${info.query}`] : []),
         ...(info.body ? [`- body: \`${info.body}\``] : []),
         ...(info.errors.length > 0
           ? [`- errors: ${[...new Set(info.errors)].map((each) => `\`${each}\``).join(', ')}`]
