@@ -60,7 +60,19 @@ async function importClass(name: string, file: string): Promise<WorkerClass> {
   }
   const loaded = found as unknown as WorkerClass
   checkIdempotency(file, loaded)
+  checkVersion(file, loaded)
   return loaded
+}
+
+function checkVersion(file: string, { version = 1, migrate }: WorkerClass): void {
+  const isVersion = Number.isSafeInteger(version) && version > 0
+  if (isVersion && (migrate === undefined || typeof migrate === 'function')) return
+  throw new AriesError(
+    'ARIES_E_WORKER_FAILED',
+    isVersion
+      ? `${file}: static migrate is not a function`
+      : `${file}: static version is not a whole number above 0`,
+  )
 }
 
 function checkIdempotency(file: string, { idempotency = {} }: WorkerClass): void {

@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts'
 import { type Changes, SectionState } from '../worker/state.ts'
 import type { StopReason, Worker, WorkerClass, WorkerContext } from '../worker/worker.ts'
 import { alarmSetting } from './alarm-clock.ts'
+import { isOutdated, migrate } from './migrate.ts'
 import { Replies } from './replies.ts'
 import { isPromise, NOT_THE_WORKERS, type Turn } from './turn.ts'
 
@@ -16,6 +17,8 @@ export interface LiveInstanceInit {
   readonly name: string
   readonly context: Omit<WorkerContext, 'state' | 'alarm'>
   readonly sections: Iterable<readonly [string, Uint8Array]>
+  /** Version of the class that wrote the sections; 0: nothing was written. */
+  readonly version: number
 }
 
 export class LiveInstance {
@@ -26,6 +29,8 @@ export class LiveInstance {
   #replies: Replies
   #worker: Worker
   #started = false
+  /** The version that the state is still of, when `migrate` must come first. */
+  #outdated: number | undefined
 
   constructor(components: LiveInstanceComponents, init: LiveInstanceInit) {
     this.#c = components
@@ -34,6 +39,8 @@ export class LiveInstance {
     this.#state = new SectionState(init.sections)
     this.#replies = new Replies(this.#state, components.workerClass.idempotency)
     this.#worker = this.#create()
+    const { version } = init
+    this.#outdated = isOutdated(version, components.workerClass) ? version : undefined
   }
 
   get state(): SectionState {
@@ -50,15 +57,23 @@ export class LiveInstance {
     return worker.webSocketOpen !== undefined || worker.webSocketMessage !== undefined
   }
 
-  /** Begins a turn: calls the author's code, `start` before anything else. */
+  /** Begins a turn: calls the author's code, `migrate` and `start` before anything else. */
   run(turn: Turn): unknown {
     this.#state.beginTurn()
-    return this.#started ? turn.mail.run(this.#worker) : this.#startThenRun(turn)
+    if (this.#started) return turn.mail.run(this.#worker)
+    if (this.#outdated === undefined) return this.#startThenRun(turn)
+    turn.migrates = true
+    const { workerClass } = this.#c
+    const migrating = migrate(this.#state, this.#outdated, { name: this.#name, workerClass })
+    return isPromise(migrating)
+      ? migrating.then(() => this.#startThenRun(turn))
+      : this.#startThenRun(turn)
   }
 
   /** The turn counts: gives what it changed. Throws when that cannot be encoded: `undo` it. */
-  endTurn(): Changes {
+  endTurn(turn: Turn): Changes {
     const changes = this.#state.endTurn()
+    if (turn.migrates) this.#outdated = undefined
     this.#replies.turnEnded(true)
     return changes
   }
@@ -92,8 +107,10 @@ export class LiveInstance {
 
   /** What whoever asked hears of what the author's code threw. */
   failure(thrown: unknown): AriesError {
-    if (thrown instanceof AriesError && NOT_THE_WORKERS.has(thrown.code)) return thrown
+    const isOurs = thrown instanceof AriesError && NOT_THE_WORKERS.has(thrown.code)
+    if (isOurs && thrown.code !== 'ARIES_E_MIGRATE_FAILED') return thrown
     this.#c.log.warn({ err: thrown, worker: this.#name }, 'worker threw')
+    if (isOurs) return thrown
     const { message } = toAriesError(thrown)
     return new AriesError('ARIES_E_WORKER_FAILED', `${this.#name}: ${message}`)
   }

@@ -75,6 +75,7 @@ export class MoveSource {
         target: init.to.node,
         epoch: worker.epoch,
         stateBytes: worker.state.bytes,
+        version: worker.version,
         prepareTimeoutMs: PREPARE_TIMEOUT_MS,
         copyTimeoutMs: init.copyTimeoutMs,
         turnBudgetMs: init.turnBudgetMs,
@@ -88,7 +89,11 @@ export class MoveSource {
     })
   }
 
-  /** Rejects with `ARIES_E_MOVE_REFUSED`, `ARIES_E_MOVE_ABORTED`, or `ARIES_E_FENCED` when the worker is lost. */
+  /**
+   * Rejects with `ARIES_E_MOVE_REFUSED` or `ARIES_E_CLASS_OLDER` when nothing was begun, with
+   * `ARIES_E_MOVE_ABORTED` or `ARIES_E_MIGRATE_FAILED` when the worker stays, with `ARIES_E_FENCED`
+   * when it is lost.
+   */
   run(): Promise<MoveReport> {
     const { worker } = this.#c
     worker.tail = (seq, changes) => this.#handle({ type: 'turn', seq, changes })
@@ -149,6 +154,7 @@ export class MoveSource {
       this.#handle({
         type: 'quiet',
         seq: worker.seq,
+        version: worker.version,
         count: sections.size,
         whole: whole ? Array.from(sections, ([name, value]) => ({ name, value })) : undefined,
         sessions: worker.sessions.carry(),
@@ -197,7 +203,8 @@ export class MoveSource {
     if (result.kind === 'moved') settle?.resolve(this.#report(result))
     else {
       log.warn({ worker: worker.name, to: this.#init.to.node, ...result }, 'move failed')
-      settle?.reject(new AriesError(CODE[result.kind], `${worker.name}: ${result.why}`))
+      const code = (result.kind === 'lost' ? undefined : result.code) ?? CODE[result.kind]
+      settle?.reject(new AriesError(code, `${worker.name}: ${result.why}`))
     }
   }
 

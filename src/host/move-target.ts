@@ -6,11 +6,13 @@ import type { Logger } from '../log.ts'
 import type { ToSource, ToTarget } from '../move/messages.ts'
 import { Target, type TargetEffect, type TargetEvent } from '../move/target.ts'
 import type { Store } from '../store/store.ts'
+import { SectionState } from '../worker/state.ts'
 import type { WorkerClass } from '../worker/worker.ts'
 import type { Clock, TimerHandle } from '../world.ts'
 import { claimHandover } from './claim.ts'
 import type { ClassLoader } from './class-loader.ts'
 import { HostLink } from './host-link.ts'
+import { migrate, versionOf } from './migrate.ts'
 import { PREPARE_TIMEOUT_MS } from './move-source.ts'
 import { sectionHash } from './section-hash.ts'
 import type { CarriedSession } from './session.ts'
@@ -66,10 +68,16 @@ export class MoveTarget {
   #apply(effect: TargetEffect): void {
     switch (effect.do) {
       case 'admit':
-        void this.#admit(effect).then((refusal) => this.#handle({ type: 'admitted', refusal }))
+        void this.#admit(effect).then((refusal) => {
+          const classVersion = this.#class ? versionOf(this.#class) : 0
+          this.#handle({ type: 'admitted', refusal, classVersion })
+        })
         break
       case 'send':
         this.#link.send(effect.message)
+        break
+      case 'migrate':
+        void this.#migrate(effect)
         break
       case 'claim':
         void claimHandover(this.#c.store, this.#id!, effect.fromEpoch, this.#init).then((outcome) =>
@@ -107,10 +115,27 @@ export class MoveTarget {
     }
   }
 
+  async #migrate({ from, sections }: Extract<TargetEffect, { do: 'migrate' }>): Promise<void> {
+    try {
+      const state = new SectionState(sections)
+      state.beginTurn()
+      await migrate(state, from, { name: formatWorkerId(this.#id!), workerClass: this.#class! })
+      const changes = state.endTurn()
+      this.#handle({ type: 'migrated', migrated: { sections: state.sections, changes } })
+    } catch (thrown) {
+      const { message } = toAriesError(thrown)
+      this.#c.log.warn({ err: thrown, worker: this.#id, from }, 'migrate failed before a move')
+      this.#handle({
+        type: 'migrate-failed',
+        failure: { why: message, code: 'ARIES_E_MIGRATE_FAILED' },
+      })
+    }
+  }
+
   #open(effect: Extract<TargetEffect, { do: 'open' }>): void {
     const { table, sessions, log, onArrived, onStillborn } = this.#c
     const id = this.#id!
-    const { epoch, seq, sections } = effect
+    const { epoch, seq, sections, version, migrated } = effect
     onArrived(id, epoch)
     try {
       const carried = effect.sessions as readonly CarriedSession[]
@@ -122,7 +147,7 @@ export class MoveTarget {
       }
       // Else the control loop has it opened from the store when somebody asks for it.
       if (!sections) throw new Error('the state that came is not the state of the store')
-      const worker = table.add(id, this.#class!, { epoch, seq, sections })
+      const worker = table.add(id, this.#class!, { epoch, seq, version, sections, migrated })
       sessions.arrive(worker, carried)
       table.begin(worker)
     } catch (error) {

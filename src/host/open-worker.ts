@@ -18,6 +18,7 @@ import type { Committer } from './committer.ts'
 import { LiveInstance } from './live-instance.ts'
 import { type Mail, Mailbox } from './mailbox.ts'
 import { WorkerMeter } from './meter.ts'
+import { versionOf } from './migrate.ts'
 import type { Replies } from './replies.ts'
 import { SessionSet } from './session-set.ts'
 import { isPromise, type Output, Turn } from './turn.ts'
@@ -33,6 +34,10 @@ export interface OpenWorkerInit {
   readonly seq: number
   readonly sections: Iterable<readonly [string, Uint8Array]>
   readonly config: ClassConfig
+  /** Version of the class that wrote the state; 0: nothing was written. */
+  readonly version: number
+  /** What `migrate` has changed in `sections` already and the store has not: the first record. */
+  readonly migrated?: Changes | undefined
 }
 
 export interface OpenWorkerComponents {
@@ -83,7 +88,7 @@ export class OpenWorker {
         onCommitted: () => this.#checkQuiet(),
         onFailed: (why, unknownSeq) => this.drop(why, unknownSeq),
       },
-      { ...init, name },
+      { ...init, name, classVersion: versionOf(components.workerClass) },
     )
     const context = {
       key: id.key,
@@ -91,7 +96,10 @@ export class OpenWorker {
       node,
       webSockets: this.sessions.sockets,
     }
-    this.#instance = new LiveInstance(components, { name, context, sections: init.sections })
+    if (init.migrated) this.#commits.submit(init.migrated, true, true)
+    const { sections } = init
+    const { version } = this.#commits
+    this.#instance = new LiveInstance(components, { name, context, sections, version })
     this.#alarm = new AlarmClock(
       { ...components, state: () => this.state, offer: (mail) => this.offer(mail, true) },
       name,
@@ -105,6 +113,11 @@ export class OpenWorker {
   /** Number of the last turn that changed the state. */
   get seq(): number {
     return this.#commits.seq
+  }
+
+  /** Version of the class that wrote the state; 0: nothing was written. */
+  get version(): number {
+    return this.#commits.version
   }
 
   get state(): SectionState {
@@ -279,11 +292,11 @@ export class OpenWorker {
     let error = failed === undefined ? undefined : this.#instance.failure(failed)
     let ownSeq = 0
     const { fresh } = this.#commits
-    const { touched } = this.state
+    const touched = this.state.touched || turn.migrates
     if (!error && (touched || !fresh)) error = this.#commits.trouble(touched)
     if (!error) {
       try {
-        ownSeq = this.#commits.submit(this.#instance.endTurn(), fresh)
+        ownSeq = this.#commits.submit(this.#instance.endTurn(turn), fresh, turn.migrates)
       } catch (unencodable) {
         error = this.#instance.failure(unencodable)
       }

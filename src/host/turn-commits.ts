@@ -27,6 +27,10 @@ export interface TurnCommitsInit {
   readonly name: string
   readonly epoch: number
   readonly seq: number
+  /** Version of the class that wrote the state; 0: nothing was written. */
+  readonly version: number
+  /** Version of the class here. */
+  readonly classVersion: number
 }
 
 export class TurnCommits implements CommitOwner {
@@ -38,8 +42,10 @@ export class TurnCommits implements CommitOwner {
   readonly #id: WorkerId
   readonly #name: string
   readonly #gate: Gate
+  readonly #classVersion: number
   #seq: number
   #sentSeq: number
+  #version: number
 
   constructor(components: TurnCommitsComponents, init: TurnCommitsInit) {
     this.#c = components
@@ -49,11 +55,18 @@ export class TurnCommits implements CommitOwner {
     this.#gate = new Gate(init.seq)
     this.#seq = init.seq
     this.#sentSeq = init.seq
+    this.#version = init.version
+    this.#classVersion = init.classVersion
   }
 
   /** Number of the last turn that changed the state. */
   get seq(): number {
     return this.#seq
+  }
+
+  /** Version of the class that wrote the state; 0: nothing was written. */
+  get version(): number {
+    return this.#version
   }
 
   /** Turns that are done and wait to be committed. */
@@ -80,16 +93,23 @@ export class TurnCommits implements CommitOwner {
 
   /**
    * The number of the turn, or 0 when it changed nothing. That is committed too unless it is
-   * `fresh`: what a turn read may be old news.
+   * `fresh`: what a turn read may be old news. With `migrated` the state is of the version of the
+   * class from this turn on.
    */
-  submit(changes: Changes, fresh: boolean): number {
+  submit(changes: Changes, fresh: boolean, migrated: boolean): number {
     const { set, remove } = changes
-    const changed = set.length > 0 || remove.length > 0
+    const changed = set.length > 0 || remove.length > 0 || migrated
     if (!changed && fresh) return 0
     this.#seq++
     for (const { name, value } of set) this.#report(name, value.length)
     this.tail?.(this.#seq, changes)
-    this.#c.committer.submit({ id: this.#id, epoch: this.epoch, seq: this.#seq, set, remove }, this)
+    const record = { id: this.#id, epoch: this.epoch, seq: this.#seq, set, remove }
+    if (migrated || this.#version === 0) {
+      this.#version = this.#classVersion
+      this.#c.committer.submit({ ...record, version: this.#version }, this)
+    } else {
+      this.#c.committer.submit(record, this)
+    }
     return changed ? this.#seq : 0
   }
 

@@ -7,6 +7,7 @@ export const NOT_THE_WORKERS: ReadonlySet<string> = new Set([
   'ARIES_E_STORE',
   'ARIES_E_KEY_REUSED',
   'ARIES_E_REPLY_TOO_LARGE',
+  'ARIES_E_MIGRATE_FAILED',
 ])
 
 /** Something that a turn says besides its result, e.g. a message to a session. */
@@ -24,6 +25,8 @@ export class Turn {
   readonly outputs: Output[] = []
   /** Its changes include those of the worker's `start`. */
   starts = false
+  /** Its changes include those of the class's `migrate`. */
+  migrates = false
 
   constructor(mail: Mail, startedMs: number) {
     this.mail = mail

@@ -3,12 +3,14 @@ import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
+import type { Changes } from '../worker/state.ts'
 import type { WorkerClass } from '../worker/worker.ts'
 import type { Clock } from '../world.ts'
 import { ActiveWorkers } from './active-workers.ts'
 import type { ClassLoader } from './class-loader.ts'
 import type { Committer } from './committer.ts'
 import { StartMail } from './lifecycle-mail.ts'
+import { checkClassVersion } from './migrate.ts'
 import { OpenWorker } from './open-worker.ts'
 import { Tombstones } from './tombstones.ts'
 
@@ -17,6 +19,9 @@ export interface StateAtHand {
   readonly epoch: number
   readonly seq: number
   readonly sections: Iterable<readonly [string, Uint8Array]>
+  readonly version: number
+  /** See `OpenWorkerInit`. */
+  readonly migrated?: Changes | undefined
 }
 
 export interface WorkerTableComponents {
@@ -63,7 +68,8 @@ export class WorkerTable {
 
   /**
    * Loads and opens a worker that the node owns under `epoch`; nothing to do when it is open.
-   * Throws `ARIES_E_FENCED` when the store knows another epoch.
+   * Throws `ARIES_E_FENCED` when the store knows another epoch, `ARIES_E_CLASS_OLDER` when its
+   * state is newer than the class.
    */
   async open(id: WorkerId, epoch: number): Promise<void> {
     const name = formatWorkerId(id)
@@ -141,9 +147,11 @@ export class WorkerTable {
         `${name}: epoch ${epoch} asked, the store has ${found}`,
       )
     }
+    checkClassVersion(name, loaded.version, workerClass)
     const already = this.#open.get(name)
     if (already && already.epoch >= epoch) return
+    const { seq, version } = loaded
     const sections = loaded.sections.map(({ name, value }) => [name, value] as const)
-    this.begin(this.add(id, workerClass, { epoch, seq: loaded.seq, sections }))
+    this.begin(this.add(id, workerClass, { epoch, seq, version, sections }))
   }
 }

@@ -1,8 +1,15 @@
 /** What the source and the target of a move say to each other. */
+import type { ErrorCode } from '../errors.ts'
 import type { Section } from '../store/store.ts'
 
 /** Sessions travel through the cores unread; see `CarriedSession` in `src/host/session.ts`. */
 export type Sessions = readonly unknown[]
+
+/** Why a move does not go on; `code` where it is not only the move's own. */
+export interface Failure {
+  readonly why: string
+  readonly code?: ErrorCode
+}
 
 export type ToTarget =
   | {
@@ -12,6 +19,8 @@ export type ToTarget =
       readonly from: string
       readonly epoch: number
       readonly stateBytes: number
+      /** Version of the class that wrote the state so far; 0: nothing was written. */
+      readonly version: number
     }
   /** Sections as they were after turn `seq`. */
   | { readonly type: 'sections'; readonly seq: number; readonly set: readonly Section[] }
@@ -28,6 +37,7 @@ export type ToTarget =
   | {
       readonly type: 'fence'
       readonly seq: number
+      readonly version: number
       /** The whole state, when it is small and was not copied before. */
       readonly whole: readonly Section[] | undefined
       readonly count: number
@@ -38,12 +48,12 @@ export type ToTarget =
 
 export type ToSource =
   | { readonly type: 'prepared' }
-  | { readonly type: 'refused'; readonly why: string }
+  | ({ readonly type: 'refused' } & Failure)
   | { readonly type: 'applied'; readonly n: number }
   /** The target owns the worker and has opened it. */
   | { readonly type: 'committed'; readonly epoch: number; readonly commitMs: number }
   /** The target gives up; it will not claim. */
-  | { readonly type: 'failed'; readonly why: string }
+  | ({ readonly type: 'failed' } & Failure)
 
 /** How a claim in the store went, as a core needs it. */
 export type ClaimOutcome =

@@ -13,7 +13,7 @@
 import type { Section } from '../store/store.ts'
 import type { Changes } from '../worker/state.ts'
 import { Digest, type SectionHash } from './digest.ts'
-import type { ClaimOutcome, Sessions, ToSource, ToTarget } from './messages.ts'
+import type { ClaimOutcome, Failure, Sessions, ToSource, ToTarget } from './messages.ts'
 
 /** A smaller state goes whole with the fence, which is cheaper than to copy it first. */
 export const SMALL_STATE_BYTES = 64 * 1024
@@ -31,6 +31,8 @@ export interface SourceInit {
   readonly target: string
   readonly epoch: number
   readonly stateBytes: number
+  /** Of the class that wrote the state so far. */
+  readonly version: number
   readonly prepareTimeoutMs: number
   readonly copyTimeoutMs: number
   readonly turnBudgetMs: number
@@ -51,6 +53,7 @@ export type SourceEvent =
   | {
       readonly type: 'quiet'
       readonly seq: number
+      readonly version: number
       readonly count: number
       readonly whole: readonly Section[] | undefined
       readonly sessions: Sessions
@@ -66,8 +69,8 @@ export type SourceTimer = 'phase' | 'reclaim'
 export type SourceResult =
   | { readonly kind: 'moved'; readonly epoch: number; readonly commitMs: number }
   /** The target did not want it, before anything happened. */
-  | { readonly kind: 'refused'; readonly why: string }
-  | { readonly kind: 'aborted'; readonly why: string }
+  | ({ readonly kind: 'refused' } & Failure)
+  | ({ readonly kind: 'aborted' } & Failure)
   /** The worker is not here any more, though the move did not succeed. */
   | { readonly kind: 'lost'; readonly why: string }
 
@@ -99,7 +102,7 @@ export class Source {
   readonly beganMs: Partial<Record<SourcePhase, number>> = {}
   #probes = 0
   #probedMs = 0
-  #why = ''
+  #failure: Failure = { why: '' }
 
   constructor(init: SourceInit, hash: SectionHash) {
     this.init = init
@@ -134,7 +137,7 @@ export class Source {
       case 'timer':
         return this.#timer(event.name, nowMs)
       case 'link-lost':
-        return this.#broken('the connection to the target was lost', nowMs)
+        return this.#broken({ why: 'the connection to the target was lost' }, nowMs)
       case 'worker-lost':
         return this.#lost(event.why, nowMs)
       case 'claimed':
@@ -149,10 +152,10 @@ export class Source {
   }
 
   #begin(nowMs: number): SourceEffect[] {
-    const { worker, node, epoch, stateBytes, prepareTimeoutMs } = this.init
+    const { worker, node, epoch, stateBytes, version, prepareTimeoutMs } = this.init
     return [
       this.#enter('prepare', nowMs, prepareTimeoutMs),
-      send({ type: 'prepare', worker, from: node, epoch, stateBytes }),
+      send({ type: 'prepare', worker, from: node, epoch, stateBytes, version }),
     ]
   }
 
@@ -162,14 +165,14 @@ export class Source {
         return this.#phase === 'prepare' ? this.#prepared(nowMs) : []
       case 'refused':
         if (this.#phase !== 'prepare') return []
-        return this.#end({ kind: 'refused', why: message.why }, nowMs)
+        return this.#end({ kind: 'refused', ...failureOf(message) }, nowMs)
       case 'applied':
         return this.#phase === 'copy' && message.n === this.#probes ? this.#applied(nowMs) : []
       case 'committed':
         if (this.#phase !== 'commit') return []
         return this.#handOver(message.epoch, message.commitMs, nowMs)
       case 'failed':
-        return this.#broken(message.why, nowMs)
+        return this.#broken(failureOf(message), nowMs)
     }
   }
 
@@ -209,12 +212,12 @@ export class Source {
   }
 
   #fence(quiet: Extract<SourceEvent, { type: 'quiet' }>, nowMs: number): SourceEffect[] {
-    const { seq, whole, count, sessions } = quiet
+    const { seq, version, whole, count, sessions } = quiet
     for (const { name, value } of whole ?? []) this.#sent.set(name, value)
     const digest = this.#sent.value
     return [
       this.#enter('commit', nowMs, this.init.fenceTimeoutMs),
-      send({ type: 'fence', seq, whole, count, digest, sessions }),
+      send({ type: 'fence', seq, version, whole, count, digest, sessions }),
     ]
   }
 
@@ -222,32 +225,33 @@ export class Source {
     if (name === 'reclaim') return this.#phase === 'reclaim' ? [this.#claim()] : []
     switch (this.#phase) {
       case 'prepare':
-        return this.#broken('the target did not answer', nowMs)
+        return this.#broken({ why: 'the target did not answer' }, nowMs)
       case 'copy':
-        return this.#broken(`the copy took over ${this.init.copyTimeoutMs} ms`, nowMs)
+        return this.#broken({ why: `the copy took over ${this.init.copyTimeoutMs} ms` }, nowMs)
       case 'fence':
-        return this.#broken(`a turn ran on for over ${this.init.turnBudgetMs} ms`, nowMs)
+        return this.#broken({ why: `a turn ran on for over ${this.init.turnBudgetMs} ms` }, nowMs)
       case 'commit':
-        return this.#broken('the target did not say that it committed', nowMs)
+        return this.#broken({ why: 'the target did not say that it committed' }, nowMs)
       default:
         return []
     }
   }
 
   /** The move cannot go on. What that means depends on whether the fence was sent. */
-  #broken(why: string, nowMs: number): SourceEffect[] {
+  #broken(failure: Failure, nowMs: number): SourceEffect[] {
+    const { why } = failure
     switch (this.#phase) {
       case 'prepare':
       case 'copy':
-        return [send({ type: 'abort', why }), ...this.#end({ kind: 'aborted', why }, nowMs)]
+        return [send({ type: 'abort', why }), ...this.#end({ kind: 'aborted', ...failure }, nowMs)]
       case 'fence':
         return [
           send({ type: 'abort', why }),
           { do: 'resume', epoch: this.init.epoch },
-          ...this.#end({ kind: 'aborted', why }, nowMs),
+          ...this.#end({ kind: 'aborted', ...failure }, nowMs),
         ]
       case 'commit':
-        this.#why = why
+        this.#failure = failure
         return [this.#enter('reclaim', nowMs, undefined), this.#claim()]
       default:
         return []
@@ -264,7 +268,7 @@ export class Source {
       case 'unknown':
         return [{ do: 'timer', name: 'reclaim', delayMs: RECLAIM_RETRY_MS }]
       case 'fenced':
-        return [{ do: 'drop' }, ...this.#end({ kind: 'lost', why: this.#why }, nowMs)]
+        return [{ do: 'drop' }, ...this.#end({ kind: 'lost', why: this.#failure.why }, nowMs)]
       case 'conflict': {
         // An earlier claim of ours may have been applied though its answer was lost.
         const isOurs = outcome.node === this.init.node && outcome.host === this.init.host
@@ -272,7 +276,7 @@ export class Source {
           return this.#resume(outcome.epoch, nowMs)
         }
         if (outcome.node === this.init.target) return this.#handOver(outcome.epoch, 0, nowMs)
-        return [{ do: 'drop' }, ...this.#end({ kind: 'lost', why: this.#why }, nowMs)]
+        return [{ do: 'drop' }, ...this.#end({ kind: 'lost', why: this.#failure.why }, nowMs)]
       }
     }
   }
@@ -280,8 +284,8 @@ export class Source {
   #resume(epoch: number, nowMs: number): SourceEffect[] {
     return [
       { do: 'resume', epoch },
-      send({ type: 'abort', why: this.#why }),
-      ...this.#end({ kind: 'aborted', why: this.#why }, nowMs),
+      send({ type: 'abort', why: this.#failure.why }),
+      ...this.#end({ kind: 'aborted', ...this.#failure }, nowMs),
     ]
   }
 
@@ -300,6 +304,10 @@ export class Source {
       { do: 'end', result },
     ]
   }
+}
+
+function failureOf({ why, code }: Failure): Failure {
+  return code === undefined ? { why } : { why, code }
 }
 
 function send(message: ToTarget): SourceEffect {

@@ -3,7 +3,7 @@ import type { SeedResult, SimArea } from './area.ts'
 import { MoveChecks } from './move-checks.ts'
 import { type MoveEnvelope, MoveHost } from './move-host.ts'
 import { MoveStore } from './move-store.ts'
-import type { SimRequest } from './move-worker.ts'
+import { type SimRequest, VERSIONS_SECTION } from './move-worker.ts'
 import { Trace } from './trace.ts'
 import { VirtualClock } from './virtual-clock.ts'
 import { PERFECT_LINK, VirtualNetwork } from './virtual-network.ts'
@@ -19,6 +19,8 @@ const SECTIONS_AT_START = 12
 const ATTEMPTS_MAX = 400
 /** All time limits of a move added up, and the claims that are tried again. */
 const MOVE_MS_MAX = 2_000
+/** New versions of the class during a run. */
+const ROLL_OUTS = 4
 
 /** Real cores of source and target between three hosts on a bad network, with crashes at any step. */
 export const moveArea: SimArea = {
@@ -79,6 +81,7 @@ class MoveRun {
 
   run(): SeedResult {
     for (const node of NODES) this.#boot(node)
+    this.#store.sections.set(VERSIONS_SECTION, '0')
     for (let i = 0; i < SECTIONS_AT_START; i++) this.#store.sections.set(`part${i}`, `text ${i}`)
     this.#every(REQUEST_EVERY_MS, () => this.#request())
     this.#every(MOVE_EVERY_MS, () => this.#move())
@@ -96,7 +99,11 @@ class MoveRun {
     return { violations: this.#checks.violations, stats, traceHash: this.#trace.hash() }
   }
 
+  /** New code comes out now and then; a process has the newest, or on all nodes but one an older. */
   #boot(node: string): void {
+    const newest = 1 + Math.floor((this.#clock.nowMs() / this.#stormMs) * ROLL_OUTS)
+    const isLate = node !== NODES.at(-1) && this.#random.next() < 0.2
+    const classVersion = Math.max(1, isLate ? newest - 1 : newest)
     const host = new MoveHost(
       {
         clock: this.#clock,
@@ -107,6 +114,7 @@ class MoveRun {
         step: (at, what) => this.#step(at, what),
       },
       node,
+      classVersion,
     )
     this.#hosts.set(node, host)
     this.#network.attach(node, (from, envelope) => host.receive(from, envelope))
@@ -169,7 +177,7 @@ class MoveRun {
     const { owner, sections } = this.#store
     if (owner?.node !== host.node || owner.incarnation !== host.incarnation) return
     if (host.worker && host.worker.epoch >= owner.epoch) return
-    host.open(owner.epoch, owner.seq, sections)
+    host.open({ ...owner, sections })
   }
 
   #move(): void {

@@ -1,4 +1,5 @@
 import type { SimRecord } from './move-store.ts'
+import { type SimState, VERSIONS_SECTION } from './move-worker.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** The invariants of moves (by number), checked as things happen. */
@@ -15,6 +16,9 @@ export class MoveChecks {
   readonly #acked = new Map<number, number>()
   #lastEpoch = 0
   #checkedRecords = 0
+  #lastVersion = 0
+  /** Requests in the order that they were applied in. */
+  readonly #order: number[] = []
   readonly #applied = new Set<number>()
 
   constructor(
@@ -44,10 +48,21 @@ export class MoveChecks {
           `I3 FencedAppend: ${record.epoch}/${record.seq} after ${before.epoch}/${before.seq}`,
         )
       }
+      if (record.version < this.#lastVersion) {
+        this.#fail(`I17 NoOlderWriter: version ${record.version} after ${this.#lastVersion}`)
+      }
+      this.#lastVersion = record.version
+      if (record.request === 0) continue
+      this.#order.push(record.request)
       if (this.#applied.has(record.request)) {
         this.#fail(`I5 NoDuplicateEffect: request ${record.request} applied twice`)
       }
       this.#applied.add(record.request)
+    }
+    const versions = this.#sections.get(VERSIONS_SECTION)!.split(' ').map(Number)
+    const inOrder = versions.every((version, i) => i === 0 || version > versions[i - 1]!)
+    if (!inOrder || versions.at(-1) !== this.#lastVersion) {
+      this.#fail(`I18 MigratedOnce: ${versions.join(' ')} is called version ${this.#lastVersion}`)
     }
   }
 
@@ -69,14 +84,18 @@ export class MoveChecks {
     }
     this.#ackedBy.set(epoch, node)
     if (!this.#applied.has(request)) this.#fail(`I4 AckedSurvives: ${request} was not committed`)
-    if (this.#log[value - 1]?.request !== request) {
+    if (this.#order[value - 1] !== request) {
       this.#fail(`I4 AckedSurvives: request ${request} was answered ${value}, the store disagrees`)
     }
     this.#acked.set(request, value)
   }
 
   /** A worker opens with this state, under an epoch that still is the current one. */
-  opened(node: string, epoch: number, seq: number, sections: ReadonlyMap<string, string>): void {
+  opened(node: string, classVersion: number, state: SimState): void {
+    const { epoch, seq, version, sections } = state
+    if (version > classVersion) {
+      this.#fail(`I17 NoOlderWriter: ${node} has ${classVersion} and opens a state of ${version}`)
+    }
     if (epoch !== this.#storeEpoch()) return
     if (seq !== this.#log.length) {
       this.#fail(`I4 AckedSurvives: ${node} opens at turn ${seq} of ${this.#log.length}`)
@@ -96,7 +115,7 @@ export class MoveChecks {
     for (const request of unanswered) this.#fail(`I6 NoLostRequest: ${request} has no answer`)
     for (const node of moving) this.#fail(`I12 MigrationTerminates: a move from ${node} has no end`)
     for (const [request, value] of this.#acked) {
-      if (this.#log[value - 1]?.request !== request) {
+      if (this.#order[value - 1] !== request) {
         this.#fail(`I4 AckedSurvives: request ${request} is not at ${value} in the end`)
       }
     }

@@ -1,10 +1,11 @@
 import type { ClaimOutcome, ToSource, ToTarget } from '../move/messages.ts'
 import { Source, type SourceEffect, type SourceEvent, type SourceResult } from '../move/source.ts'
 import { Target, type TargetEffect, type TargetEvent } from '../move/target.ts'
+import type { Section } from '../store/store.ts'
 import type { Random, TimerHandle } from '../world.ts'
 import type { MoveChecks } from './move-checks.ts'
 import type { MoveStore, SimClaim } from './move-store.ts'
-import { SimWorker } from './move-worker.ts'
+import { migration, type SimState, SimWorker } from './move-worker.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** On the wire between two hosts: which move, and which end it is for. */
@@ -35,6 +36,8 @@ interface TargetEnd {
   readonly core: Target
   readonly peer: string
   timer: TimerHandle | undefined
+  /** What came, before it was migrated. */
+  came: ReadonlyMap<string, Uint8Array> | undefined
 }
 
 const TIMES = { prepareTimeoutMs: 60, copyTimeoutMs: 120, turnBudgetMs: 25, fenceTimeoutMs: 30 }
@@ -46,6 +49,7 @@ export class MoveHost {
   readonly incarnation: number
   /** One host process a node here. */
   readonly host = 1
+  readonly classVersion: number
   worker: SimWorker | undefined
   isDown = false
   /** Where the worker went from here. */
@@ -54,8 +58,9 @@ export class MoveHost {
   readonly #sources = new Map<number, SourceEnd>()
   readonly #targets = new Map<number, TargetEnd>()
 
-  constructor(components: MoveHostComponents, node: string) {
+  constructor(components: MoveHostComponents, node: string, classVersion: number) {
     this.#c = components
+    this.classVersion = classVersion
     this.node = node
     this.incarnation = components.store.register(node)
   }
@@ -73,7 +78,8 @@ export class MoveHost {
     for (const { timer } of this.#targets.values()) timer?.cancel()
   }
 
-  open(epoch: number, seq: number, sections: ReadonlyMap<string, string>): void {
+  /** `stored`: the sections as the store has them. */
+  open(state: SimState, stored: ReadonlyMap<string, string> = state.sections): void {
     const { clock, random, store, checks } = this.#c
     this.worker?.drop()
     this.wentTo = undefined
@@ -81,8 +87,8 @@ export class MoveHost {
       if (this.worker === worker) this.worker = undefined
       for (const move of this.#sources.keys()) this.#source(move, { type: 'worker-lost', why })
     }
-    this.worker = new SimWorker({ clock, random, store, checks, lost }, this, epoch, seq, sections)
-    checks.opened(this.node, epoch, seq, sections)
+    this.worker = new SimWorker({ clock, random, store, checks, lost }, this, state)
+    checks.opened(this.node, this.classVersion, { ...state, sections: stored })
   }
 
   /** Begins a move to `peer`; `small`: the state goes with the fence. */
@@ -96,6 +102,7 @@ export class MoveHost {
         target: peer,
         epoch: worker.epoch,
         stateBytes: small ? 1_000 : 1_000_000,
+        version: worker.version,
         ...TIMES,
       },
       sectionHash,
@@ -117,7 +124,7 @@ export class MoveHost {
     if (!this.#targets.has(move)) {
       if (message.type !== 'prepare') return
       const core = new Target({ node: this.node, host: this.host, limitMs: 250 }, sectionHash)
-      this.#targets.set(move, { core, peer: from, timer: undefined })
+      this.#targets.set(move, { core, peer: from, timer: undefined, came: undefined })
     }
     this.#target(move, { type: 'message', message: message as ToTarget })
   }
@@ -185,6 +192,24 @@ export class MoveHost {
     }
   }
 
+  /** It takes a while, and fails now and then. */
+  #migrate(move: number, sections: ReadonlyMap<string, Uint8Array>): void {
+    const { clock, random } = this.#c
+    const [name, text] = migration(textOf(sections), this.classVersion)
+    const set = [{ name, value: bytes(text) }]
+    const migrated = new Map(sections).set(name, bytes(text))
+    const fails = random.next() < 0.1
+    const longMs = random.next() < 0.1 ? 40 : 5
+    clock.after(random.next() * longMs, () =>
+      this.#target(
+        move,
+        fails
+          ? { type: 'migrate-failed', failure: { why: 'migrate threw' } }
+          : { type: 'migrated', migrated: { sections: migrated, changes: { set, remove: [] } } },
+      ),
+    )
+  }
+
   #copy(move: number, end: SourceEnd, names: string[]): void {
     const { worker } = this
     if (!worker || this.isDown || end.core.phase !== 'copy') return
@@ -198,11 +223,12 @@ export class MoveHost {
   }
 
   #quiet(move: number, whole: boolean): void {
-    const { sections, seq } = this.worker!
+    const { sections, seq, version } = this.worker!
     const all = Array.from(sections, ([name, value]) => ({ name, value: bytes(value) }))
     this.#source(move, {
       type: 'quiet',
       seq,
+      version,
       count: sections.size,
       whole: whole ? all : undefined,
       sessions: [],
@@ -224,7 +250,10 @@ export class MoveHost {
     switch (effect.do) {
       case 'admit': {
         const refusal = random.next() < 0.05 ? 'no room' : undefined
-        clock.after(random.next() * 2, () => this.#target(move, { type: 'admitted', refusal }))
+        const { classVersion } = this
+        clock.after(random.next() * 2, () =>
+          this.#target(move, { type: 'admitted', refusal, classVersion }),
+        )
         break
       }
       case 'send':
@@ -235,11 +264,18 @@ export class MoveHost {
           this.#target(move, { type: 'claimed', outcome: outcomeOf(claim) }),
         )
         break
+      case 'migrate':
+        end.came = effect.sections
+        this.#migrate(move, effect.sections)
+        break
       case 'open': {
-        const { sections, epoch } = effect
+        const { sections, epoch, seq, version, migrated } = effect
         // The control loop may have had it opened, when the answer to the claim was late.
         if (this.worker && this.worker.epoch >= epoch) break
-        if (sections) this.open(epoch, effect.seq, textOf(sections))
+        if (!sections) break
+        const state = { epoch, seq, version, sections: textOf(sections) }
+        this.open(state, textOf(end.came ?? sections))
+        if (migrated) this.worker?.migrated([...textOf(sectionMap(migrated.set))])
         break
       }
       case 'timer':
@@ -254,12 +290,17 @@ export class MoveHost {
 }
 
 function outcomeOf(claim: SimClaim): ClaimOutcome {
-  if (claim.ok || claim.why !== 'conflict') return claim
+  if (claim.ok || claim.why === 'fenced' || claim.why === 'unknown') return claim
+  if (claim.why === 'class-older') throw new Error('a handover is not asked for its version')
   const { node, host, epoch, seq } = claim.owner
   return { ok: false, why: 'conflict', node, host, epoch, seq }
 }
 
 const bytes = (text: string): Uint8Array => Buffer.from(text)
+
+function sectionMap(sections: readonly Section[]): Map<string, Uint8Array> {
+  return new Map(sections.map(({ name, value }) => [name, value]))
+}
 
 function textOf(sections: ReadonlyMap<string, Uint8Array>): Map<string, string> {
   return new Map(Array.from(sections, ([name, value]) => [name, Buffer.from(value).toString()]))

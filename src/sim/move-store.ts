@@ -3,8 +3,10 @@ import { type Clock, type Random, randomInt } from '../world.ts'
 export interface SimRecord {
   readonly epoch: number
   readonly seq: number
-  /** Requests that the turn applied. */
+  /** The request that the turn applied; 0 when it only migrated the state. */
   readonly request: number
+  /** Version of the class that commits it, and so of the state from then on. */
+  readonly version: number
   readonly set: readonly (readonly [name: string, value: string])[]
   readonly remove: readonly string[]
 }
@@ -15,13 +17,23 @@ export interface SimOwner {
   readonly host: number
   readonly epoch: number
   readonly seq: number
+  /** Version of the class that wrote the state; 0: nothing was written. */
+  readonly version: number
 }
 
 export type SimClaim =
   | { readonly ok: true; readonly epoch: number; readonly seq: number }
   | { readonly ok: false; readonly why: 'conflict'; readonly owner: SimOwner }
   | { readonly ok: false; readonly why: 'fenced' }
+  | { readonly ok: false; readonly why: 'class-older' }
   | { readonly ok: false; readonly why: 'unknown' }
+
+export interface SimClaimer {
+  readonly node: string
+  readonly incarnation: number
+  readonly host: number
+  readonly classVersion: number
+}
 
 /** How long an operation or its answer takes, and how often an answer is lost. */
 export interface StoreFaults {
@@ -68,7 +80,7 @@ export class MoveStore {
   }
 
   claim(
-    by: { node: string; incarnation: number; host: number },
+    by: SimClaimer,
     fromEpoch: number,
     mode: 'takeover' | 'handover',
     answer: (claim: SimClaim) => void,
@@ -85,7 +97,7 @@ export class MoveStore {
   }
 
   #claimNow(
-    { node, incarnation, host }: { node: string; incarnation: number; host: number },
+    { node, incarnation, host, classVersion }: SimClaimer,
     fromEpoch: number,
     mode: 'takeover' | 'handover',
   ): SimClaim {
@@ -95,8 +107,9 @@ export class MoveStore {
     if (owner && mode === 'takeover' && this.isActive(owner.node, owner.incarnation)) {
       return { ok: false, why: 'conflict', owner }
     }
-    const seq = owner?.seq ?? 0
-    this.owner = { node, incarnation, host, epoch: fromEpoch + 1, seq }
+    const { seq, version } = owner ?? { seq: 0, version: 0 }
+    if (mode === 'takeover' && version > classVersion) return { ok: false, why: 'class-older' }
+    this.owner = { node, incarnation, host, epoch: fromEpoch + 1, seq, version }
     this.#onChange()
     return { ok: true, epoch: fromEpoch + 1, seq }
   }
@@ -105,7 +118,7 @@ export class MoveStore {
     const { owner } = this
     if (!owner || owner.epoch !== record.epoch || owner.seq + 1 !== record.seq) return 'fenced'
     if (!this.isActive(by.node, by.incarnation)) return 'fenced'
-    this.owner = { ...owner, seq: record.seq }
+    this.owner = { ...owner, seq: record.seq, version: record.version }
     for (const [name, value] of record.set) this.sections.set(name, value)
     for (const name of record.remove) this.sections.delete(name)
     this.log.push(record)

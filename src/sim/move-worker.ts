@@ -1,6 +1,6 @@
 import type { Random } from '../world.ts'
 import type { MoveChecks } from './move-checks.ts'
-import type { MoveStore, SimRecord } from './move-store.ts'
+import type { MoveStore, SimClaimer, SimRecord } from './move-store.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** A request of the front on its way: told how it went, exactly once per delivery. */
@@ -21,6 +21,25 @@ export interface SimWorkerComponents {
   readonly lost: (worker: SimWorker, why: string) => void
 }
 
+/** A state as a host opens it. */
+export interface SimState {
+  readonly epoch: number
+  readonly seq: number
+  readonly version: number
+  readonly sections: ReadonlyMap<string, string>
+}
+
+/** Every version that the state was migrated to, in order. */
+export const VERSIONS_SECTION = 'versions'
+
+/** What `migrate` changes: done twice, it shows. */
+export function migration(
+  sections: ReadonlyMap<string, string>,
+  to: number,
+): [name: string, value: string] {
+  return [VERSIONS_SECTION, `${sections.get(VERSIONS_SECTION)} ${to}`]
+}
+
 const TURN_MS_MAX = 3
 const LONG_TURN_MS = 60
 
@@ -29,6 +48,8 @@ export class SimWorker {
   readonly sections: Map<string, string>
   epoch: number
   seq: number
+  /** Of the state. */
+  version: number
   tail:
     | ((
         seq: number,
@@ -37,7 +58,7 @@ export class SimWorker {
       ) => void)
     | undefined
   readonly #c: SimWorkerComponents
-  readonly #by: { readonly node: string; readonly incarnation: number }
+  readonly #by: SimClaimer
   readonly #queue: SimRequest[] = []
   readonly #held: { request: SimRequest; value: number; seq: number }[] = []
   readonly #uncommitted: SimRecord[] = []
@@ -46,18 +67,13 @@ export class SimWorker {
   #gone = false
   #onQuiet: (() => void) | undefined
 
-  constructor(
-    components: SimWorkerComponents,
-    by: { node: string; incarnation: number },
-    epoch: number,
-    seq: number,
-    sections: ReadonlyMap<string, string>,
-  ) {
+  constructor(components: SimWorkerComponents, by: SimClaimer, state: SimState) {
     this.#c = components
     this.#by = by
-    this.epoch = epoch
-    this.seq = seq
-    this.sections = new Map(sections)
+    this.epoch = state.epoch
+    this.seq = state.seq
+    this.version = state.version
+    this.sections = new Map(state.sections)
   }
 
   offer(request: SimRequest): void {
@@ -67,6 +83,15 @@ export class SimWorker {
     }
     this.#queue.push(request)
     this.#pump()
+  }
+
+  /** The first record after a move: what `migrate` changed in the sections that it began with. */
+  migrated(set: SimRecord['set']): void {
+    this.seq++
+    this.version = this.#by.classVersion
+    const { seq, epoch, version } = this
+    this.#uncommitted.push({ epoch, seq, version, request: 0, set, remove: [] })
+    this.#commit()
   }
 
   pause(onQuiet: () => void): void {
@@ -117,11 +142,15 @@ export class SimWorker {
       [`slot${value % 7}`, `request ${request.id}`],
     ]
     const remove = value % 5 === 0 ? [`slot${(value + 3) % 7}`] : []
+    if (this.version < this.#by.classVersion) {
+      this.version = this.#by.classVersion
+      set.push(migration(this.sections, this.version))
+    }
     const removed = remove.filter((name) => this.sections.delete(name))
     for (const [name, text] of set) this.sections.set(name, text)
-    const { seq, epoch } = this
+    const { seq, epoch, version } = this
     this.#held.push({ request, value, seq })
-    this.#uncommitted.push({ epoch, seq, request: request.id, set, remove: removed })
+    this.#uncommitted.push({ epoch, seq, version, request: request.id, set, remove: removed })
     this.tail?.(seq, set, removed)
     if (this.#uncommitted.length === 1) this.#commit()
     this.#pump()
@@ -150,7 +179,7 @@ export class SimWorker {
   }
 
   #checkQuiet(): void {
-    if (!this.#paused || this.#running || this.#held.length > 0) return
+    if (!this.#paused || this.#running || this.#uncommitted.length > 0) return
     const onQuiet = this.#onQuiet
     this.#onQuiet = undefined
     onQuiet?.()

@@ -32,6 +32,17 @@ export interface WorkerContext<S extends object = Record<string, unknown>> {
 export abstract class Worker<S extends object = Record<string, unknown>> {
   /** How many replies are kept by `Idempotency-Key`, and how long; see `IdempotencyLimits`. */
   static readonly idempotency: IdempotencyLimits = {}
+  /**
+   * Version of what the class keeps in `state`: a whole number from 1. Raise it together with
+   * `migrate` when older code must not meet the new state; older code never opens it.
+   */
+  static readonly version: number = 1
+  /**
+   * Brings a state that version `from` of the class wrote to `version`, as in a turn: what it
+   * changes counts whole or, when it throws, not at all. Called before anything else of the class,
+   * also before a worker moves to a host with newer code; it must have no other effect.
+   */
+  static readonly migrate?: Migrate
 
   readonly key: string
   readonly className: string
@@ -99,8 +110,17 @@ export interface IdempotencyLimits {
   readonly ageMs?: number
 }
 
+/** Works on the state of a worker that is not open yet; see `Worker.migrate`. */
+export type Migrate = (
+  // biome-ignore lint/suspicious/noExplicitAny: what older code kept has no type in newer code
+  state: State<any>,
+  from: number,
+) => void | Promise<void>
+
 /** What the default export of a worker's module is. */
 export interface WorkerClass {
   new (context: WorkerContext): Worker
   readonly idempotency?: IdempotencyLimits
+  readonly version?: number
+  readonly migrate?: Migrate
 }

@@ -13,6 +13,7 @@ const messages = [
   {
     type: 'fence',
     seq: 4,
+    version: 1,
     whole: [
       { name: 'empty', value: new Uint8Array(0) },
       { name: 'small', value: Uint8Array.of(1, 2, 3) },

@@ -17,6 +17,7 @@ function source(stateBytes: number, target = 'n2'): Source {
       target,
       epoch: 7,
       stateBytes,
+      version: 1,
       prepareTimeoutMs: 100,
       copyTimeoutMs: 1_000,
       turnBudgetMs: 50,
@@ -26,7 +27,14 @@ function source(stateBytes: number, target = 'n2'): Source {
   )
 }
 
-const quiet = { type: 'quiet', seq: 3, count: 1, whole: undefined, sessions: [] } as const
+const quiet = {
+  type: 'quiet',
+  seq: 3,
+  version: 1,
+  count: 1,
+  whole: undefined,
+  sessions: [],
+} as const
 
 t.test('a small state goes whole with the fence', async (t) => {
   const core = source(SMALL_STATE_BYTES)
