@@ -39,6 +39,7 @@ export function resolveClasses(
         file,
         queueMax: own?.queueMax ?? host.queueMax,
         requestTimeoutMs: own?.requestTimeoutMs ?? host.requestTimeoutMs,
+        readsMax: own?.readsMax ?? 1,
       }
       return [name, config]
     }),

@@ -39,6 +39,11 @@ export class Exchange implements Mail {
     return this.res.destroyed
   }
 
+  /** What HTTP calls safe (RFC 9110, 9.2.1); others may change things in practice. */
+  get isRead(): boolean {
+    return this.req.method === 'GET' || this.req.method === 'HEAD'
+  }
+
   run(instance: Worker): unknown {
     return instance.fetch(this.#request())
   }

@@ -31,6 +31,11 @@ export class KeyedExchange extends Exchange {
     this.#key = init.key
   }
 
+  /** Its reply is kept. */
+  override get isRead(): boolean {
+    return false
+  }
+
   override run(instance: Worker): unknown {
     const nowMs = this.#wallMs()
     const fingerprint = this.#fingerprint()

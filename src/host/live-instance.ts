@@ -57,9 +57,15 @@ export class LiveInstance {
     return worker.webSocketOpen !== undefined || worker.webSocketMessage !== undefined
   }
 
+  /** Whether `start` was called: before that nothing may run together. */
+  get started(): boolean {
+    return this.#started
+  }
+
   /** Begins a turn: calls the author's code, `migrate` and `start` before anything else. */
   run(turn: Turn): unknown {
-    this.#state.beginTurn()
+    if (turn.isRead) this.#state.beginRead()
+    else this.#state.beginTurn()
     if (this.#started) return turn.mail.run(this.#worker)
     if (this.#outdated === undefined) return this.#startThenRun(turn)
     turn.migrates = true
@@ -84,6 +90,11 @@ export class LiveInstance {
     this.#replies.turnEnded(false)
     turn.undo()
     if (turn.starts) this.#started = false
+  }
+
+  /** A read is over; `last`: no other runs. */
+  endRead(threw: boolean, last: boolean): void {
+    this.#state.endRead(threw, last)
   }
 
   /** Puts another object in its place, since this one may still be running; undoes its turn. */

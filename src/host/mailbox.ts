@@ -7,6 +7,8 @@ export interface Mail {
   readonly arrivedMs: number
   /** Whoever sent it has gone: it need not be run. */
   readonly abandoned: boolean
+  /** It changes nothing, so it may run together with others of its kind. */
+  readonly isRead?: boolean
   /** Calls the author's code. */
   run(instance: Worker): unknown
   /** What is wrong with what `run` gave: the turn then counts as thrown. */

@@ -15,6 +15,7 @@ import type { StopReason, WorkerClass } from '../worker/worker.ts'
 import type { Clock } from '../world.ts'
 import { AlarmClock } from './alarm-clock.ts'
 import type { Committer } from './committer.ts'
+import type { Held } from './gate.ts'
 import { LiveInstance } from './live-instance.ts'
 import { type Mail, Mailbox } from './mailbox.ts'
 import { WorkerMeter } from './meter.ts'
@@ -67,7 +68,10 @@ export class OpenWorker {
   readonly #commits: TurnCommits
   readonly #alarm: AlarmClock
   #config: ClassConfig
+  /** The turn that runs alone. */
   #turn: Turn | undefined
+  /** Or those that run together. */
+  readonly #reads: Turn[] = []
   #paused = false
   #scheduled = false
   #onQuiet: (() => void) | undefined
@@ -133,10 +137,6 @@ export class OpenWorker {
     return this.#commits.dropped
   }
 
-  get turn(): Turn | undefined {
-    return this.#turn
-  }
-
   /** Hears of each turn that changed the state: the tail of a move. */
   set tail(tail: ((seq: number, changes: Changes) => void) | undefined) {
     this.#commits.tail = tail
@@ -144,7 +144,7 @@ export class OpenWorker {
 
   /** Waiting, running, or done and not yet committed. */
   get load(): number {
-    return this.mailbox.size + this.#commits.size + (this.#turn ? 1 : 0)
+    return this.mailbox.size + this.#commits.size + this.#running.length
   }
 
   get takesWebSockets(): boolean {
@@ -168,7 +168,13 @@ export class OpenWorker {
   /** What the running turn wants to send; it leaves with the commit. Throws outside a turn. */
   output(output: Output): void {
     if (!this.#turn || this.dropped) {
-      throw new AriesError('ARIES_E_WORKER_FAILED', 'a worker sends within its turns only')
+      const reads = this.#reads.length > 0
+      throw new AriesError(
+        'ARIES_E_WORKER_FAILED',
+        reads
+          ? 'with `readsMax` above 1 GET and HEAD send no messages'
+          : 'a worker sends within its turns only',
+      )
     }
     this.#turn.outputs.push(output)
   }
@@ -206,10 +212,11 @@ export class OpenWorker {
     if (this.dropped) return
     const waiting = this.retire()
     const error = new AriesError('ARIES_E_NOT_OWNER', `${this.name} is not here any more`)
-    const running = this.#turn
+    const running = this.#running
     this.#turn = undefined
+    this.#reads.length = 0
     this.#commits.turnAway(error, unknownSeq)
-    running?.mail.fail(error)
+    for (const turn of running) turn.mail.fail(error)
     for (const mail of waiting) mail.fail(error)
     this.onLost?.(why)
     this.#c.onDropped(this, why)
@@ -219,14 +226,15 @@ export class OpenWorker {
   expire(): void {
     const limitMs = this.#config.requestTimeoutMs
     const nowMs = this.#c.clock.nowMs()
-    const turn = this.#turn
-    if (turn && nowMs - turn.startedMs > limitMs) {
+    const isLate = (turn: Turn): boolean => nowMs - turn.startedMs > limitMs
+    if (this.#turn ? isLate(this.#turn) : this.#reads.some(isLate)) {
       this.#c.log.warn(
         { worker: this.name, limitMs },
         'turn took too long, its changes are dropped',
       )
       this.#instance.replace()
-      this.#finish(turn, undefined, timeout(`a turn of ${this.name} took over ${limitMs} ms`))
+      const error = timeout(`a turn of ${this.name} took over ${limitMs} ms`)
+      for (const turn of this.#running.filter(isLate)) this.#finish(turn, undefined, error)
       this.#pump()
     }
     this.#commits.expire(nowMs - 2 * limitMs)
@@ -241,9 +249,10 @@ export class OpenWorker {
   #pump(): void {
     if (this.#scheduled) return
     const untilMs = this.#c.clock.nowMs() + SLICE_MS
-    while (!this.#turn && !this.#paused && !this.dropped) {
-      const mail = this.mailbox.shift()
-      if (!mail) return
+    while (!this.#paused && !this.dropped) {
+      const mail = this.mailbox.peek()
+      if (!mail || !this.#mayRun(mail)) return
+      this.mailbox.shift()
       if (mail.abandoned) continue
       this.#run(mail)
       if (this.#c.clock.nowMs() > untilMs && this.mailbox.size > 0) {
@@ -257,9 +266,21 @@ export class OpenWorker {
     }
   }
 
+  /** Reads together up to `readsMax`, everything else alone. */
+  #mayRun(mail: Mail): boolean {
+    if (this.#turn) return false
+    if (this.#reads.length === 0) return true
+    return this.#isRead(mail) && this.#reads.length < this.#config.readsMax
+  }
+
+  #isRead(mail: Mail): boolean {
+    return this.#config.readsMax > 1 && mail.isRead === true && this.#instance.started
+  }
+
   #run(mail: Mail): void {
-    const turn = new Turn(mail, this.#c.clock.nowMs())
-    this.#turn = turn
+    const turn = new Turn(mail, this.#c.clock.nowMs(), this.#isRead(mail))
+    if (turn.isRead) this.#reads.push(turn)
+    else this.#turn = turn
     try {
       const result = this.#instance.run(turn)
       if (isPromise(result)) {
@@ -279,17 +300,25 @@ export class OpenWorker {
 
   /** An asynchronous turn came to its end; unless it was given up before. */
   #settled(turn: Turn, value: unknown, thrown: unknown): void {
-    if (this.#turn !== turn) return
+    if (this.#turn !== turn && !this.#reads.includes(turn)) return
     this.#finish(turn, value, thrown)
     this.#pump()
   }
 
   #finish(turn: Turn, value: unknown, thrown: unknown): void {
-    this.#turn = undefined
     this.turnEndedMs = this.#c.clock.nowMs()
     this.meter.turns++
     const failed = thrown ?? turn.mail.fault?.(value)
-    let error = failed === undefined ? undefined : this.#instance.failure(failed)
+    const error = failed === undefined ? undefined : this.#instance.failure(failed)
+    const held = turn.isRead ? this.#endRead(turn, error) : this.#endTurn(turn, error)
+    this.#commits.hold({ mail: turn.mail, outputs: turn.outputs, value, ...held })
+    this.#alarm.arm()
+    this.#checkQuiet()
+  }
+
+  #endTurn(turn: Turn, failure: AriesError | undefined): Pick<Held, 'error' | 'ownSeq'> {
+    this.#turn = undefined
+    let error = failure
     let ownSeq = 0
     const { fresh } = this.#commits
     const touched = this.state.touched || turn.migrates
@@ -302,13 +331,24 @@ export class OpenWorker {
       }
     }
     if (error) this.#instance.undo(turn)
-    this.#commits.hold({ mail: turn.mail, outputs: turn.outputs, value, error, ownSeq })
-    this.#alarm.arm()
-    this.#checkQuiet()
+    return { error, ownSeq }
+  }
+
+  #endRead(turn: Turn, failure: AriesError | undefined): Pick<Held, 'error' | 'ownSeq'> {
+    this.#reads.splice(this.#reads.indexOf(turn), 1)
+    this.#instance.endRead(failure !== undefined, this.#reads.length === 0)
+    const { fresh } = this.#commits
+    const error = failure ?? (fresh ? undefined : this.#commits.trouble(false))
+    if (!error) this.#commits.confirm(fresh)
+    return { error, ownSeq: 0 }
+  }
+
+  get #running(): readonly Turn[] {
+    return this.#turn ? [this.#turn] : [...this.#reads]
   }
 
   #checkQuiet(): void {
-    if (!this.#paused || this.#turn || this.#commits.size > 0) return
+    if (!this.#paused || this.#turn || this.#reads.length > 0 || this.#commits.size > 0) return
     const onQuiet = this.#onQuiet
     this.#onQuiet = undefined
     onQuiet?.()

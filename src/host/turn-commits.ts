@@ -6,7 +6,7 @@ import { AriesError } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { SECTION_BYTES_REPORTED, SECTION_BYTES_WARNED } from '../worker/section.ts'
-import type { Changes } from '../worker/state.ts'
+import { type Changes, NO_CHANGE } from '../worker/state.ts'
 import type { CommitOwner, Committer } from './committer.ts'
 import { Gate, type Held } from './gate.ts'
 
@@ -111,6 +111,11 @@ export class TurnCommits implements CommitOwner {
       this.#c.committer.submit(record, this)
     }
     return changed ? this.#seq : 0
+  }
+
+  /** A turn changed nothing: that is committed too unless it is `fresh`, see `submit`. */
+  confirm(fresh: boolean): void {
+    this.submit(NO_CHANGE, fresh)
   }
 
   /** Says what a turn wants to say as soon as everything up to it is durable. */

@@ -22,13 +22,16 @@ export interface Output {
 export class Turn {
   readonly mail: Mail
   readonly startedMs: number
+  /** Others may run at the same time; it changes and sends nothing. */
+  readonly isRead: boolean
   readonly outputs: Output[] = []
   /** Its changes include those of the worker's `start`. */
   starts = false
   /** Its changes include those of the class's `migrate`. */
   migrates = false
 
-  constructor(mail: Mail, startedMs: number) {
+  constructor(mail: Mail, startedMs: number, isRead: boolean) {
+    this.isRead = isRead
     this.mail = mail
     this.startedMs = startedMs
   }

@@ -31,7 +31,7 @@ export interface Changes {
 /** Names that begin so are Aries' own, e.g. replies: authors neither see nor set them. */
 export const RESERVED = '\u0001'
 
-const NO_CHANGE: Changes = { set: [], remove: [] }
+export const NO_CHANGE: Changes = { set: [], remove: [] }
 
 export class SectionState implements State<Record<string, unknown>> {
   readonly #sections: Map<string, Uint8Array>
@@ -46,7 +46,7 @@ export class SectionState implements State<Record<string, unknown>> {
   #ownSize = 0
   #size: number
   #bytes = 0
-  #inTurn = false
+  #now: 'idle' | 'turn' | 'reads' = 'idle'
 
   constructor(sections: Iterable<readonly [string, Uint8Array]> = []) {
     this.#sections = new Map(sections)
@@ -141,12 +141,17 @@ export class SectionState implements State<Record<string, unknown>> {
   }
 
   beginTurn(): void {
-    this.#inTurn = true
+    this.#now = 'turn'
+  }
+
+  /** Begins a turn that may run together with others of its kind: nothing can be changed. */
+  beginRead(): void {
+    this.#now = 'reads'
   }
 
   /** Ends the turn and takes its changes over. Throws, and has rolled back, when one cannot be encoded. */
   endTurn(): Changes {
-    this.#inTurn = false
+    this.#now = 'idle'
     this.#read.clear()
     if (!this.touched) return NO_CHANGE
     try {
@@ -163,18 +168,35 @@ export class SectionState implements State<Record<string, unknown>> {
 
   /** Ends the turn and undoes it. */
   rollBack(): void {
-    this.#inTurn = false
+    this.#now = 'idle'
     for (const name of this.#changed.keys()) this.#values.delete(name)
-    for (const name of this.#read) this.#values.delete(name)
+    this.#forgetRead()
     this.#changed.clear()
     this.#own.clear()
-    this.#read.clear()
     this.#size = this.#sections.size - this.#ownSize
   }
 
+  /** Ends one of the reads that run; `last`: no other runs. One that `threw` may have spoilt values. */
+  endRead(threw: boolean, last: boolean): void {
+    if (threw) this.#forgetRead()
+    if (!last) return
+    this.#now = 'idle'
+    this.#read.clear()
+  }
+
+  #forgetRead(): void {
+    for (const name of this.#read) this.#values.delete(name)
+    this.#read.clear()
+  }
+
   #mustBeInTurn(name: string): void {
-    if (this.#inTurn) return
-    throw new AriesError('ARIES_E_WORKER_FAILED', `state "${name}" changed outside a turn`)
+    if (this.#now === 'turn') return
+    const what = isReserved(name) ? 'the alarm' : `state "${name}"`
+    const when =
+      this.#now === 'reads'
+        ? 'in a read: with `readsMax` above 1 GET and HEAD change nothing'
+        : 'outside a turn'
+    throw new AriesError('ARIES_E_WORKER_FAILED', `${what} changed ${when}`)
   }
 
   #mayChange(name: string): void {

@@ -34,7 +34,7 @@ t.test('reads a valid configuration and makes every path absolute', async (t) =>
   const file = join(folder, 'workers/counter.ts')
   t.strictSame(
     [...config.classes],
-    [['counter', { file, queueMax: 1_000, requestTimeoutMs: 30_000 }]],
+    [['counter', { file, queueMax: 1_000, requestTimeoutMs: 30_000, readsMax: 1 }]],
   )
   t.match(config.routes, [
     { path: '/hello', task: join(folder, 'workers/hello.ts') },

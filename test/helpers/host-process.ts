@@ -27,6 +27,7 @@ export const CLASSES: ReadonlyMap<string, string> = new Map([
   ['probe', fileOf('../host/fixtures/probe.ts')],
   ['keyed', fileOf('../host/fixtures/keyed.ts')],
   ['reminder', fileOf('../host/fixtures/reminder.ts')],
+  ['library', fileOf('../host/fixtures/library.ts')],
   ['broken', fileOf('../host/fixtures/broken.ts')],
 ])
 

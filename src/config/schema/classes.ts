@@ -16,6 +16,14 @@ export const classSchema = z
       .describe(
         'Longest turn, and longest wait in the mailbox, milliseconds; then 504. The fronts wait `front.responseTimeoutMs` for both together. Default: `host.requestTimeoutMs`.',
       ),
+    readsMax: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .default(1)
+      .describe(
+        'GET and HEAD requests of one worker that may run at the same time. Above 1 they may change nothing and send nothing.',
+      ),
   })
   .describe('Limits of the workers of one class.')
 
@@ -34,4 +42,5 @@ export interface ClassConfig {
   readonly file: string
   readonly queueMax: number
   readonly requestTimeoutMs: number
+  readonly readsMax: number
 }
