@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { resolveClasses } from '../../src/config/classes.ts'
 import { type ClassOptions, configSchema } from '../../src/config/schema.ts'
 import { AriesError, fromBody } from '../../src/errors.ts'
-import type { FromHost, HostSetup, HostStats, ToHost } from '../../src/host/ipc.ts'
+import type { FromHost, HostSetup, HostStats, ToHost, WorkerFigures } from '../../src/host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
 import type { MoveReport } from '../../src/rpc.ts'
 import type { OwnerAddress } from '../../src/wire.ts'
@@ -54,6 +54,8 @@ export class HostProcess {
   /** What `reserve` is answered with. */
   refusal: string | undefined
   stats: HostStats | undefined
+  /** The last that was told of each worker, by name. */
+  readonly figures = new Map<string, WorkerFigures>()
   readonly gone: Gone[] = []
   readonly arrived: { id: WorkerId; epoch: number }[] = []
   readonly #calls = new Map<number, Settle>()
@@ -166,6 +168,9 @@ export class HostProcess {
         break
       case 'stats':
         this.stats = message.stats
+        for (const worker of message.stats.changed) {
+          this.figures.set(formatWorkerId(worker), worker)
+        }
         break
     }
   }
