@@ -115,7 +115,7 @@ export class TurnCommits implements CommitOwner {
 
   /** A turn changed nothing: that is committed too unless it is `fresh`, see `submit`. */
   confirm(fresh: boolean): void {
-    this.submit(NO_CHANGE, fresh)
+    this.submit(NO_CHANGE, fresh, false)
   }
 
   /** Says what a turn wants to say as soon as everything up to it is durable. */
