@@ -12,6 +12,8 @@ const ANSWER_BYTES_MAX = 64 * 1024 * 1024
 export interface CallOptions {
   /** From the call to the whole answer. Default 10 s. */
   readonly timeoutMs?: number
+  /** Given up as soon as gossip finds the node dead. Default: no. */
+  readonly whileReachable?: boolean
 }
 
 /**
@@ -22,22 +24,22 @@ export interface CallOptions {
 export class Peers {
   readonly #membership: Pick<Membership, 'member' | 'reportRefused'>
   readonly #token: string
-  readonly #agent: Agent
+  readonly #agent = agent(16)
+  /** Its own connections: a ping must not wait behind calls that take long. */
+  readonly #pings = agent(1)
+  /** Calls that a verdict of gossip ends, by node. */
+  readonly #hopeful = new Map<string, Set<AbortController>>()
+  readonly #unsubscribe: () => void
 
   constructor(
-    components: { membership: Pick<Membership, 'member' | 'reportRefused'> },
+    components: { membership: Pick<Membership, 'member' | 'reportRefused' | 'onChange'> },
     init: { token: string },
   ) {
     this.#membership = components.membership
     this.#token = init.token
-    this.#agent = new Agent({
-      connect: { timeout: CONNECT_TIMEOUT_MS },
-      allowH2: false,
-      connections: 16,
-      pipelining: 1,
-      keepAliveTimeout: 10_000,
-      headersTimeout: 0,
-      bodyTimeout: 0,
+    this.#unsubscribe = components.membership.onChange(({ member }) => {
+      if (member.state !== 'unreachable') return
+      for (const call of this.#hopeful.get(member.id) ?? []) call.abort()
     })
   }
 
@@ -56,8 +58,11 @@ export class Peers {
       throw new AriesError('ARIES_E_NODE_UNKNOWN', `there is no node "${node}" in the map`)
     }
     const timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS
+    const verdict = options.whileReachable ? this.#hope(node) : undefined
+    const timeout = AbortSignal.timeout(timeoutMs)
+    const signal = verdict ? AbortSignal.any([timeout, verdict.signal]) : timeout
     try {
-      const response = await this.#agent.request({
+      const response = await (name === 'ping' ? this.#pings : this.#agent).request({
         origin: `http://${member.host}:${member.dataPort}`,
         path: `/rpc/${name}`,
         method: 'POST',
@@ -66,7 +71,7 @@ export class Peers {
           ...(this.#token === '' ? {} : { [HEADER.auth]: this.#token }),
         },
         body: JSON.stringify(params),
-        signal: AbortSignal.timeout(timeoutMs),
+        signal,
       })
       const answer = await readJson(response.body)
       if (response.statusCode === 200) return answer as Rpc[N]['result']
@@ -85,17 +90,39 @@ export class Peers {
         `node ${node} does not answer at ${member.host}:${member.dataPort} (${describe(thrown, timeoutMs)})`,
         { cause: thrown },
       )
+    } finally {
+      if (verdict) this.#hopeful.get(node)?.delete(verdict)
     }
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    this.#unsubscribe()
+    await Promise.all([this.#agent.destroy(), this.#pings.destroy()])
+  }
+
+  #hope(node: string): AbortController {
+    const call = new AbortController()
+    const calls = this.#hopeful.get(node) ?? new Set()
+    this.#hopeful.set(node, calls.add(call))
+    return call
   }
 }
 
 /** True when the error of a call proves that nobody listens on the node's data port. */
 export function isRefused(error: unknown): boolean {
   return error instanceof AriesError && causeCode(error.cause) === 'ECONNREFUSED'
+}
+
+function agent(connections: number): Agent {
+  return new Agent({
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+    allowH2: false,
+    connections,
+    pipelining: 1,
+    keepAliveTimeout: 10_000,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  })
 }
 
 async function readJson(body: AsyncIterable<Buffer>): Promise<unknown> {
@@ -116,5 +143,6 @@ function causeCode(thrown: unknown): string | undefined {
 
 function describe(thrown: unknown, timeoutMs: number): string {
   if (thrown instanceof Error && thrown.name === 'TimeoutError') return `after ${timeoutMs} ms`
+  if (thrown instanceof Error && thrown.name === 'AbortError') return 'gossip found it dead'
   return causeCode(thrown) ?? (thrown instanceof Error ? thrown.message : String(thrown))
 }

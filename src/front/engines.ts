@@ -42,6 +42,11 @@ export class Engines {
     this.#current.accept(socket)
   }
 
+  /** Gossip found the target dead. */
+  targetDown(id: string): void {
+    for (const engine of [this.#current, ...this.#retired]) engine.targetDown(id)
+  }
+
   setLimits(limits: ConfigFile['front']): void {
     if (JSON.stringify(limits) === JSON.stringify(this.#limits)) return
     this.#limits = limits

@@ -188,7 +188,9 @@ export class Front {
     this.#refreshBoard()
     const nodes = this.#writer.views([member])
     if (nodes.length > 0) this.#shards.broadcast({ type: 'nodes', nodes })
-    if (isDown(member)) this.#shards.broadcast({ type: 'down', node: member.id })
+    if (!isDown(member)) return
+    const dead = member.state === 'unreachable'
+    this.#shards.broadcast({ type: 'down', node: member.id, dead })
   }
 
   #hear(message: FromShard): void {

@@ -18,6 +18,8 @@ export class Resolver {
   readonly #onRefused: (node: string) => void
   readonly #agent: Dispatcher
   readonly #token: () => string
+  /** Questions under way, by node. */
+  readonly #asked = new Map<string, Set<AbortController>>()
 
   /** `onRefused`: nobody listens at the data port of that node. `token`: for `aries-auth`. */
   constructor(
@@ -56,6 +58,11 @@ export class Resolver {
     throw error
   }
 
+  /** Gossip found the node dead: what it was asked, another is asked now. */
+  nodeDown(id: string): void {
+    for (const question of this.#asked.get(id) ?? []) question.abort()
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy()
   }
@@ -64,6 +71,22 @@ export class Resolver {
     node: NodeView,
     id: WorkerId,
     suspect: OwnerAddress | undefined,
+  ): Promise<OwnerAddress> {
+    const question = new AbortController()
+    const asked = this.#asked.get(node.id) ?? new Set()
+    this.#asked.set(node.id, asked.add(question))
+    try {
+      return await this.#request(node, id, suspect, question.signal)
+    } finally {
+      asked.delete(question)
+    }
+  }
+
+  async #request(
+    node: NodeView,
+    id: WorkerId,
+    suspect: OwnerAddress | undefined,
+    signal: AbortSignal,
   ): Promise<OwnerAddress> {
     const { host, dataPort } = node
     const token = this.#token()
@@ -81,6 +104,7 @@ export class Resolver {
           ...(suspect && { suspect: { node: suspect.node, epoch: suspect.epoch } }),
         }),
         dispatcher: this.#agent,
+        signal,
         headersTimeout: ANSWER_TIMEOUT_MS,
         bodyTimeout: ANSWER_TIMEOUT_MS,
       },

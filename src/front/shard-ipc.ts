@@ -42,8 +42,11 @@ export type ToShard =
   | { readonly type: 'config'; readonly call: number; readonly config: ShardConfig }
   /** New nodes, and those whose addresses changed. */
   | { readonly type: 'nodes'; readonly nodes: readonly NodeView[] }
-  /** Gossip found the node dead or gone: links to it are over. */
-  | { readonly type: 'down'; readonly node: string }
+  /**
+   * Gossip found the node dead or gone: links to it are over. One that is gone (`dead` is false)
+   * answers what it has; one that is dead does not.
+   */
+  | { readonly type: 'down'; readonly node: string; readonly dead: boolean }
   | { readonly type: 'health'; readonly url: string; readonly healthy: boolean }
   /** Finish what runs for at most `graceMs`, then end the thread. */
   | { readonly type: 'stop'; readonly graceMs: number }

@@ -132,12 +132,19 @@ export class Shard {
         this.#nodes.set(message.nodes)
         break
       case 'down':
-        this.#sessions.nodeDown(message.node)
+        this.#nodeDown(message)
         break
       case 'health':
         this.#upstreams.setHealth(message.url, message.healthy)
         break
     }
+  }
+
+  #nodeDown({ node, dead }: Extract<ToShard, { type: 'down' }>): void {
+    this.#sessions.nodeDown(node)
+    if (!dead) return
+    this.#resolver.nodeDown(node)
+    this.#engines.targetDown(node)
   }
 
   /** Lets what runs finish, for at most `graceMs`. */

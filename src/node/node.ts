@@ -148,7 +148,7 @@ export class Node {
         turnMs: () => longestTurnMs(this.#config.classes.values()) || config.host.requestTimeoutMs,
       },
     )
-    this.#voucher = new Voucher({ lease: this.#lease, host: this.#host, world })
+    this.#voucher = new Voucher({ lease: this.#lease, host: this.#host, gossip, world })
     this.#mover = new Mover(
       { membership: gossip, host: this.#host, placer: this.#placer, log },
       { node },
@@ -206,8 +206,9 @@ export class Node {
     })
     this.#rpc = new RpcServer({ handlers, log }, { token })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })
-    gossip.onChange(({ member }) => {
-      if (member.role === 'node' && member.state === 'unreachable') this.#mourn(member.id)
+    gossip.onChange(({ member: { id, role, state } }) => {
+      if (role === 'node' && state === 'suspect') this.#ownership.suspect(id)
+      if (role === 'node' && state === 'unreachable') this.#mourn(id)
     })
   }
 

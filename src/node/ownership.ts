@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
-import type { Member, Membership } from '../gossip/types.ts'
+import type { Membership } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { isRefused, type Peers } from '../peers.ts'
@@ -9,14 +9,13 @@ import type { OwnerRecord, Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import { sleep, type World } from '../world.ts'
 import type { HostClient } from './host-client.ts'
+import { LastWord } from './last-word.ts'
 import type { Placer } from './placer.ts'
 
 /** How long `resolve` looks for an owner before it gives up; the front asks again. */
 const RESOLVE_TIMEOUT_MS = 5_000
 /** Between two looks at the same, not yet settled, situation. */
 const RETRY_MS = 25
-/** A node that gossip calls unreachable gets this long to answer before it is evicted. */
-const LAST_WORD_MS = 500
 const OPEN_MAX = 1_000_000
 
 export interface OwnershipComponents {
@@ -49,6 +48,7 @@ export interface OwnershipInit {
 export class Ownership {
   readonly #c: OwnershipComponents
   readonly #init: OwnershipInit
+  readonly #lastWord: LastWord
   /** Workers that this node owns and has open, with their epoch. */
   readonly #open = new Map<string, { readonly id: WorkerId; readonly epoch: number }>()
   /** Epochs of this incarnation that may not be resumed: a commit under them may be under way. */
@@ -59,6 +59,7 @@ export class Ownership {
   constructor(components: OwnershipComponents, init: OwnershipInit) {
     this.#c = components
     this.#init = init
+    this.#lastWord = new LastWord(components)
   }
 
   /** How many workers are open here. */
@@ -149,24 +150,20 @@ export class Ownership {
     if (record.node === this.#init.node) return true
     const member = this.#c.membership.member(record.node)
     if (member && member.state !== 'unreachable' && member.state !== 'left') return true
-    if (member && (await this.#answers(member))) return true
+    if (member && (await this.#lastWord.spoken(member.id))) return true
     await this.evict(record.node, record.incarnation)
     return false
   }
 
-  async #answers(member: Member): Promise<boolean> {
-    try {
-      await this.#c.peers.call(member.id, 'ping', {}, { timeoutMs: LAST_WORD_MS })
-      return true
-    } catch {
-      return false
-    }
+  /** Gossip suspects the node: what it says now decides when that becomes a verdict. */
+  suspect(node: string): void {
+    void this.#lastWord.spoken(node)
   }
 
   /** Evicts a node that gossip calls unreachable, unless it still answers. */
   async evictUnreachable(node: string): Promise<void> {
     const member = this.#c.membership.member(node)
-    if (!member || (await this.#answers(member))) return
+    if (!member || (await this.#lastWord.spoken(member.id))) return
     const record = (await this.#c.store.nodes()).find((n) => n.id === node)
     if (record?.status === 'active') await this.evict(node, record.incarnation)
   }
@@ -182,7 +179,7 @@ export class Ownership {
   async #askOwner(id: WorkerId, record: OwnerRecord): Promise<OwnerAddress> {
     if (record.node === this.#init.node) return this.activate(id)
     try {
-      return await this.#c.peers.call(record.node, 'activate', id)
+      return await this.#c.peers.call(record.node, 'activate', id, { whileReachable: true })
     } catch (error) {
       // Nobody listens where the owner was: its process is gone, and with it what it owned.
       if (isRefused(error)) await this.evict(record.node, record.incarnation)
@@ -218,7 +215,12 @@ export class Ownership {
     const node = decision.chosen!
     try {
       if (node === this.#init.node) return await this.activate(id, decision)
-      return await this.#c.peers.call(node, 'activate', { ...id, decision })
+      return await this.#c.peers.call(
+        node,
+        'activate',
+        { ...id, decision },
+        { whileReachable: true },
+      )
     } catch (error) {
       if (!(error instanceof AriesError) || error.code !== 'ARIES_E_NOT_OWNER') refused.add(node)
       throw error

@@ -1,26 +1,35 @@
+import type { Membership } from '../gossip/types.ts'
 import { machineMs, VOUCH_INTERVAL_MS } from '../host/vouch.ts'
 import type { TimerHandle, World } from '../world.ts'
 import type { HostClient } from './host-client.ts'
+import { isAlone } from './last-word.ts'
 import type { Lease } from './lease.ts'
 
 /** A control loop that comes round later than this may have been taken for dead. */
 const PAUSED_MS = 300
-/** So long after a pause an eviction may still be under way: each vouching asks the store. */
+/** So long after a pause an eviction may still be under way, whatever the store said just now. */
 const DOUBT_MS = 2_000
 
 /** Tells the host, again and again, that the node's incarnation holds: see `src/host/vouch.ts`. */
 export class Voucher {
   readonly #lease: Lease
   readonly #host: HostClient
+  readonly #gossip: Pick<Membership, 'members' | 'selfId'>
   readonly #world: World
   #lastMs = 0
   #doubtUntilMs = 0
   #timer: TimerHandle | undefined
   #stopped = false
 
-  constructor(components: { lease: Lease; host: HostClient; world: World }) {
+  constructor(components: {
+    lease: Lease
+    host: HostClient
+    gossip: Pick<Membership, 'members' | 'selfId'>
+    world: World
+  }) {
     this.#lease = components.lease
     this.#host = components.host
+    this.#gossip = components.gossip
     this.#world = components.world
   }
 
@@ -44,9 +53,13 @@ export class Voucher {
     const atMs = machineMs()
     const nowMs = this.#world.clock.nowMs()
     if (nowMs - this.#lastMs > PAUSED_MS) this.#doubtUntilMs = nowMs + DOUBT_MS
-    const doubted = nowMs < this.#doubtUntilMs
-    const holds = doubted ? await this.#lease.confirm() : this.#lease.incarnation !== 0
-    if (holds) this.#host.vouch(atMs)
     this.#lastMs = nowMs
+    if (nowMs < this.#doubtUntilMs) {
+      // It tells soon whether that has happened; that it has not tells nothing.
+      await this.#lease.confirm()
+    } else if (this.#lease.incarnation !== 0 && !isAlone(this.#gossip, 'node')) {
+      // A node that hears no other may be dead to them.
+      this.#host.vouch(atMs)
+    }
   }
 }

@@ -4,7 +4,7 @@ import type { EngineContext } from './context.ts'
 import { NEVER } from './deadlines.ts'
 import type { ExchangeClient } from './exchange.ts'
 import { type Framing, interimHeadText, requestHeadText, responseHeadText } from './head-edit.ts'
-import { INTERIM_MAX } from './limits.ts'
+import { DOWN_GRACE_MS, INTERIM_MAX } from './limits.ts'
 import type { Outbox } from './outbox.ts'
 import type { ParsedRequest } from './request-head.ts'
 import type { ParsedResponse } from './response-head.ts'
@@ -20,6 +20,8 @@ export interface AttemptExchange {
   readonly bodyBegan: boolean
   /** The body as far as it has come; only asked before the attempt sends anything. */
   readonly kept: readonly Buffer[]
+  /** Whether it may be sent again when it is not known whether it was applied. */
+  readonly repeatable: boolean
   /** The body up to here has been sent: no need to keep it if it is large. */
   bodySent(): void
   answered(outcome: AttemptOutcome): void
@@ -50,6 +52,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   #interims = 0
   #sentMs = 0
   #chunkedOut = false
+  #isDown = false
 
   constructor(exchange: AttemptExchange, target: Target) {
     this.#exchange = exchange
@@ -207,7 +210,23 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     }
   }
 
+  upstreamDown(): void {
+    const connection = this.#connection!
+    if (this.#state !== SENDING) return
+    if (this.#exchange.repeatable || !connection.sentAll) {
+      this.#foundDead()
+      return
+    }
+    this.#isDown = true
+    const graceMs = this.#exchange.engine.deadlines.after(DOWN_GRACE_MS)
+    connection.deadlineMs = Math.min(connection.deadlineMs, graceMs)
+  }
+
   upstreamExpired(): void {
+    if (this.#isDown && this.#state === SENDING) {
+      this.#foundDead()
+      return
+    }
     const sentAll = this.#connection!.sentAll
     const wasResponding = this.#state === RESPONDING
     this.drop()
@@ -221,6 +240,13 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       `target ${this.target.id} did not answer within front.${limit} (${this.#exchange.engine.init[limit]} ms); the request may have been applied`,
     )
     this.#fail(sentAll ? 'waiting' : 'sending', error, 'final')
+  }
+
+  #foundDead(): void {
+    const phase = this.#connection!.sentAll ? 'waiting' : 'sending'
+    const message = `target ${this.target.id} failed: gossip found its node dead`
+    this.drop()
+    this.#fail(phase, new AriesError('ARIES_E_BAD_GATEWAY', message), 'again')
   }
 
   #interim(response: ParsedResponse): 'none' {

@@ -80,6 +80,11 @@ export class Http1Engine implements ClientHome {
     context.deadlines.stop()
   }
 
+  /** Gossip found the target dead: requests that are safe to repeat leave it, and none goes there. */
+  targetDown(id: string): void {
+    this.#context.pools.targetDown(id)
+  }
+
   stats(): EngineStats {
     const { stats } = this.#context
     return { ...stats, byStatusClass: [...stats.byStatusClass], errors: { ...stats.errors } }

@@ -151,6 +151,10 @@ export class Exchange implements AttemptExchange {
     return this.#kept ?? NOTHING
   }
 
+  get repeatable(): boolean {
+    return SAFE_TO_REPEAT.has(this.head.method) || this.#picker!.repeatable === true
+  }
+
   bodySent(): void {
     if (this.#keptBytes <= this.engine.init.replayBytesMax) return
     this.#kept = undefined
@@ -195,7 +199,7 @@ export class Exchange implements AttemptExchange {
     if (!notApplied) this.#lost++
     if (how === 'final' && failure.error.code === 'ARIES_E_TIMEOUT') {
       this.fail(failure.error, failure)
-    } else if (!notApplied && !this.#repeatable) {
+    } else if (!notApplied && !this.repeatable) {
       this.fail(outcomeUnknown(failure, this.head.method), failure)
     } else if (how === 'final') this.fail(failure.error, failure)
     else if (this.#bodyLost) this.fail(bodyGone(failure), failure)
@@ -215,10 +219,6 @@ export class Exchange implements AttemptExchange {
       this.#staleOnce = true
       this.#try(failure.target, true)
     } else this.#pick(failure)
-  }
-
-  get #repeatable(): boolean {
-    return SAFE_TO_REPEAT.has(this.head.method) || this.#picker!.repeatable === true
   }
 
   #pick(failure: AttemptFailure | undefined): void {

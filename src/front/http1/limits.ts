@@ -18,6 +18,11 @@ export const TARGET_CONNECTIONS_MAX = 1_024
 export const ATTEMPTS_MAX = 8
 /** Attempts for one request that may end with the connection lost while the target has the request. */
 export const LOST_ATTEMPTS_MAX = 2
+/**
+ * How long a request that is not safe to repeat still waits for its answer when gossip has found its
+ * target dead: gossip may be wrong, and the answer is worth more than not knowing.
+ */
+export const DOWN_GRACE_MS = 2_000
 /** Interim (1xx) responses that are passed on for one attempt. */
 export const INTERIM_MAX = 16
 /** Largest body of a refused attempt that is read to its end to keep the connection. */

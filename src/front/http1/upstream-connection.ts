@@ -26,6 +26,8 @@ export interface UpstreamUser {
    */
   upstreamFailed(error: AriesError, spoke: boolean): void
   upstreamExpired(): void
+  /** Gossip found the target dead. */
+  upstreamDown(): void
 }
 
 /** Where a connection goes when it is free or gone: its pool. */
@@ -153,6 +155,12 @@ export class UpstreamConnection implements Timed {
     if (this.#user !== undefined) this.#user.upstreamExpired()
     else if (this.#state === CONNECTING) this.#lost(new Error('connecting took too long'))
     this.stream.destroy()
+  }
+
+  /** Gossip found the target dead: TCP may not know it for a long time. */
+  targetDown(): void {
+    if (this.#user !== undefined) this.#user.upstreamDown()
+    else this.#lost(new Error('gossip found its node dead'))
   }
 
   #data(chunk: Buffer): void {

@@ -54,6 +54,11 @@ export class UpstreamPools {
     this.#pools.get(target.poolKey)?.cancel(waiter)
   }
 
+  /** Gossip found the target dead: whoever waits for a connection to it, or may repeat, goes on. */
+  targetDown(id: string): void {
+    for (const pool of this.#pools.values()) pool.targetDown(id)
+  }
+
   remove(poolKey: string): void {
     this.#pools.delete(poolKey)
   }
@@ -158,6 +163,11 @@ class UpstreamPool implements UpstreamHome, Timed {
       )
     }
     this.#setDeadline()
+  }
+
+  targetDown(id: string): void {
+    const lost = Array.from(this.#open).filter((connection) => connection.target.id === id)
+    for (const connection of lost) connection.targetDown()
   }
 
   destroy(): void {

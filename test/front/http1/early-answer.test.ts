@@ -48,6 +48,7 @@ class User implements UpstreamUser {
   upstreamFailed(): void {
     this.heard.push('failed')
   }
+  upstreamDown(): void {}
   upstreamExpired(): void {
     this.heard.push('expired')
   }
