@@ -23,6 +23,8 @@ export interface WorkerInfo {
   readonly ageMs: number
   readonly sessions: number
   readonly queued: number
+  /** Node that has a copy of the state in step with it; undefined when none has. */
+  readonly standby?: string
   /** Why it cannot move now; undefined when it can. */
   readonly cannotMove?: string
 }

@@ -40,6 +40,7 @@ export function resolveClasses(
         queueMax: own?.queueMax ?? host.queueMax,
         requestTimeoutMs: own?.requestTimeoutMs ?? host.requestTimeoutMs,
         readsMax: own?.readsMax ?? 1,
+        standby: own?.standby ?? 0,
       }
       return [name, config]
     }),

@@ -25,6 +25,10 @@ export class Gate {
     this.#committedSeq = committedSeq
   }
 
+  get committedSeq(): number {
+    return this.#committedSeq
+  }
+
   get size(): number {
     return this.#held.length
   }

@@ -10,11 +10,15 @@ import { Committer } from './committer.ts'
 import { Forwarder } from './forwarder.ts'
 import type { FromHost, HostSetup, ToHost } from './ipc.ts'
 import { StopMail } from './lifecycle-mail.ts'
+import { PREPARE_TIMEOUT_MS } from './move-source.ts'
 import { Moves } from './moves.ts'
 import type { OpenWorker } from './open-worker.ts'
+import { Reservations } from './reservations.ts'
 import { HostServer } from './server.ts'
 import { SESSION_PROTOCOL } from './session-link.ts'
 import { Sessions } from './sessions.ts'
+import { StandbyFeeds } from './standby-feeds.ts'
+import { Standbys } from './standbys.ts'
 import { StatsSampler } from './stats.ts'
 import { WorkerTable } from './worker-table.ts'
 
@@ -39,6 +43,9 @@ export class Host {
   readonly #forwarder: Forwarder
   readonly #server: HostServer
   readonly #moves: Moves
+  readonly #reservations: Reservations
+  readonly #standbys: Standbys
+  readonly #feeds: StandbyFeeds
   readonly #stats: StatsSampler
   readonly #timers = new Set<TimerHandle>()
   #stopped = false
@@ -59,6 +66,9 @@ export class Host {
         clock,
         log,
         onDropped: (worker, why) => this.#lost(worker, why),
+        onAdded: (worker) => this.#feeds.opened(worker),
+        onRemoved: (worker) => this.#feeds.closed(worker),
+        atHand: (name, from) => this.#standbys.take(name, from),
       },
       { node },
     )
@@ -68,8 +78,20 @@ export class Host {
       { log },
       { turnMs: () => longestTurnMs(classes.configs.values()) },
     )
+    const { send } = components
+    const reservations = new Reservations({ clock, send }, { timeoutMs: PREPARE_TIMEOUT_MS })
+    this.#reservations = reservations
+    this.#standbys = new Standbys({
+      clock,
+      log,
+      reserve: (id, from, stateBytes) => reservations.ask(id, from, stateBytes),
+    })
+    this.#feeds = new StandbyFeeds(
+      { clock, log, onChanged: (worker) => table.active.note(worker.name) },
+      { node, token, hasStandby: (name) => (classes.configs.get(name)?.standby ?? 0) > 0 },
+    )
     this.#moves = new Moves(
-      { table, sessions: this.#sessions, classes, store, clock, log, send: components.send },
+      { table, sessions: this.#sessions, classes, store, clock, log, reservations, send },
       setup,
     )
     this.#server = new HostServer(
@@ -81,12 +103,16 @@ export class Host {
         upgrades: {
           [SESSION_PROTOCOL]: (socket) => this.#sessions.connect(socket),
           'aries-move': (socket) => this.#moves.accept(socket),
+          'aries-standby': (socket) => this.#standbys.accept(socket),
         },
       },
     )
     this.#stats = new StatsSampler(
       { table, sessions: this.#sessions, server: this.#server, clock },
-      (name) => this.#moves.cannotMove(name),
+      {
+        cannotMove: (name) => this.#moves.cannotMove(name),
+        standbyOf: (worker) => this.#feeds.standbyOf(worker),
+      },
     )
   }
 
@@ -113,6 +139,8 @@ export class Host {
     for (const timer of this.#timers) timer.cancel()
     this.#sessions.end()
     this.#moves.destroy()
+    this.#feeds.stop()
+    this.#standbys.destroy()
     await this.#forwarder.close()
     await closed
   }
@@ -120,7 +148,7 @@ export class Host {
   handle(message: ToHost): void {
     switch (message.type) {
       case 'open':
-        this.#answer(message.call, this.#table.open(message.id, message.epoch))
+        this.#answer(message.call, this.#table.open(message.id, message.epoch, message.from))
         break
       case 'close':
         this.#answer(message.call, this.#close(message.id))
@@ -129,11 +157,15 @@ export class Host {
         this.#answer(message.call, this.#moves.move(message.id, message.to))
         break
       case 'reserved':
-        this.#moves.reserved(message.call, message.refusal)
+        this.#reservations.answered(message.call, message.refusal)
         break
       case 'declare':
         this.#classes.declare(message.classes)
         this.#table.reconfigure()
+        this.#feeds.reconfigure(this.#table.values())
+        break
+      case 'peers':
+        this.#feeds.setPeers(message.peers)
         break
       case 'vouch':
         this.#committer.vouch.renew(message.atMs)

@@ -8,6 +8,7 @@ import type { ErrorBody } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
 import type { MoveReport, WorkerInfo } from '../rpc.ts'
 import type { OwnerAddress } from '../wire.ts'
+import type { HostAddress } from './host-link.ts'
 
 export interface HostSetup {
   readonly node: string
@@ -26,12 +27,25 @@ export interface HostSetup {
   readonly logLevel: string
 }
 
+/** A worker's last committed turn, under the epoch of the owner that committed it. */
+export interface LastTurn {
+  readonly epoch: number
+  readonly seq: number
+}
+
 export type ToHost =
   | { readonly type: 'setup'; readonly setup: HostSetup }
   /** The routes changed: these are the classes from now on. */
   | { readonly type: 'declare'; readonly classes: HostSetup['classes'] }
   /** The node owns the worker under `epoch`: load and open it. Answered with `null`. */
-  | { readonly type: 'open'; readonly call: number; readonly id: WorkerId; readonly epoch: number }
+  | {
+      readonly type: 'open'
+      readonly call: number
+      readonly id: WorkerId
+      readonly epoch: number
+      /** Where the last owner, now gone, left it: a standby that is there makes a load needless. */
+      readonly from?: LastTurn | undefined
+    }
   /** Finish the turn, stop it, forget it. Answered with `null`. */
   | { readonly type: 'close'; readonly call: number; readonly id: WorkerId }
   /** Be the source of a move. Answered with a `MoveReport`. */
@@ -43,6 +57,8 @@ export type ToHost =
     }
   /** Answer to `reserve`. */
   | { readonly type: 'reserved'; readonly call: number; readonly refusal: string | undefined }
+  /** The hosts of other nodes that may take workers now: standbys are fed there. */
+  | { readonly type: 'peers'; readonly peers: readonly HostAddress[] }
   /** The incarnation was seen to hold at `atMs`, on the clock of `machineMs`. */
   | { readonly type: 'vouch'; readonly atMs: number }
   /** The incarnation is void: nothing may be acknowledged any more. */

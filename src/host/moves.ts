@@ -11,9 +11,10 @@ import type { ClassLoader } from './class-loader.ts'
 import { connectHost } from './host-link.ts'
 import type { FromHost, HostSetup, ToHost } from './ipc.ts'
 import type { Mail } from './mailbox.ts'
-import { MoveSource, PREPARE_TIMEOUT_MS } from './move-source.ts'
+import { MoveSource } from './move-source.ts'
 import { MoveTarget } from './move-target.ts'
 import type { OpenWorker } from './open-worker.ts'
+import type { Reservations } from './reservations.ts'
 import type { Sessions } from './sessions.ts'
 import type { WorkerTable } from './worker-table.ts'
 
@@ -27,6 +28,7 @@ export interface MovesComponents {
   readonly store: Store
   readonly clock: Clock
   readonly log: Logger
+  readonly reservations: Reservations
   readonly send: (message: FromHost) => void
 }
 
@@ -38,8 +40,6 @@ export class Moves {
   /** Worker → node that it is moving to. */
   readonly #leaving = new Map<string, string>()
   readonly #arriving = new Set<Duplex>()
-  readonly #reserving = new Map<number, (refusal: string | undefined) => void>()
-  #calls = 0
 
   constructor(components: MovesComponents, setup: HostSetup) {
     this.#c = components
@@ -88,11 +88,11 @@ export class Moves {
     }
     this.#arriving.add(socket)
     socket.once('close', () => this.#arriving.delete(socket))
-    const { send } = this.#c
+    const { send, reservations } = this.#c
     new MoveTarget(
       {
         ...this.#c,
-        reserve: (id, from, stateBytes) => this.#reserve(id, from, stateBytes),
+        reserve: (id, from, stateBytes) => reservations.ask(id, from, stateBytes),
         onArrived: (id, epoch) => send({ type: 'arrived', id, epoch }),
         onStillborn: (id) => send({ type: 'gone', id, owner: undefined, why: 'closed' }),
       },
@@ -101,27 +101,8 @@ export class Moves {
     )
   }
 
-  reserved(call: number, refusal: string | undefined): void {
-    this.#reserving.get(call)?.(refusal)
-  }
-
   destroy(): void {
     for (const socket of this.#arriving) socket.destroy()
-  }
-
-  #reserve(id: WorkerId, from: string, stateBytes: number): Promise<string | undefined> {
-    const call = ++this.#calls
-    const { clock, send } = this.#c
-    return new Promise((resolve) => {
-      const settle = (refusal: string | undefined): void => {
-        timer.cancel()
-        this.#reserving.delete(call)
-        resolve(refusal)
-      }
-      const timer = clock.after(PREPARE_TIMEOUT_MS, () => settle('its node does not answer'))
-      this.#reserving.set(call, settle)
-      send({ type: 'reserve', call, id, from, stateBytes })
-    })
   }
 
   #handOver(worker: OpenWorker, owner: OwnerAddress): readonly Mail[] {

@@ -23,7 +23,7 @@ import { versionOf } from './migrate.ts'
 import type { Replies } from './replies.ts'
 import { SessionSet } from './session-set.ts'
 import { isPromise, type Output, Turn } from './turn.ts'
-import { TurnCommits } from './turn-commits.ts'
+import { type Tail, TurnCommits } from './turn-commits.ts'
 
 /** How long turns run before the event loop gets its turn. */
 const SLICE_MS = 2
@@ -124,6 +124,11 @@ export class OpenWorker {
     return this.#commits.version
   }
 
+  /** Number of the last turn that is known to be durable. */
+  get committedSeq(): number {
+    return this.#commits.committedSeq
+  }
+
   get state(): SectionState {
     return this.#instance.state
   }
@@ -138,8 +143,13 @@ export class OpenWorker {
   }
 
   /** Hears of each turn that changed the state: the tail of a move. */
-  set tail(tail: ((seq: number, changes: Changes) => void) | undefined) {
+  set tail(tail: Tail | undefined) {
     this.#commits.tail = tail
+  }
+
+  /** Hears the same: the feed of its standby. */
+  set feed(feed: Tail | undefined) {
+    this.#commits.feed = feed
   }
 
   /** Waiting, running, or done and not yet committed. */
@@ -198,6 +208,7 @@ export class OpenWorker {
   retire(): Mail[] {
     this.#commits.dropped = true
     this.tail = undefined
+    this.feed = undefined
     this.#alarm.stop()
     return this.mailbox.takeAll()
   }

@@ -17,17 +17,22 @@ interface StatsComponents {
   readonly clock: Clock
 }
 
+export interface StatsInit {
+  readonly cannotMove: (name: string) => string | undefined
+  readonly standbyOf: (worker: OpenWorker) => string | undefined
+}
+
 /** Takes the figures of the host, each time since the last. */
 export class StatsSampler {
   readonly #c: StatsComponents
-  readonly #cannotMove: (name: string) => string | undefined
+  readonly #init: StatsInit
   #lastMs: number
   #lastCpu = process.cpuUsage()
   #lastBytes = 0
 
-  constructor(components: StatsComponents, cannotMove: (name: string) => string | undefined) {
+  constructor(components: StatsComponents, init: StatsInit) {
     this.#c = components
-    this.#cannotMove = cannotMove
+    this.#init = init
     this.#lastMs = components.clock.nowMs()
   }
 
@@ -82,7 +87,8 @@ export class StatsSampler {
 
   #figures(worker: OpenWorker, nowMs: number): WorkerFigures {
     const { meter, state, name } = worker
-    const cannotMove = this.#cannotMove(name)
+    const cannotMove = this.#init.cannotMove(name)
+    const standby = this.#init.standbyOf(worker)
     return {
       class: worker.id.class,
       key: worker.id.key,
@@ -96,6 +102,7 @@ export class StatsSampler {
       sessions: worker.sessions.size,
       queued: worker.mailbox.size,
       ...(cannotMove ? { cannotMove } : {}),
+      ...(standby ? { standby } : {}),
     }
   }
 }

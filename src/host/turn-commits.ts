@@ -33,9 +33,13 @@ export interface TurnCommitsInit {
   readonly classVersion: number
 }
 
+export type Tail = (seq: number, changes: Changes) => void
+
 export class TurnCommits implements CommitOwner {
   /** Hears of each turn that changed the state: the tail of a move. */
-  tail: ((seq: number, changes: Changes) => void) | undefined
+  tail: Tail | undefined
+  /** Hears the same: the feed of its standby. */
+  feed: Tail | undefined
   epoch: number
   dropped = false
   readonly #c: TurnCommitsComponents
@@ -67,6 +71,11 @@ export class TurnCommits implements CommitOwner {
   /** Version of the class that wrote the state; 0: nothing was written. */
   get version(): number {
     return this.#version
+  }
+
+  /** Number of the last turn that is known to be durable. */
+  get committedSeq(): number {
+    return this.#gate.committedSeq
   }
 
   /** Turns that are done and wait to be committed. */
@@ -110,6 +119,7 @@ export class TurnCommits implements CommitOwner {
     } else {
       this.#c.committer.submit(record, this)
     }
+    this.feed?.(this.#seq, changes)
     return changed ? this.#seq : 0
   }
 

@@ -1,6 +1,7 @@
 import { AriesError } from '../errors.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
+import type { StandbyState } from '../move/standby.ts'
 import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { Changes } from '../worker/state.ts'
@@ -9,6 +10,7 @@ import type { Clock } from '../world.ts'
 import { ActiveWorkers } from './active-workers.ts'
 import type { ClassLoader } from './class-loader.ts'
 import type { Committer } from './committer.ts'
+import type { LastTurn } from './ipc.ts'
 import { StartMail } from './lifecycle-mail.ts'
 import { checkClassVersion } from './migrate.ts'
 import { OpenWorker } from './open-worker.ts'
@@ -31,6 +33,10 @@ export interface WorkerTableComponents {
   readonly clock: Clock
   readonly log: Logger
   readonly onDropped: (worker: OpenWorker, why: 'fenced' | 'store') => void
+  readonly onAdded: (worker: OpenWorker) => void
+  readonly onRemoved: (worker: OpenWorker) => void
+  /** The state after the last turn of a dead owner, when a standby of it is here. */
+  readonly atHand: (name: string, from: LastTurn) => StandbyState | undefined
 }
 
 /** The workers that are open in this host, and where the others went. */
@@ -71,13 +77,13 @@ export class WorkerTable {
    * Throws `ARIES_E_FENCED` when the store knows another epoch, `ARIES_E_CLASS_OLDER` when its
    * state is newer than the class.
    */
-  async open(id: WorkerId, epoch: number): Promise<void> {
+  async open(id: WorkerId, epoch: number, from?: LastTurn): Promise<void> {
     const name = formatWorkerId(id)
     const already = this.#open.get(name)
     if (already && already.epoch >= epoch) return
     const opening = this.#opening.get(name)
     if (opening?.epoch === epoch) return opening.done
-    const done = this.#load(id, epoch).finally(() => this.#opening.delete(name))
+    const done = this.#load(id, epoch, from).finally(() => this.#opening.delete(name))
     this.#opening.set(name, { epoch, done })
     return done
   }
@@ -105,6 +111,7 @@ export class WorkerTable {
     this.#open.get(worker.name)?.drop('fenced')
     this.#open.set(worker.name, worker)
     this.active.note(worker.name)
+    this.#c.onAdded(worker)
     this.#tombstones.delete(worker.name)
     return worker
   }
@@ -126,6 +133,7 @@ export class WorkerTable {
   remove(worker: OpenWorker, owner?: OwnerAddress): void {
     if (this.#open.get(worker.name) === worker) this.#open.delete(worker.name)
     if (owner) this.#tombstones.set(worker.name, owner)
+    this.#c.onRemoved(worker)
   }
 
   /** The node's incarnation is void: drops every worker, opens none any more. */
@@ -134,24 +142,29 @@ export class WorkerTable {
     for (const worker of this.#open.values()) worker.drop('fenced')
   }
 
-  async #load(id: WorkerId, epoch: number): Promise<void> {
+  async #load(id: WorkerId, epoch: number, from: LastTurn | undefined): Promise<void> {
     const name = formatWorkerId(id)
-    const [workerClass, loaded] = await Promise.all([
+    const atHand = from && this.#c.atHand(name, from)
+    const [workerClass, state] = await Promise.all([
       this.#c.classes.load(id.class),
-      this.#c.store.load(id),
+      from && atHand ? { ...atHand, epoch, seq: from.seq } : this.#read(id, epoch),
     ])
-    if (loaded?.epoch !== epoch) {
-      const found = loaded ? `epoch ${loaded.epoch}` : 'no worker'
-      throw new AriesError(
-        'ARIES_E_FENCED',
-        `${name}: epoch ${epoch} asked, the store has ${found}`,
-      )
-    }
-    checkClassVersion(name, loaded.version, workerClass)
+    checkClassVersion(name, state.version, workerClass)
     const already = this.#open.get(name)
     if (already && already.epoch >= epoch) return
-    const { seq, version } = loaded
-    const sections = loaded.sections.map(({ name, value }) => [name, value] as const)
-    this.begin(this.add(id, workerClass, { epoch, seq, version, sections }))
+    this.begin(this.add(id, workerClass, state))
+  }
+
+  async #read(id: WorkerId, epoch: number): Promise<StateAtHand> {
+    const loaded = await this.#c.store.load(id)
+    if (loaded?.epoch === epoch) {
+      const sections = loaded.sections.map(({ name, value }) => [name, value] as const)
+      return { ...loaded, sections }
+    }
+    const found = loaded ? `epoch ${loaded.epoch}` : 'no worker'
+    throw new AriesError(
+      'ARIES_E_FENCED',
+      `${formatWorkerId(id)}: epoch ${epoch} asked, the store has ${found}`,
+    )
   }
 }

@@ -16,6 +16,14 @@ export interface StandbyFeedInit {
   readonly stateBytes: number
 }
 
+/** What the owner knows of the worker's turns. */
+export interface Written {
+  /** Turns up to this one are committed. */
+  readonly committed: number
+  /** Version of the class that wrote the state; 0: nothing was written. */
+  readonly version: number
+}
+
 export class StandbyFeed {
   readonly init: StandbyFeedInit
   readonly #sent: Digest
@@ -51,20 +59,24 @@ export class StandbyFeed {
   }
 
   /** Undefined while the standby has not agreed: the copy will read what the turn changed. */
-  turn(seq: number, committed: number, { set, remove }: Changes): ToStandby | undefined {
+  turn(
+    seq: number,
+    { committed, version }: Written,
+    { set, remove }: Changes,
+  ): ToStandby | undefined {
     if (this.#phase === 'offered') return undefined
     for (const { name, value } of set) this.#sent.set(name, value)
     for (const name of remove) this.#sent.remove(name)
     const { stream } = this.init
-    return { type: 'changes', stream, seq, committed, set, remove, ...this.#check() }
+    return { type: 'changes', stream, seq, committed, set, remove, ...this.#check(version) }
   }
 
-  copied(seq: number, committed: number): ToStandby {
+  copied(seq: number, { committed, version }: Written): ToStandby {
     this.#phase = 'live'
-    return { type: 'copied', stream: this.init.stream, seq, committed, ...this.#check() }
+    return { type: 'copied', stream: this.init.stream, seq, committed, ...this.#check(version) }
   }
 
-  #check(): Check {
-    return { count: this.#sent.count, digest: this.#sent.value }
+  #check(version: number): Check {
+    return { version, count: this.#sent.count, digest: this.#sent.value }
   }
 }

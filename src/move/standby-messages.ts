@@ -1,8 +1,10 @@
 /** What the owner of a worker and its standby say to each other; `stream` tells workers apart. */
 import type { Section } from '../store/store.ts'
 
-/** Against what a standby checks itself: see `Digest`. */
+/** How a turn left the state, to check the copy against: see `Digest`. */
 export interface Check {
+  /** Version of the class that wrote it; 0: nothing was written. */
+  readonly version: number
   readonly count: number
   readonly digest: number
 }

@@ -18,6 +18,12 @@ interface Pending extends Check {
   readonly isCopied: boolean
 }
 
+export interface StandbyState {
+  readonly sections: ReadonlyMap<string, Uint8Array>
+  /** Version of the class that wrote it; 0: nothing was written. */
+  readonly version: number
+}
+
 type Feed = Extract<ToStandby, { type: 'sections' | 'changes' | 'copied' }>
 
 export class Standby {
@@ -29,6 +35,7 @@ export class Standby {
   /** Turn that the copy is at; undefined while it is not whole. */
   #seq: number | undefined
   #heardSeq: number | undefined
+  #version = 0
 
   constructor(init: { readonly worker: string; readonly epoch: number }, hash: SectionHash) {
     this.worker = init.worker
@@ -48,15 +55,16 @@ export class Standby {
     if (!follows) return `turn ${seq} came after turn ${this.#heardSeq}`
     this.#heardSeq = seq
     const { set, remove } = isCopied ? { set: [], remove: [] } : message
-    const { count, digest } = message
-    this.#pending.push({ seq, set, remove, count, digest, isCopied })
+    const { version, count, digest } = message
+    this.#pending.push({ seq, set, remove, version, count, digest, isCopied })
     return this.#advance(committed)
   }
 
   /** The state after turn `seq`, of which the store says that it is the last; if it is at hand. */
-  at(epoch: number, seq: number): ReadonlyMap<string, Uint8Array> | undefined {
+  at(epoch: number, seq: number): StandbyState | undefined {
     if (epoch !== this.epoch || this.#advance(seq) !== undefined) return undefined
-    return this.#seq === seq ? this.#replica.sections : undefined
+    if (this.#seq !== seq) return undefined
+    return { sections: this.#replica.sections, version: this.#version }
   }
 
   #advance(seq: number): string | undefined {
@@ -65,6 +73,7 @@ export class Standby {
       if (pending.seq > seq) break
       count++
       this.#replica.apply(pending.seq, pending.set, pending.remove)
+      this.#version = pending.version
       if (pending.isCopied || this.#seq !== undefined) this.#seq = pending.seq
       // Before the copy is whole, sections of later turns may be in it already.
       if (this.#seq !== undefined && !this.#replica.equals(pending)) {

@@ -5,7 +5,14 @@ import { fileURLToPath } from 'node:url'
 import { resolveClasses } from '../../src/config/classes.ts'
 import { type ClassOptions, configSchema } from '../../src/config/schema.ts'
 import { AriesError, fromBody } from '../../src/errors.ts'
-import type { FromHost, HostSetup, HostStats, ToHost, WorkerFigures } from '../../src/host/ipc.ts'
+import type {
+  FromHost,
+  HostSetup,
+  HostStats,
+  LastTurn,
+  ToHost,
+  WorkerFigures,
+} from '../../src/host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
 import type { MoveReport } from '../../src/rpc.ts'
 import type { OwnerAddress } from '../../src/wire.ts'
@@ -53,6 +60,8 @@ export class HostProcess {
   port = 0
   /** What `reserve` is answered with. */
   refusal: string | undefined
+  /** What it asked its node whether they may come. */
+  readonly reserved: WorkerId[] = []
   stats: HostStats | undefined
   /** The last that was told of each worker, by name. */
   readonly figures = new Map<string, WorkerFigures>()
@@ -101,8 +110,8 @@ export class HostProcess {
     this.child.send(message)
   }
 
-  open(id: WorkerId, epoch: number): Promise<unknown> {
-    return this.#ask((call) => ({ type: 'open', call, id, epoch }))
+  open(id: WorkerId, epoch: number, from?: LastTurn): Promise<unknown> {
+    return this.#ask((call) => ({ type: 'open', call, id, epoch, from }))
   }
 
   close(id: WorkerId): Promise<unknown> {
@@ -158,6 +167,7 @@ export class HostProcess {
         )
         break
       case 'reserve':
+        this.reserved.push(message.id)
         this.send({ type: 'reserved', call: message.call, refusal: this.refusal })
         break
       case 'arrived':

@@ -9,6 +9,7 @@ const hash = (name: string, value: Uint8Array): number =>
 const NAMES = 'a b c d e f g h'.split(' ')
 const SEEDS = 2_000
 const STEPS = 60
+const WRITTEN = { committed: 4, version: 2 }
 
 type State = Map<string, number>
 type Heard = Extract<ToStandby, { type: 'sections' | 'changes' | 'copied' }>
@@ -61,9 +62,13 @@ class Pair {
 
   /** The state at hand for the turn that the store has, beside what the store has. */
   failover(): { found: State | undefined; wanted: State } {
-    const sections = this.standby.at(3, this.committed)
-    const found = sections && new Map(Array.from(sections, ([name, value]) => [name, value[0]!]))
+    const state = this.standby.at(3, this.committed)
+    const found = state && new Map(Array.from(state.sections, ([name, value]) => [name, value[0]!]))
     return { found, wanted: this.#history[this.committed]! }
+  }
+
+  get #written() {
+    return { committed: this.committed, version: 1 }
   }
 
   #turn(): void {
@@ -76,13 +81,13 @@ class Pair {
     for (const name of remove) this.#state.delete(name)
     this.#history.push(new Map(this.#state))
     const changes = { set: set.map((name) => this.#section(name)), remove }
-    this.#wire.push(this.feed.turn(this.#seq, this.committed, changes) as Heard)
+    this.#wire.push(this.feed.turn(this.#seq, this.#written, changes) as Heard)
   }
 
   #copy(): void {
     if (this.feed.isLive) return
     const name = this.#toCopy.shift()
-    if (name === undefined) this.#wire.push(this.feed.copied(this.#seq, this.committed) as Heard)
+    if (name === undefined) this.#wire.push(this.feed.copied(this.#seq, this.#written) as Heard)
     else if (this.#state.has(name) && !this.feed.hasSent(name)) {
       this.#wire.push(this.feed.sections(this.#seq, [this.#section(name)]) as Heard)
     }
@@ -128,15 +133,15 @@ t.test('what is out of step or of another epoch is of no use', async (t) => {
     { stream: 1, worker: 'c/k', from: 'n1', epoch: 3, stateBytes: 1 },
     hash,
   )
-  t.equal(feed.turn(1, 0, { set: [], remove: [] }), undefined, 'not before it agreed')
+  t.equal(feed.turn(1, WRITTEN, { set: [], remove: [] }), undefined, 'not before it agreed')
   feed.accepted()
   const standby = new Standby({ worker: 'c/k', epoch: 3 }, hash)
-  t.equal(standby.hear(feed.copied(4, 4) as Heard), undefined)
-  t.same(standby.at(3, 4), new Map())
+  t.equal(standby.hear(feed.copied(4, WRITTEN) as Heard), undefined)
+  t.same(standby.at(3, 4), { sections: new Map(), version: 2 })
   t.equal(standby.at(4, 4), undefined, 'another epoch')
   t.equal(standby.at(3, 5), undefined, 'a turn that it has not heard of')
-  feed.turn(5, 4, { set: [{ name: 'a', value: Uint8Array.of(1) }], remove: [] })
-  const late = feed.turn(6, 5, { set: [], remove: [] }) as Heard
+  feed.turn(5, WRITTEN, { set: [{ name: 'a', value: Uint8Array.of(1) }], remove: [] })
+  const late = feed.turn(6, WRITTEN, { set: [], remove: [] }) as Heard
   t.match(standby.hear(late), /turn 6 came after turn 4/)
 })
 
@@ -148,7 +153,7 @@ t.test('a copy that differs is found by its digest', async (t) => {
   feed.accepted()
   const standby = new Standby({ worker: 'c/k', epoch: 3 }, hash)
   feed.sections(4, [{ name: 'a', value: Uint8Array.of(1) }])
-  t.match(standby.hear(feed.copied(4, 4) as Heard), /not the state after turn 4/)
+  t.match(standby.hear(feed.copied(4, WRITTEN) as Heard), /not the state after turn 4/)
 })
 
 function sameState(a: State, b: State): boolean {

@@ -24,6 +24,14 @@ export const classSchema = z
       .describe(
         'GET and HEAD requests of one worker that may run at the same time. Above 1 they may change nothing and send nothing.',
       ),
+    standby: z
+      .int()
+      .min(0)
+      .max(1)
+      .default(0)
+      .describe(
+        'Nodes that keep a copy of each worker in memory, in step with its commits: when its node dies the worker goes on there without being loaded from the store. Costs the memory of the state and the traffic of its changes.',
+      ),
   })
   .describe('Limits of the workers of one class.')
 
@@ -43,4 +51,5 @@ export interface ClassConfig {
   readonly queueMax: number
   readonly requestTimeoutMs: number
   readonly readsMax: number
+  readonly standby: number
 }
