@@ -42,7 +42,7 @@ export const classesSchema = z
     'Limits by worker class, under the name of the class: the file name of its module. Changes take effect at once.',
   )
 
-export type ClassOptions = z.output<typeof classSchema>
+export type ClassOptions = z.input<typeof classSchema>
 
 /** A worker class as the processes use it: its module, and every option filled in. */
 export interface ClassConfig {
