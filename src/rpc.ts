@@ -87,7 +87,14 @@ export interface Rpc {
     result: OwnerAddress
   }
   /** The chosen node: claim the worker from that epoch and open it (or say where it is open). */
-  activate: { params: WorkerId & { readonly decision?: Decision }; result: OwnerAddress }
+  activate: {
+    params: WorkerId & {
+      readonly decision?: Decision
+      /** The epoch of a living owner that cannot open it and gives it up. */
+      readonly handOver?: number
+    }
+    result: OwnerAddress
+  }
   /** The open workers of the node. */
   workers: { params: WorkersQuery; result: readonly WorkerInfo[] }
   /** What this node remembers of the worker, owner or not: the newest of all nodes' answers counts. */

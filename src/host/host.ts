@@ -8,8 +8,9 @@ import type { Clock, TimerHandle } from '../world.ts'
 import { ClassLoader } from './class-loader.ts'
 import { Committer } from './committer.ts'
 import { Forwarder } from './forwarder.ts'
-import type { FromHost, HostSetup, ToHost } from './ipc.ts'
+import type { Answer, FromHost, HostSetup, ToHost } from './ipc.ts'
 import { StopMail } from './lifecycle-mail.ts'
+import { versionOf } from './migrate.ts'
 import { PREPARE_TIMEOUT_MS } from './move-source.ts'
 import { Moves } from './moves.ts'
 import type { OpenWorker } from './open-worker.ts'
@@ -147,6 +148,9 @@ export class Host {
 
   handle(message: ToHost): void {
     switch (message.type) {
+      case 'version':
+        this.#answer(message.call, this.#classes.load(message.class).then(versionOf))
+        break
       case 'open':
         this.#answer(message.call, this.#table.open(message.id, message.epoch, message.from))
         break
@@ -182,8 +186,7 @@ export class Host {
   #answer(call: number, doing: Promise<unknown>): void {
     doing.then(
       (result) => {
-        const report = (result ?? null) as Extract<FromHost, { type: 'answer' }>['result']
-        this.#c.send({ type: 'answer', call, result: report })
+        this.#c.send({ type: 'answer', call, result: (result ?? null) as Answer })
       },
       (error: unknown) => {
         const failed = toAriesError(error)

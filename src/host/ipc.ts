@@ -37,6 +37,8 @@ export type ToHost =
   | { readonly type: 'setup'; readonly setup: HostSetup }
   /** The routes changed: these are the classes from now on. */
   | { readonly type: 'declare'; readonly classes: HostSetup['classes'] }
+  /** Load the class. Answered with its version. */
+  | { readonly type: 'version'; readonly call: number; readonly class: string }
   /** The node owns the worker under `epoch`: load and open it. Answered with `null`. */
   | {
       readonly type: 'open'
@@ -85,9 +87,12 @@ export interface HostStats {
   readonly ioBytesPerSecond: number
 }
 
+/** What a call is answered with. */
+export type Answer = null | number | MoveReport
+
 export type FromHost =
   | { readonly type: 'ready'; readonly port: number }
-  | { readonly type: 'answer'; readonly call: number; readonly result: null | MoveReport }
+  | { readonly type: 'answer'; readonly call: number; readonly result: Answer }
   | { readonly type: 'failed'; readonly call: number; readonly error: ErrorBody }
   /** Target of a move: may this worker come? The control loop checks room, cordon, drain. */
   | {

@@ -50,7 +50,8 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
   return {
     ping: async () => ({ incarnation: c.incarnation() }),
     resolve: async (params) => c.ownership.resolve(workerId(params), params.suspect),
-    activate: async (params) => c.ownership.activate(workerId(params), params.decision),
+    activate: async (params) =>
+      c.ownership.activate(workerId(params), params.decision, params.handOver),
     workers: async (params) => openWorkers(c, params),
     recall: async (params) => recall(c, workerId(params)),
     move: async (params) => move(c, workerId(params), String(params.to)),

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts'
 import { AriesError, fromBody } from '../errors.ts'
-import type { FromHost, HostSetup, HostStats, ToHost } from '../host/ipc.ts'
+import type { Answer, FromHost, HostSetup, HostStats, ToHost } from '../host/ipc.ts'
 import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
@@ -23,7 +23,7 @@ export interface HostEvents {
 }
 
 type Waiting = {
-  readonly resolve: (result: null | MoveReport) => void
+  readonly resolve: (result: Answer) => void
   readonly reject: (error: AriesError) => void
 }
 
@@ -45,6 +45,7 @@ export class HostClient {
   /** The host reports twice a second: when it does not, a worker blocks its loop. */
   readonly silence = new Silence()
   #calls = 0
+  readonly #versions = new Map<string, Promise<number>>()
   #stats: HostStats = IDLE
   /** What the host has told of each worker. */
   readonly workers: WorkerPicture
@@ -100,14 +101,25 @@ export class HostClient {
     await this.#call((call) => ({ type: 'open', call, id, epoch }))
   }
 
+  /** Version of a class as this process has it. Throws what `ClassLoader.load` throws. */
+  classVersion(name: string): Promise<number> {
+    let version = this.#versions.get(name)
+    if (!version) {
+      version = this.#call((call) => ({ type: 'version', call, class: name })) as Promise<number>
+      this.#versions.set(name, version)
+      version.catch(() => this.#versions.delete(name))
+    }
+    return version
+  }
+
   async move(id: WorkerId, to: { node: string; host: string; port: number }): Promise<MoveReport> {
     const report = await this.#call((call) => ({ type: 'move', call, id, to }))
-    if (!report) throw new AriesError('ARIES_E_INTERNAL', 'the host sent no report of the move')
-    return report
+    return report as MoveReport
   }
 
   /** Tells the process of changed routes. */
   declare(classes: Config['classes']): void {
+    this.#versions.clear()
     this.#child.send({ type: 'declare', classes: [...classes] })
   }
 
@@ -126,7 +138,7 @@ export class HostClient {
     this.#child.send({ type: 'fenced' })
   }
 
-  #call(message: (call: number) => ToHost): Promise<null | MoveReport> {
+  #call(message: (call: number) => ToHost): Promise<Answer> {
     if (this.#child.port === 0) {
       return Promise.reject(
         new AriesError('ARIES_E_NO_TARGET', 'the host process of the node is restarting'),
@@ -180,6 +192,7 @@ export class HostClient {
   }
 
   #down(): void {
+    this.#versions.clear()
     this.#stats = IDLE
     this.workers.clear()
     for (const waiting of this.#waiting.values()) {

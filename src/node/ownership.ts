@@ -5,7 +5,7 @@ import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { isRefused, type Peers } from '../peers.ts'
 import type { Decision } from '../placement/types.ts'
-import type { OwnerRecord, Store } from '../store/store.ts'
+import type { ClaimRequest, OwnerRecord, Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import { sleep, type World } from '../world.ts'
 import type { HostClient } from './host-client.ts'
@@ -126,13 +126,13 @@ export class Ownership {
   async #resolve(id: WorkerId): Promise<OwnerAddress> {
     const { clock } = this.#c.world
     const untilMs = clock.nowMs() + RESOLVE_TIMEOUT_MS
-    const refused = new Set<string>()
+    const search: Search = { refused: new Set(), older: new Map() }
     let last: unknown
     while (clock.nowMs() < untilMs) {
       const record = await this.#c.store.owner(id)
       try {
-        if (record && (await this.#lives(record))) return await this.#askOwner(id, record)
-        return await this.#place(id, record, refused)
+        if (record && (await this.#lives(record))) return await this.#askOwner(id, record, search)
+        return await this.#place(id, record, search)
       } catch (error) {
         if (!mayPass(error)) throw error
         last = error
@@ -176,11 +176,17 @@ export class Ownership {
     this.#init.evicted(node)
   }
 
-  async #askOwner(id: WorkerId, record: OwnerRecord): Promise<OwnerAddress> {
-    if (record.node === this.#init.node) return this.activate(id)
+  async #askOwner(id: WorkerId, record: OwnerRecord, search: Search): Promise<OwnerAddress> {
     try {
+      if (record.node === this.#init.node) return await this.activate(id)
       return await this.#c.peers.call(record.node, 'activate', id, { whileReachable: true })
     } catch (error) {
+      if (isOlder(error)) {
+        // It cannot open what it owns, and has let go of that epoch: any other node may have it.
+        search.older.set(record.node, error)
+        search.refused.add(record.node)
+        return this.#place(id, record, search, record.epoch)
+      }
       // Nobody listens where the owner was: its process is gone, and with it what it owned.
       if (isRefused(error)) await this.evict(record.node, record.incarnation)
       throw error
@@ -190,8 +196,10 @@ export class Ownership {
   async #place(
     id: WorkerId,
     record: OwnerRecord | undefined,
-    refused: Set<string>,
+    search: Search,
+    handOver?: number,
   ): Promise<OwnerAddress> {
+    const { refused } = search
     const decision = this.#c.placer.place(id, record ? 'failover' : 'create', refused)
     if (decision.chosen === undefined) {
       if (isClosed(decision)) {
@@ -200,10 +208,18 @@ export class Ownership {
           `no node takes ${formatWorkerId(id)}: ${decision.candidates.map((c) => `${c.id} is ${c.excluded}`).join(', ')}`,
         )
       }
+      const [older] = search.older.values()
+      if (older && search.older.size === refused.size) throw new NoNewerClass(older)
+      search.older.clear()
       refused.clear()
       throw new AriesError('ARIES_E_NO_TARGET', `no node can take ${formatWorkerId(id)} now`)
     }
-    return this.activateAt(id, decision, refused)
+    try {
+      return await this.activateAt(id, decision, refused, handOver)
+    } catch (error) {
+      if (isOlder(error)) search.older.set(decision.chosen, error)
+      throw error
+    }
   }
 
   /** Has the chosen node claim and open the worker. A node that will not goes into `refused`. */
@@ -211,16 +227,14 @@ export class Ownership {
     id: WorkerId,
     decision: Decision,
     refused: Set<string> = new Set(),
+    handOver?: number,
   ): Promise<OwnerAddress> {
     const node = decision.chosen!
     try {
-      if (node === this.#init.node) return await this.activate(id, decision)
-      return await this.#c.peers.call(
-        node,
-        'activate',
-        { ...id, decision },
-        { whileReachable: true },
-      )
+      if (node === this.#init.node) return await this.activate(id, decision, handOver)
+      const given = handOver === undefined ? {} : { handOver }
+      const params = { ...id, decision, ...given }
+      return await this.#c.peers.call(node, 'activate', params, { whileReachable: true })
     } catch (error) {
       if (!(error instanceof AriesError) || error.code !== 'ARIES_E_NOT_OWNER') refused.add(node)
       throw error
@@ -229,34 +243,48 @@ export class Ownership {
 
   /**
    * Opens the worker on this node, claiming it when it has no living owner. Throws
-   * `ARIES_E_NOT_OWNER` when another node owns it, `ARIES_E_NO_TARGET` when this one takes none.
+   * `ARIES_E_NOT_OWNER` when another node owns it, `ARIES_E_NO_TARGET` when this one takes none,
+   * `ARIES_E_CLASS_OLDER` when its state is newer than the class here. `handOver`: the epoch of a
+   * living owner that gives it up.
    */
-  activate(id: WorkerId, decision?: Decision): Promise<OwnerAddress> {
+  activate(id: WorkerId, decision?: Decision, handOver?: number): Promise<OwnerAddress> {
     const name = formatWorkerId(id)
     const open = this.#open.get(name)
     if (open && this.#c.host.port !== 0) return Promise.resolve(this.#address(open.epoch))
     let opening = this.#opening.get(name)
     if (!opening) {
-      opening = this.#activate(id, decision).finally(() => this.#opening.delete(name))
+      opening = this.#activate(id, decision, handOver).finally(() => this.#opening.delete(name))
       this.#opening.set(name, opening)
     }
     return opening
   }
 
-  async #activate(id: WorkerId, decision: Decision | undefined): Promise<OwnerAddress> {
+  async #activate(
+    id: WorkerId,
+    decision: Decision | undefined,
+    handOver: number | undefined,
+  ): Promise<OwnerAddress> {
     const incarnation = this.#init.incarnation()
     if (incarnation === 0) throw busy('this node is not registered in the store')
     if (this.#c.host.port === 0) throw busy('the host process is restarting')
     if (this.#open.size >= OPEN_MAX) throw busy(`this node has ${OPEN_MAX} workers`)
     const record = await this.#c.store.owner(id)
     const mine = record?.node === this.#init.node
-    if (record?.ownerActive && !mine) throw notOwner(id, record.node)
+    const given = record !== undefined && record.epoch === handOver
+    if (record?.ownerActive && !mine && !given) throw notOwner(id, record.node)
     // What this incarnation owns already, only it can open: also while it drains.
     const refusal = mine && record.ownerActive ? undefined : this.#init.refusal()
     if (refusal) throw busy(refusal)
-    const epoch = await this.#epochToOpen(id, record, incarnation)
-    await this.#c.host.open(id, epoch)
+    const mode = given ? 'handover' : 'takeover'
+    const epoch = await this.#epochToOpen(id, record, { incarnation, mode })
     const name = formatWorkerId(id)
+    try {
+      await this.#c.host.open(id, epoch)
+    } catch (error) {
+      // Whoever has newer code may claim it from this epoch: it is not opened under it any more.
+      if (isOlder(error)) this.#spent.set(name, epoch)
+      throw error
+    }
     const open = this.#open.get(name)
     if (!open || open.epoch < epoch) this.#open.set(name, { id, epoch })
     if (decision) this.#c.placer.remember(id, decision)
@@ -268,7 +296,7 @@ export class Ownership {
   async #epochToOpen(
     id: WorkerId,
     record: OwnerRecord | undefined,
-    incarnation: number,
+    by: Pick<ClaimRequest, 'incarnation' | 'mode'>,
   ): Promise<number> {
     const name = formatWorkerId(id)
     // A move brought it here and the host is about to say so: a claim would throw its instance,
@@ -279,11 +307,15 @@ export class Ownership {
       id,
       fromEpoch: record?.epoch ?? 0,
       node: this.#init.node,
-      incarnation,
+      ...by,
       host: 1,
-      mode: 'takeover',
+      classVersion: await this.#c.host.classVersion(id.class),
     })
-    if (!claim.ok) throw notOwner(id, claim.owner?.node)
+    if (!claim.ok) {
+      throw claim.reason === 'class-older'
+        ? classOlder(id, this.#init.node)
+        : notOwner(id, claim.owner?.node)
+    }
     this.#spent.delete(name)
     return claim.epoch
   }
@@ -306,11 +338,32 @@ function isClosed({ candidates }: Decision): boolean {
   )
 }
 
+/** What one `resolve` has learned so far. */
+interface Search {
+  /** Nodes that would not have the worker. */
+  readonly refused: Set<string>
+  /** Those of them whose class is too old for its state. */
+  readonly older: Map<string, AriesError>
+}
+
+/** No node is left whose class could open the worker: to look again does not help. */
+class NoNewerClass extends AriesError {
+  constructor(older: AriesError) {
+    super(older.code, older.message)
+  }
+}
+
+function isOlder(error: unknown): error is AriesError {
+  return error instanceof AriesError && error.code === 'ARIES_E_CLASS_OLDER'
+}
+
 /** Errors after which a second look may find another situation. */
 function mayPass(error: unknown): boolean {
   return (
     error instanceof AriesError &&
-    (error.code === 'ARIES_E_NOT_OWNER' ||
+    !(error instanceof NoNewerClass) &&
+    (error.code === 'ARIES_E_CLASS_OLDER' ||
+      error.code === 'ARIES_E_NOT_OWNER' ||
       error.code === 'ARIES_E_NO_TARGET' ||
       error.code === 'ARIES_E_NODE_UNREACHABLE' ||
       error.code === 'ARIES_E_FENCED')
@@ -319,6 +372,13 @@ function mayPass(error: unknown): boolean {
 
 function busy(why: string): AriesError {
   return new AriesError('ARIES_E_NO_TARGET', why)
+}
+
+function classOlder(id: WorkerId, node: string): AriesError {
+  return new AriesError(
+    'ARIES_E_CLASS_OLDER',
+    `the state of ${formatWorkerId(id)} was written by a newer version of its class than ${node} has`,
+  )
 }
 
 function notOwner(id: WorkerId, owner: string | undefined): AriesError {

@@ -6,6 +6,7 @@ import { resolveClasses } from '../../src/config/classes.ts'
 import { type ClassOptions, configSchema } from '../../src/config/schema.ts'
 import { AriesError, fromBody } from '../../src/errors.ts'
 import type {
+  Answer,
   FromHost,
   HostSetup,
   HostStats,
@@ -52,7 +53,7 @@ export interface HostOptions {
 }
 
 type Gone = Extract<FromHost, { type: 'gone' }>
-type Settle = { resolve: (result: null | MoveReport) => void; reject: (error: unknown) => void }
+type Settle = { resolve: (result: Answer) => void; reject: (error: unknown) => void }
 
 export class HostProcess {
   readonly node: string
@@ -119,7 +120,7 @@ export class HostProcess {
   }
 
   async move(id: WorkerId, to: { node: string; host: string; port: number }): Promise<MoveReport> {
-    return (await this.#ask((call) => ({ type: 'move', call, id, to })))!
+    return (await this.#ask((call) => ({ type: 'move', call, id, to }))) as MoveReport
   }
 
   /** One request, straight to this host. */
@@ -145,7 +146,7 @@ export class HostProcess {
     await exited
   }
 
-  #ask(message: (call: number) => ToHost): Promise<null | MoveReport> {
+  #ask(message: (call: number) => ToHost): Promise<Answer> {
     const call = ++this.#call
     return new Promise((resolve, reject) => {
       this.#calls.set(call, { resolve, reject })
