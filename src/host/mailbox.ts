@@ -26,7 +26,7 @@ export interface Mail {
 /** What waits for a worker, in order of arrival, up to a limit. */
 export class Mailbox {
   sizeMax: number
-  #queue: Mail[] = []
+  #queue: (Mail | undefined)[] = []
   #head = 0
 
   constructor(sizeMax: number) {
@@ -51,7 +51,12 @@ export class Mailbox {
   shift(): Mail | undefined {
     const mail = this.#queue[this.#head]
     if (mail === undefined) return undefined
-    this.#head++
+    // Who holds on to what was taken keeps requests and bodies alive, for each worker some.
+    this.#queue[this.#head++] = undefined
+    if (this.#head === this.#queue.length) {
+      this.#queue.length = 0
+      this.#head = 0
+    }
     // Dropping the consumed part now and then keeps `shift` cheap for long queues.
     if (this.#head > 64 && this.#head * 2 > this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head)
@@ -61,7 +66,7 @@ export class Mailbox {
   }
 
   takeAll(): Mail[] {
-    const all = this.#queue.slice(this.#head)
+    const all = this.#queue.slice(this.#head) as Mail[]
     this.#queue = []
     this.#head = 0
     return all
