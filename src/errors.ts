@@ -128,6 +128,24 @@ const rows = {
       'The reply to a request with an Idempotency-Key is too large to be kept; nothing was applied.',
     todo: 'Answer such requests with less: an identifier, and the rest by another request.',
   },
+  // Calls from workers and tasks to workers.
+  ARIES_E_CALL_CYCLE: {
+    status: 508,
+    means:
+      'The call came back to a worker that waits for it, or passed through too many workers; nothing was called.',
+    todo: 'The message has the chain of calls; break it, or call from outside the turn.',
+  },
+  ARIES_E_CALL_UNKNOWN: {
+    status: 404,
+    means: 'The worker has no method of that name that others may call; nothing was called.',
+    todo: 'Correct the name; a method begins with a letter and is written on the class itself.',
+  },
+  ARIES_E_ANSWER_TOO_LARGE: {
+    status: 502,
+    means:
+      'The answer to a call is larger than `host.bodyBytesMax`. A method that was called did not count; a `fetch` did.',
+    todo: 'Answer with less, or raise the limit.',
+  },
   ARIES_E_WORKER_UNKNOWN: {
     status: 404,
     means: 'No worker of that class and key exists.',

@@ -7,6 +7,10 @@ export const HEADER = {
   worker: 'aries-worker',
   /** To a host: the epoch that the front believes in; a newer one at the host is fine. */
   epoch: 'aries-epoch',
+  /** To a host: name of the method that is called; the body holds its arguments (`Outgoing`). */
+  call: 'aries-call',
+  /** To a host: the workers that wait for this call, outermost first (see `formatChain`). */
+  chain: 'aries-chain',
   /** To a pool: name of the task. */
   task: 'aries-task',
   /** To pool, host and data port when the configuration has a key. */
@@ -18,6 +22,16 @@ export const HEADER = {
   /** To the front: an error code; 421 with `ARIES_E_NOT_OWNER` was not applied and may be sent again. */
   fault: 'aries-fault',
 } as const
+
+/** Methods of requests that may be sent again without harm (RFC 9110, 9.2.2). */
+export const SAFE_TO_REPEAT: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'TRACE',
+  'PUT',
+  'DELETE',
+])
 
 /** Fields that belong to one connection and are not handed on (RFC 9110, 7.6.1). */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type ClassConfig, classesSchema } from './schema/classes.ts'
 import { frontSchema, healthSchema } from './schema/front.ts'
 import type { frontEntrySchema, mapSchema, nodeEntrySchema } from './schema/map.ts'
-import { hostSchema, moveSchema, placementSchema, poolSchema } from './schema/node.ts'
+import { callsSchema, hostSchema, moveSchema, placementSchema, poolSchema } from './schema/node.ts'
 import { listenerSchema, routeSchema } from './schema/routes.ts'
 
 export const configSchema = z
@@ -45,6 +45,7 @@ export const configSchema = z
     pool: poolSchema,
     host: hostSchema,
     classes: classesSchema,
+    calls: callsSchema,
     move: moveSchema,
     placement: placementSchema,
     log: z

@@ -1,6 +1,7 @@
 /** One event loop of the front: takes clients, routes them, forwards. No gossip, no user code. */
 import { toAriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { Owners, type OwnersInit } from '../owners.ts'
 import { RequestChooser } from '../placement/request-chooser.ts'
 import { realWorld } from '../world.ts'
 import { Board } from './board.ts'
@@ -9,7 +10,6 @@ import type { ListenerAddress } from './listen.ts'
 import { Listeners } from './listeners.ts'
 import { emptyStats, type ShardStats, type SplicedBytes } from './metrics.ts'
 import { Nodes } from './nodes.ts'
-import { Owners } from './owners.ts'
 import { RoutePlanner } from './planner.ts'
 import { Resolver } from './resolver.ts'
 import { RouteTable, type UpstreamAddress } from './routes.ts'
@@ -203,8 +203,12 @@ export function upstreamsOf(
   return [...new Map(all.map((address) => [address.url, address])).values()]
 }
 
-function ownersLimits({ front }: ShardConfig): { waitingMax: number; timeoutMs: number } {
-  return { waitingMax: front.waitingMax, timeoutMs: front.ownerTimeoutMs }
+function ownersLimits({ front }: ShardConfig): OwnersInit {
+  return {
+    waitingMax: front.waitingMax,
+    timeoutMs: front.ownerTimeoutMs,
+    settings: { waitingMax: 'front.waitingMax', timeoutMs: 'front.ownerTimeoutMs' },
+  }
 }
 
 function sessionsLimits({ front, messageBytesMax, token }: ShardConfig): SessionsLimits {

@@ -1,29 +1,14 @@
 /** Sends requests on to the host that their worker has moved to. */
-import { Pool } from 'undici'
-import { formatAddress } from '../config/address.ts'
 import { AriesError } from '../errors.ts'
+import { HostPools, isUnsent } from '../host-pools.ts'
 import type { Logger } from '../log.ts'
-import { formatOwner, HEADER, HOP_BY_HOP, type OwnerAddress } from '../wire.ts'
+import { formatOwner, HEADER, HOP_BY_HOP, type OwnerAddress, SAFE_TO_REPEAT } from '../wire.ts'
 import type { Exchange } from './exchange.ts'
-
-/** Connections to one other host; more requests than that wait in order. */
-const CONNECTIONS_MAX = 256
-/** Hosts that connections are kept to. */
-const POOLS_MAX = 64
-/** What may be sent again without harm (RFC 9110, 9.2.2). */
-const REPEATABLE: ReadonlySet<string> = new Set([
-  'GET',
-  'HEAD',
-  'OPTIONS',
-  'TRACE',
-  'PUT',
-  'DELETE',
-])
 
 export class Forwarder {
   readonly #log: Logger
   readonly #turnMs: () => number
-  readonly #pools = new Map<string, Pool>()
+  readonly #pools = new HostPools()
   #inFlight = 0
 
   /** `turnMs`: the longest that a turn may take, anywhere. */
@@ -51,9 +36,8 @@ export class Forwarder {
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()))
-    this.#pools.clear()
+  close(): Promise<void> {
+    return this.#pools.close()
   }
 
   async #stream({ req, res, body }: Exchange, owner: OwnerAddress): Promise<void> {
@@ -61,7 +45,7 @@ export class Forwarder {
     const gone = (): void => abort.abort()
     res.once('close', gone)
     try {
-      await this.#pool(owner).stream(
+      await this.#pools.to(owner).stream(
         {
           path: req.url!,
           method: req.method! as 'GET',
@@ -89,35 +73,13 @@ export class Forwarder {
       return
     }
     this.#log.warn({ err: error, to: formatOwner(owner) }, 'request not forwarded')
-    const code = (error as { code?: string }).code
-    const unsent = code === 'ECONNREFUSED' || code === 'UND_ERR_CONNECT_TIMEOUT'
     const isKeyed = req.headers['idempotency-key'] !== undefined
-    if (unsent || isKeyed || REPEATABLE.has(req.method!)) {
+    if (isUnsent(error) || isKeyed || SAFE_TO_REPEAT.has(req.method!)) {
       exchange.fail(new AriesError('ARIES_E_NOT_OWNER', `the worker moved to ${owner.node}`))
     } else {
       const message = `${owner.node} failed after the request was forwarded to it`
       exchange.fail(new AriesError('ARIES_E_OUTCOME_UNKNOWN', message))
     }
-  }
-
-  #pool(owner: OwnerAddress): Pool {
-    const origin = `http://${formatAddress(owner.host, owner.port)}`
-    let pool = this.#pools.get(origin)
-    if (!pool) {
-      pool = new Pool(origin, {
-        connections: CONNECTIONS_MAX,
-        pipelining: 1,
-        connectTimeout: 1_000,
-        bodyTimeout: 0,
-      })
-      this.#pools.set(origin, pool)
-      for (const [oldest, unused] of this.#pools) {
-        if (this.#pools.size <= POOLS_MAX) break
-        this.#pools.delete(oldest)
-        unused.close().catch(() => undefined)
-      }
-    }
-    return pool
   }
 }
 

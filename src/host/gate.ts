@@ -33,9 +33,14 @@ export class Gate {
     return this.#held.length
   }
 
+  /** Whether nothing up to `seq` is under way any more. */
+  isOpenTo(seq: number): boolean {
+    return this.#held.length === 0 && seq <= this.#committedSeq
+  }
+
   /** Releases it at once when nothing before it is under way. */
   hold(held: Held, afterSeq: number): void {
-    if (this.#held.length === 0 && afterSeq <= this.#committedSeq) release(held)
+    if (this.isOpenTo(afterSeq)) release(held)
     else this.#held.push({ held, afterSeq })
   }
 

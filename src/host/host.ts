@@ -8,6 +8,7 @@ import type { Clock, TimerHandle } from '../world.ts'
 import { ClassLoader } from './class-loader.ts'
 import { Committer } from './committer.ts'
 import { Forwarder } from './forwarder.ts'
+import { HostCalls } from './host-calls.ts'
 import type { Answer, FromHost, HostSetup, ToHost } from './ipc.ts'
 import { StopMail } from './lifecycle-mail.ts'
 import { versionOf } from './migrate.ts'
@@ -42,6 +43,7 @@ export class Host {
   readonly #table: WorkerTable
   readonly #sessions: Sessions
   readonly #forwarder: Forwarder
+  readonly #calls: HostCalls
   readonly #server: HostServer
   readonly #moves: Moves
   readonly #reservations: Reservations
@@ -66,6 +68,7 @@ export class Host {
         classes,
         clock,
         log,
+        call: (from, call, signal) => this.#calls.call(from, call, signal),
         onDropped: (worker, why) => this.#lost(worker, why),
         onAdded: (worker) => this.#feeds.opened(worker),
         onRemoved: (worker) => this.#feeds.closed(worker),
@@ -74,6 +77,10 @@ export class Host {
       { node },
     )
     this.#table = table
+    this.#calls = new HostCalls(
+      { clock, send: components.send, open: (name) => table.get(name) },
+      { token, calls: setup.calls, answerBytesMax: limits.bodyBytesMax },
+    )
     this.#sessions = new Sessions({ table, clock, log }, limits)
     this.#forwarder = new Forwarder(
       { log },
@@ -142,7 +149,7 @@ export class Host {
     this.#moves.destroy()
     this.#feeds.stop()
     this.#standbys.destroy()
-    await this.#forwarder.close()
+    await Promise.all([this.#forwarder.close(), this.#calls.close()])
     await closed
   }
 
@@ -162,6 +169,9 @@ export class Host {
         break
       case 'reserved':
         this.#reservations.answered(message.call, message.refusal)
+        break
+      case 'resolved':
+        this.#calls.resolved(message)
         break
       case 'declare':
         this.#classes.declare(message.classes)

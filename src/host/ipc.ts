@@ -3,6 +3,7 @@
  * `child_process.fork` (`serialization: 'advanced'`). The channel closing ends the host: a host
  * never outlives its node.
  */
+import type { ResolvedMessage, ResolveMessage } from '../calls/resolves.ts'
 import type { ClassConfig, ConfigFile } from '../config/schema.ts'
 import type { ErrorBody } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
@@ -23,6 +24,7 @@ export interface HostSetup {
   readonly token: string
   readonly classes: readonly (readonly [name: string, config: ClassConfig])[]
   readonly limits: ConfigFile['host']
+  readonly calls: ConfigFile['calls']
   readonly move: ConfigFile['move']
   readonly logLevel: string
 }
@@ -61,6 +63,8 @@ export type ToHost =
   | { readonly type: 'reserved'; readonly call: number; readonly refusal: string | undefined }
   /** The hosts of other nodes that may take workers now: standbys are fed there. */
   | { readonly type: 'peers'; readonly peers: readonly HostAddress[] }
+  /** Answer to `resolve`. */
+  | ResolvedMessage
   /** The incarnation was seen to hold at `atMs`, on the clock of `machineMs`. */
   | { readonly type: 'vouch'; readonly atMs: number }
   /** The incarnation is void: nothing may be acknowledged any more. */
@@ -111,4 +115,6 @@ export type FromHost =
       readonly owner: OwnerAddress | undefined
       readonly why: 'moved' | 'fenced' | 'store' | 'closed'
     }
+  /** A worker here calls another one: who owns that? */
+  | ResolveMessage
   | { readonly type: 'stats'; readonly stats: HostStats }

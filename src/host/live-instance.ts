@@ -1,6 +1,7 @@
 /** The author's object of one open worker, with the state that it works on. */
 import { AriesError, toAriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { CallError } from '../worker/call-error.ts'
 import { type Changes, SectionState } from '../worker/state.ts'
 import type { StopReason, Worker, WorkerClass, WorkerContext } from '../worker/worker.ts'
 import { alarmSetting } from './alarm-clock.ts'
@@ -118,7 +119,8 @@ export class LiveInstance {
 
   /** What whoever asked hears of what the author's code threw. */
   failure(thrown: unknown): AriesError {
-    const isOurs = thrown instanceof AriesError && NOT_THE_WORKERS.has(thrown.code)
+    const isCall = thrown instanceof CallError
+    const isOurs = thrown instanceof AriesError && !isCall && NOT_THE_WORKERS.has(thrown.code)
     if (isOurs && thrown.code !== 'ARIES_E_MIGRATE_FAILED') return thrown
     this.#c.log.warn({ err: thrown, worker: this.#name }, 'worker threw')
     if (isOurs) return thrown

@@ -5,6 +5,8 @@ import type { Worker } from '../worker/index.ts'
 /** Something that happens to a worker: a request, a session's message. It is run as one turn. */
 export interface Mail {
   readonly arrivedMs: number
+  /** The workers that wait for it, outermost first; undefined: none does. */
+  readonly chain?: readonly string[]
   /** Whoever sent it has gone: it need not be run. */
   readonly abandoned: boolean
   /** It changes nothing, so it may run together with others of its kind. */

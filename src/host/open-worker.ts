@@ -12,6 +12,7 @@ import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { Changes, SectionState } from '../worker/state.ts'
 import type { StopReason, WorkerClass } from '../worker/worker.ts'
+import { type CallAnswer, type OutgoingCall, workersBy } from '../worker/workers.ts'
 import type { Clock } from '../world.ts'
 import { AlarmClock } from './alarm-clock.ts'
 import type { Committer } from './committer.ts'
@@ -22,7 +23,7 @@ import { WorkerMeter } from './meter.ts'
 import { versionOf } from './migrate.ts'
 import type { Replies } from './replies.ts'
 import { SessionSet } from './session-set.ts'
-import { isPromise, type Output, Turn } from './turn.ts'
+import { currentTurn, isPromise, type Output, Turn } from './turn.ts'
 import { type Tail, TurnCommits } from './turn-commits.ts'
 
 /** How long turns run before the event loop gets its turn. */
@@ -48,6 +49,12 @@ export interface OpenWorkerComponents {
   readonly log: Logger
   /** There is mail for the worker of that name. */
   readonly onMail: (name: string) => void
+  /** Takes a call of the worker to another one. */
+  readonly call: (
+    from: OpenWorker,
+    call: OutgoingCall,
+    signal: AbortSignal | undefined,
+  ) => Promise<CallAnswer>
   /** The worker dropped itself: it must be forgotten. */
   readonly onDropped: (worker: OpenWorker, why: 'fenced' | 'store') => void
 }
@@ -99,6 +106,7 @@ export class OpenWorker {
       className: id.class,
       node,
       webSockets: this.sessions.sockets,
+      workers: workersBy((call, signal) => components.call(this, call, signal)),
     }
     if (init.migrated) this.#commits.submit(init.migrated, true, true)
     const { sections } = init
@@ -189,6 +197,11 @@ export class OpenWorker {
     this.#turn.outputs.push(output)
   }
 
+  /** Resolves when every turn before the one that runs is durable; rejects when they will not be. */
+  durable(): Promise<void> | undefined {
+    return this.#commits.durable()
+  }
+
   /** Closes the mailbox (mail still queues) and calls back when no turn runs and all is committed. */
   pause(onQuiet: () => void): void {
     this.#paused = true
@@ -227,7 +240,10 @@ export class OpenWorker {
     this.#turn = undefined
     this.#reads.length = 0
     this.#commits.turnAway(error, unknownSeq)
-    for (const turn of running) turn.mail.fail(error)
+    for (const turn of running) {
+      turn.givenUp = true
+      turn.mail.fail(error)
+    }
     for (const mail of waiting) mail.fail(error)
     this.onLost?.(why)
     this.#c.onDropped(this, why)
@@ -245,7 +261,10 @@ export class OpenWorker {
       )
       this.#instance.replace()
       const error = timeout(`a turn of ${this.name} took over ${limitMs} ms`)
-      for (const turn of this.#running.filter(isLate)) this.#finish(turn, undefined, error)
+      for (const turn of this.#running.filter(isLate)) {
+        turn.givenUp = true
+        this.#finish(turn, undefined, error)
+      }
       this.#pump()
     }
     this.#commits.expire(nowMs - 2 * limitMs)
@@ -289,11 +308,11 @@ export class OpenWorker {
   }
 
   #run(mail: Mail): void {
-    const turn = new Turn(mail, this.#c.clock.nowMs(), this.#isRead(mail))
+    const turn = new Turn(mail, this.name, this.#c.clock.nowMs(), this.#isRead(mail))
     if (turn.isRead) this.#reads.push(turn)
     else this.#turn = turn
     try {
-      const result = this.#instance.run(turn)
+      const result = currentTurn.run(turn, () => this.#instance.run(turn))
       if (isPromise(result)) {
         this.meter.ran(turn.startedMs)
         result.then(
@@ -317,6 +336,7 @@ export class OpenWorker {
   }
 
   #finish(turn: Turn, value: unknown, thrown: unknown): void {
+    turn.over = true
     this.turnEndedMs = this.#c.clock.nowMs()
     this.meter.turns++
     const failed = thrown ?? turn.mail.fault?.(value)

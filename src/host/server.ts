@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { tokensEqual } from '../auth.ts'
+import { parseChain } from '../calls/chain.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { formatWorkerId, parseWorkerId } from '../identity.ts'
 import { listenOn } from '../listen.ts'
@@ -12,7 +13,7 @@ import type { Clock } from '../world.ts'
 import { BodyReader } from './body.ts'
 import { Exchange } from './exchange.ts'
 import type { Forwarder } from './forwarder.ts'
-import { KeyedExchange } from './keyed-exchange.ts'
+import { KeyedInvocation, PlainInvocation } from './invocation.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { checkKey } from './replies.ts'
 import { sendError } from './response.ts'
@@ -32,6 +33,7 @@ export class HostServer {
   readonly #log: Logger
   readonly #node: string
   readonly #token: string
+  readonly #bodyBytesMax: number
   readonly #bodies: BodyReader
   readonly #upgrades: UpgradeHandlers
   readonly #server: Server
@@ -48,6 +50,7 @@ export class HostServer {
     this.#log = components.log
     this.#node = init.node
     this.#token = init.token
+    this.#bodyBytesMax = init.bodyBytesMax
     this.#bodies = new BodyReader(init.bodyBytesMax)
     this.#upgrades = init.upgrades
     this.#server = createServer(
@@ -126,12 +129,29 @@ export class HostServer {
     body: Buffer | undefined,
     worker: OpenWorker | undefined,
   ): Exchange {
-    const components = { req, res, log: this.#log, forwarder: this.#forwarder }
-    const init = { node: this.#node, arrivedMs: this.#clock.nowMs(), body }
-    const key = req.headers['idempotency-key']
-    if (key === undefined || !worker) return new Exchange(components, init)
-    const wallMs = this.#clock.wallMs
-    return new KeyedExchange({ ...components, worker, wallMs }, { ...init, key: String(key) })
+    const { headers } = req
+    const asked = {
+      method: req.method!,
+      url: req.url!,
+      rawHeaders: req.rawHeaders,
+      body,
+      calls: one(headers[HEADER.call]),
+      answerBytesMax: this.#bodyBytesMax,
+    }
+    const key = headers['idempotency-key']
+    const invocation =
+      key === undefined || !worker
+        ? new PlainInvocation(asked)
+        : new KeyedInvocation({ worker, wallMs: this.#clock.wallMs }, { asked, key: String(key) })
+    return new Exchange(
+      { req, res, invocation, log: this.#log, forwarder: this.#forwarder },
+      {
+        node: this.#node,
+        arrivedMs: this.#clock.nowMs(),
+        chain: parseChain(one(headers[HEADER.chain])),
+        body,
+      },
+    )
   }
 
   #notOwner(res: ServerResponse, name: string): void {
@@ -182,6 +202,10 @@ export class HostServer {
     if (this.#closing) return '503 Service Unavailable'
     return handler ? undefined : '400 Bad Request'
   }
+}
+
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
 }
 
 function workerName(req: IncomingMessage): string {

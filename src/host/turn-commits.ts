@@ -9,6 +9,7 @@ import { SECTION_BYTES_REPORTED, SECTION_BYTES_WARNED } from '../worker/section.
 import { type Changes, NO_CHANGE } from '../worker/state.ts'
 import type { CommitOwner, Committer } from './committer.ts'
 import { Gate, type Held } from './gate.ts'
+import type { Mail } from './mailbox.ts'
 
 export interface TurnCommitsComponents {
   readonly committer: Committer
@@ -133,6 +134,15 @@ export class TurnCommits implements CommitOwner {
     this.#gate.hold(held, this.#seq)
   }
 
+  /** Resolves when every turn so far is durable; rejects when they were turned away. */
+  durable(): Promise<void> | undefined {
+    if (this.#gate.isOpenTo(this.#seq)) return undefined
+    return new Promise((resolve, reject) => {
+      const mail = new DurabilityMail(resolve, reject)
+      this.hold({ mail, outputs: [], value: undefined, error: undefined, ownSeq: 0 })
+    })
+  }
+
   sent(seq: number): void {
     this.#sentSeq = seq
   }
@@ -165,6 +175,22 @@ export class TurnCommits implements CommitOwner {
     const level = bytes > SECTION_BYTES_WARNED ? 'warn' : 'info'
     this.#c.log[level]({ worker: this.#name, section, bytes }, 'large section of state')
   }
+}
+
+/** Waits in the gate as the result of a turn would. */
+class DurabilityMail implements Mail {
+  readonly arrivedMs = Number.POSITIVE_INFINITY
+  readonly abandoned = false
+  readonly succeed: () => void
+  readonly fail: (error: AriesError) => void
+
+  constructor(resolve: () => void, reject: (error: AriesError) => void) {
+    this.succeed = resolve
+    this.fail = reject
+  }
+
+  run(): void {}
+  moved(): void {}
 }
 
 function outcomeUnknown(name: string): AriesError {

@@ -13,7 +13,7 @@ import type { Committer } from './committer.ts'
 import type { LastTurn } from './ipc.ts'
 import { StartMail } from './lifecycle-mail.ts'
 import { checkClassVersion } from './migrate.ts'
-import { OpenWorker } from './open-worker.ts'
+import { OpenWorker, type OpenWorkerComponents } from './open-worker.ts'
 import { Tombstones } from './tombstones.ts'
 
 /** A state at hand: as loaded from the store, or as a move brought it. */
@@ -32,6 +32,7 @@ export interface WorkerTableComponents {
   readonly classes: ClassLoader
   readonly clock: Clock
   readonly log: Logger
+  readonly call: OpenWorkerComponents['call']
   readonly onDropped: (worker: OpenWorker, why: 'fenced' | 'store') => void
   readonly onAdded: (worker: OpenWorker) => void
   readonly onRemoved: (worker: OpenWorker) => void
@@ -91,7 +92,7 @@ export class WorkerTable {
   /** Puts a worker in the table whose state is at hand; `begin` it in the same macrotask. */
   add(id: WorkerId, workerClass: WorkerClass, state: StateAtHand): OpenWorker {
     if (this.#fenced) throw new AriesError('ARIES_E_FENCED', 'the node is fenced')
-    const { committer, clock, log, onDropped } = this.#c
+    const { committer, clock, log, call, onDropped } = this.#c
     const config = this.#c.classes.configs.get(id.class)
     if (!config) throw new AriesError('ARIES_E_CLASS_UNKNOWN', `no route declares "${id.class}"`)
     const worker = new OpenWorker(
@@ -101,6 +102,7 @@ export class WorkerTable {
         clock,
         log,
         onMail: (name) => this.active.note(name),
+        call,
         onDropped: (dropped, why) => {
           this.remove(dropped)
           onDropped(dropped, why)

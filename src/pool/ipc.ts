@@ -1,4 +1,5 @@
 /** What the node's control loop and its pool process say to each other over the IPC channel. */
+import type { ResolvedMessage, ResolveMessage } from '../calls/resolves.ts'
 import type { ConfigFile } from '../config/schema.ts'
 
 export interface PoolSetup {
@@ -9,6 +10,9 @@ export interface PoolSetup {
   readonly token: string
   readonly tasks: readonly (readonly [name: string, file: string])[]
   readonly limits: ConfigFile['pool']
+  readonly calls: ConfigFile['calls']
+  /** Largest answer to a call, bytes: `host.bodyBytesMax`. */
+  readonly answerBytesMax: number
   readonly logLevel: string
 }
 
@@ -16,6 +20,8 @@ export type ToPool =
   | { readonly type: 'setup'; readonly setup: PoolSetup }
   /** The routes changed: these are the tasks from now on. */
   | { readonly type: 'declare'; readonly tasks: PoolSetup['tasks'] }
+  /** Answer to `resolve`. */
+  | ResolvedMessage
   /** Take no new connection, finish what runs, exit with 0. */
   | { readonly type: 'shutdown' }
 
@@ -33,4 +39,6 @@ export interface PoolStats {
 
 export type FromPool =
   | { readonly type: 'ready'; readonly port: number }
+  /** A task here calls a worker: who owns that? */
+  | ResolveMessage
   | { readonly type: 'stats'; readonly stats: PoolStats }

@@ -18,11 +18,20 @@ class SectionPackr extends Packr {
 
 const packr = new SectionPackr({ structuredClone: true })
 
+/** A value as bytes. Throws for what structured clone does not take. */
+export function encodeValue(value: unknown): Uint8Array {
+  return packr.pack(value)
+}
+
+export function decodeValue(bytes: Uint8Array): unknown {
+  return packr.unpack(bytes)
+}
+
 /** Throws `ARIES_E_WORKER_FAILED` for what structured clone does not take, and for too much. */
 export function encodeSection(name: string, value: unknown): Uint8Array {
   let packed: Uint8Array
   try {
-    packed = packr.pack(value)
+    packed = encodeValue(value)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new AriesError('ARIES_E_WORKER_FAILED', `state "${name}" cannot be stored: ${why}`)
@@ -35,8 +44,4 @@ export function encodeSection(name: string, value: unknown): Uint8Array {
   }
   // An exact copy: the packer's slice would keep, and send to the store's thread, its whole buffer.
   return new Uint8Array(packed)
-}
-
-export function decodeSection(bytes: Uint8Array): unknown {
-  return packr.unpack(bytes)
 }

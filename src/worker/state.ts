@@ -8,7 +8,7 @@
 import { AriesError } from '../errors.ts'
 import { isSectionName, NAME_BYTES_MAX, RECORD_BYTES_MAX } from '../store/check.ts'
 import type { Section } from '../store/store.ts'
-import { decodeSection, encodeSection } from './section.ts'
+import { decodeValue, encodeSection } from './section.ts'
 
 /** What authors see as `this.state`. An object got from it is the worker's own: `set` it again after changing it. */
 export interface State<S extends object> {
@@ -85,7 +85,7 @@ export class SectionState implements State<Record<string, unknown>> {
     if (this.#changed.has(name) || isReserved(name)) return undefined
     const bytes = this.#sections.get(name)
     if (bytes === undefined) return undefined
-    const value = decodeSection(bytes)
+    const value = decodeValue(bytes)
     this.#values.set(name, value)
     this.#read.add(name)
     return value

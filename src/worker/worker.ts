@@ -1,6 +1,7 @@
 import { AriesError } from '../errors.ts'
 import type { WorkerSocket } from './socket.ts'
 import type { State } from './state.ts'
+import type { Workers } from './workers.ts'
 
 /** The last time that a `Date` can be. */
 const ALARM_MS_MAX = 8.64e15
@@ -21,6 +22,7 @@ export interface WorkerContext<S extends object = Record<string, unknown>> {
   readonly node: string
   readonly state: State<S>
   readonly webSockets: Iterable<WorkerSocket> & { readonly size: number }
+  readonly workers: Workers
   readonly alarm: AlarmSetting
 }
 
@@ -51,6 +53,8 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
   readonly state: State<S>
   /** The open sessions. */
   readonly webSockets: Iterable<WorkerSocket> & { readonly size: number }
+  /** Other workers, to fetch from and to call. */
+  readonly workers: Workers
   readonly #alarm: AlarmSetting
 
   constructor(context: WorkerContext<S>) {
@@ -59,6 +63,7 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
     this.node = context.node
     this.state = context.state
     this.webSockets = context.webSockets
+    this.workers = context.workers
     this.#alarm = context.alarm
   }
 

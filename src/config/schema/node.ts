@@ -61,6 +61,27 @@ export const hostSchema = z
   .prefault({})
   .describe('Workers: limits of the host on each node.')
 
+export const callsSchema = z
+  .strictObject({
+    timeoutMs: ms
+      .default(15_000)
+      .describe(
+        'Longest wait for an answer, milliseconds, with the time to find the owner, in a failover for instance; a call may ask for another.',
+      ),
+    perWorkerMax: z
+      .int()
+      .min(1)
+      .default(1_000)
+      .describe('Calls of one worker or task thread that may be under way; more fail at once.'),
+    inFlightMax: z
+      .int()
+      .min(1)
+      .default(10_000)
+      .describe('Calls of one host or pool process that may be under way; more fail at once.'),
+  })
+  .prefault({})
+  .describe('Calls from workers and tasks to workers.')
+
 export const moveSchema = z
   .strictObject({
     fenceTimeoutMs: ms

@@ -1,9 +1,9 @@
 import { type AriesError, toAriesError } from '../../errors.ts'
 import { formatWorkerId, type WorkerId } from '../../identity.ts'
+import type { Owners } from '../../owners.ts'
 import { HEADER, type OwnerAddress, parseOwner } from '../../wire.ts'
 import type { ShardStats } from '../metrics.ts'
 import type { Nodes } from '../nodes.ts'
-import type { Owners } from '../owners.ts'
 import type { AttemptFailure, AttemptOutcome, Target } from '../plan.ts'
 import { CountedPicker } from './counted.ts'
 

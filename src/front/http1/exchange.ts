@@ -1,4 +1,5 @@
 import { AriesError } from '../../errors.ts'
+import { SAFE_TO_REPEAT } from '../../wire.ts'
 import type { AttemptFailure, AttemptOutcome, BodyLimit, Picker, Plan, Target } from '../plan.ts'
 import { Attempt, type AttemptExchange } from './attempt.ts'
 import type { EngineContext } from './context.ts'
@@ -33,8 +34,6 @@ export interface ExchangeClient {
   tunnel(connection: UpstreamConnection, ended: () => void): void
 }
 
-/** Idempotent methods (RFC 9110 §9.2.2). */
-const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 const NOTHING: readonly Buffer[] = []
 
 /** One request and its response: asks for targets, keeps the body for another attempt, ends once. */

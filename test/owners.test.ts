@@ -1,10 +1,10 @@
 import t from 'tap'
-import { AriesError } from '../../src/errors.ts'
-import { Owners } from '../../src/front/owners.ts'
-import type { WorkerId } from '../../src/identity.ts'
-import type { OwnerAddress } from '../../src/wire.ts'
-import { realWorld } from '../../src/world.ts'
-import { until } from './stubs.ts'
+import { AriesError } from '../src/errors.ts'
+import type { WorkerId } from '../src/identity.ts'
+import { Owners } from '../src/owners.ts'
+import type { OwnerAddress } from '../src/wire.ts'
+import { realWorld } from '../src/world.ts'
+import { until } from './front/stubs.ts'
 
 const ID: WorkerId = { class: 'counter', key: 'a' }
 const NAME = 'counter/a'
@@ -42,7 +42,7 @@ function make(limits: { waitingMax?: number; timeoutMs?: number } = {}) {
   const desk = new Desk()
   const owners = new Owners(
     { world: realWorld, resolve: desk.resolve },
-    { waitingMax: 100, timeoutMs: 5_000, ...limits },
+    { waitingMax: 100, timeoutMs: 5_000, settings: { waitingMax: 'w', timeoutMs: 't' }, ...limits },
   )
   return { desk, owners }
 }

@@ -1,14 +1,14 @@
 /**
- * Who owns which worker, as far as this shard knows. A cached owner may be wrong at any time; that
+ * Who owns which worker, as far as this process (or shard of a front) knows. A cached owner may be wrong at any time; that
  * costs one round trip, for the host itself says who is (421 with `aries-owner`). What is not
  * cached is resolved at a node, one resolve in flight per worker however many requests wait for it,
  * again and again until it succeeds or each has waited its time: this is where requests to the
  * workers of a dead node wait for the failover.
  */
-import { AriesError, type ErrorCode, toAriesError } from '../errors.ts'
-import { formatWorkerId, type WorkerId } from '../identity.ts'
-import type { OwnerAddress } from '../wire.ts'
-import type { TimerHandle, World } from '../world.ts'
+import { AriesError, type ErrorCode, toAriesError } from './errors.ts'
+import { formatWorkerId, type WorkerId } from './identity.ts'
+import type { OwnerAddress } from './wire.ts'
+import type { TimerHandle, World } from './world.ts'
 
 export interface OwnersComponents {
   readonly world: World
@@ -21,6 +21,8 @@ export interface OwnersInit {
   readonly waitingMax: number
   /** How long one request waits. */
   readonly timeoutMs: number
+  /** The settings of these limits, for messages: `front.waitingMax`. */
+  readonly settings: { readonly waitingMax: string; readonly timeoutMs: string }
 }
 
 /** Owners kept: two generations of this many. */
@@ -114,7 +116,7 @@ export class Owners {
       return Promise.reject(
         new AriesError(
           'ARIES_E_OVERLOADED',
-          `${this.#waiting} requests wait for an owner already (front.waitingMax)`,
+          `${this.#waiting} requests wait for an owner already (${this.#init.settings.waitingMax})`,
         ),
       )
     }
@@ -201,7 +203,7 @@ export class Owners {
     flight.timer = clock.after(Math.max(0, first.deadlineMs - clock.nowMs()), () => {
       const error = new AriesError(
         'ARIES_E_TIMEOUT',
-        `${flight.worker} had no owner within ${this.#init.timeoutMs} ms (front.ownerTimeoutMs)${
+        `${flight.worker} had no owner within ${this.#init.timeoutMs} ms (${this.#init.settings.timeoutMs})${
           flight.lastError === undefined ? '' : `: ${flight.lastError.message}`
         }`,
       )
@@ -241,5 +243,5 @@ function isSame(a: OwnerAddress, b: OwnerAddress | undefined): boolean {
 }
 
 function stopping(): AriesError {
-  return new AriesError('ARIES_E_NO_TARGET', 'the front is stopping')
+  return new AriesError('ARIES_E_NO_TARGET', 'the process is stopping')
 }

@@ -1,0 +1,135 @@
+/** Calls that the workers of this host make. */
+import { Caller, type CallerInit, type LocalAttempt } from '../calls/caller.ts'
+import type { ResolvedMessage, ResolveMessage } from '../calls/resolves.ts'
+import { AriesError } from '../errors.ts'
+import { formatWorkerId } from '../identity.ts'
+import { CallError } from '../worker/call-error.ts'
+import type { CallAnswer, OutgoingCall } from '../worker/workers.ts'
+import type { Clock } from '../world.ts'
+import { KeyedInvocation, PlainInvocation } from './invocation.ts'
+import { LocalCall } from './local-call.ts'
+import type { OpenWorker } from './open-worker.ts'
+import { checkKey } from './replies.ts'
+import { currentTurn } from './turn.ts'
+
+export interface HostCallsComponents {
+  readonly clock: Clock
+  readonly send: (message: ResolveMessage) => void
+  /** The worker of that name, if it is open here. */
+  readonly open: (name: string) => OpenWorker | undefined
+}
+
+export class HostCalls {
+  readonly #c: HostCallsComponents
+  readonly #init: CallerInit
+  readonly #caller: Caller
+  /** Worker → its calls that are under way. */
+  readonly #underWay = new Map<string, number>()
+
+  constructor(components: HostCallsComponents, init: CallerInit) {
+    this.#c = components
+    this.#init = init
+    this.#caller = new Caller({ ...components, local: this.#local.bind(this) }, init)
+  }
+
+  resolved(message: ResolvedMessage): void {
+    this.#caller.resolved(message)
+  }
+
+  close(): Promise<void> {
+    return this.#caller.close()
+  }
+
+  /** A call that `from` makes, in its turn or outside of any. */
+  async call(
+    from: OpenWorker,
+    call: OutgoingCall,
+    signal: AbortSignal | undefined,
+  ): Promise<CallAnswer> {
+    const turn = currentTurn.getStore()
+    this.#admit(from, call, turn?.givenUp ?? false)
+    if (call.key !== undefined) checkKey(call.key)
+    const chain = turn && !turn.over ? [...(turn.mail.chain ?? []), turn.worker] : []
+    this.#count(from.name, 1)
+    try {
+      // What it says may rest on turns that are not committed yet: nobody may hear of those.
+      await from.durable()
+      return await this.#caller.call(call, { chain, signal })
+    } finally {
+      this.#count(from.name, -1)
+    }
+  }
+
+  #admit(from: OpenWorker, call: OutgoingCall, givenUp: boolean): void {
+    const callee = formatWorkerId(call.id)
+    if (from.dropped || givenUp) {
+      const message = `${from.name} is not here any more, or its turn was given up: it calls nobody`
+      throw new CallError('ARIES_E_NOT_OWNER', callee, message)
+    }
+    const { perWorkerMax } = this.#init.calls
+    if ((this.#underWay.get(from.name) ?? 0) < perWorkerMax) return
+    throw new CallError(
+      'ARIES_E_OVERLOADED',
+      callee,
+      `${perWorkerMax} calls of ${from.name} are under way already (calls.perWorkerMax)`,
+    )
+  }
+
+  #count(name: string, more: 1 | -1): void {
+    const count = (this.#underWay.get(name) ?? 0) + more
+    if (count === 0) this.#underWay.delete(name)
+    else this.#underWay.set(name, count)
+  }
+
+  #local(
+    call: OutgoingCall,
+    chain: readonly string[],
+    signal: AbortSignal,
+  ): LocalAttempt | undefined {
+    const name = formatWorkerId(call.id)
+    if (!this.#c.open(name)) return undefined
+    const asked = {
+      method: call.method,
+      url: call.url,
+      rawHeaders: [...call.headers, ...keyField(call.key)].flat(),
+      body: call.body,
+      calls: call.calls,
+      answerBytesMax: this.#init.answerBytesMax,
+    }
+    const { clock } = this.#c
+    const deliver = (worker: OpenWorker): LocalCall => {
+      const invocation =
+        call.key === undefined
+          ? new PlainInvocation(asked)
+          : new KeyedInvocation({ worker, wallMs: clock.wallMs }, { asked, key: call.key })
+      const mail = new LocalCall(
+        { invocation, signal },
+        { arrivedMs: clock.nowMs(), chain, answerBytesMax: this.#init.answerBytesMax },
+      )
+      if (!worker.offer(mail)) mail.fail(overloaded(name))
+      return mail
+    }
+    let mail: LocalCall | undefined
+    return {
+      began: () => mail?.began() ?? false,
+      // Not at once: the callee's turn is not a part of the caller's, and workers that call each
+      // other must let the event loop have its turn.
+      outcome: new Promise((resolve) => {
+        setImmediate(() => {
+          const worker = this.#c.open(name)
+          if (!worker) return resolve({ kind: 'not-owner' })
+          mail = deliver(worker)
+          resolve(mail.outcome)
+        })
+      }),
+    }
+  }
+}
+
+function keyField(key: string | undefined): [string, string][] {
+  return key === undefined ? [] : [['idempotency-key', key]]
+}
+
+function overloaded(name: string): AriesError {
+  return new AriesError('ARIES_E_OVERLOADED', `the queue of ${name} is full`)
+}
