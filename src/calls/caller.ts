@@ -15,6 +15,7 @@ import type { CallAnswer, OutgoingCall } from '../worker/workers.ts'
 import { type Clock, realWorld } from '../world.ts'
 import { attemptOver, type Outcome } from './attempt.ts'
 import { checkChain } from './chain.ts'
+import { checkKey } from './key.ts'
 import { type ResolvedMessage, type ResolveMessage, Resolves } from './resolves.ts'
 
 /** From this attempt on there is a pause before the next, as between attempts of a front. */
@@ -24,10 +25,15 @@ const PAUSE_MAX_MS = 500
 /** Attempts whose host went away after they were sent: they may be what ended it. */
 const LOST_MAX = 2
 
+/** The limits of calls, as a child of a node gets them. */
+export type CallSettings = ConfigFile['calls'] & {
+  /** Largest answer: `host.bodyBytesMax`. */
+  readonly answerBytesMax: number
+}
+
 export interface CallerInit {
   readonly token: string
-  readonly calls: ConfigFile['calls']
-  readonly answerBytesMax: number
+  readonly calls: CallSettings
 }
 
 /** A callee in this very process: the attempt, and whether its code was begun. */
@@ -107,9 +113,9 @@ export class Caller {
       )
     }
     this.#inFlight++
-    const journey = new Journey(this.#means, call, from)
     try {
-      return await journey.run()
+      if (call.key !== undefined) checkKey(call.key)
+      return await new Journey(this.#means, call, from).run()
     } catch (thrown) {
       throw toCallError(thrown, worker)
     } finally {
@@ -191,7 +197,7 @@ class Journey {
       call: this.#call,
       chain: this.#from.chain,
       token: this.#c.init.token,
-      answerBytesMax: this.#c.init.answerBytesMax,
+      answerBytesMax: this.#c.init.calls.answerBytesMax,
       signal,
     }
     return await Promise.race([attemptOver(this.#c.pools, owner, init), this.#ended])

@@ -3,7 +3,7 @@ import type { Config } from './schema.ts'
 
 /** What a running member does not take over from a changed configuration. */
 const AT_START = {
-  node: ['key', 'store', 'gossip', 'pool', 'host', 'move', 'log'],
+  node: ['key', 'store', 'gossip', 'pool', 'host', 'calls', 'move', 'log'],
   front: ['key', 'gossip', 'log'],
 } as const satisfies Record<string, readonly (keyof Config)[]>
 

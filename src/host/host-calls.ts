@@ -3,13 +3,12 @@ import { Caller, type CallerInit, type LocalAttempt } from '../calls/caller.ts'
 import type { ResolvedMessage, ResolveMessage } from '../calls/resolves.ts'
 import { AriesError } from '../errors.ts'
 import { formatWorkerId } from '../identity.ts'
-import { CallError } from '../worker/call-error.ts'
+import { CallError, toCallError } from '../worker/call-error.ts'
 import type { CallAnswer, OutgoingCall } from '../worker/workers.ts'
 import type { Clock } from '../world.ts'
 import { KeyedInvocation, PlainInvocation } from './invocation.ts'
 import { LocalCall } from './local-call.ts'
 import type { OpenWorker } from './open-worker.ts'
-import { checkKey } from './replies.ts'
 import { currentTurn } from './turn.ts'
 
 export interface HostCallsComponents {
@@ -48,13 +47,14 @@ export class HostCalls {
   ): Promise<CallAnswer> {
     const turn = currentTurn.getStore()
     this.#admit(from, call, turn?.givenUp ?? false)
-    if (call.key !== undefined) checkKey(call.key)
     const chain = turn && !turn.over ? [...(turn.mail.chain ?? []), turn.worker] : []
     this.#count(from.name, 1)
     try {
       // What it says may rest on turns that are not committed yet: nobody may hear of those.
       await from.durable()
       return await this.#caller.call(call, { chain, signal })
+    } catch (thrown) {
+      throw toCallError(thrown, formatWorkerId(call.id))
     } finally {
       this.#count(from.name, -1)
     }
@@ -94,7 +94,7 @@ export class HostCalls {
       rawHeaders: [...call.headers, ...keyField(call.key)].flat(),
       body: call.body,
       calls: call.calls,
-      answerBytesMax: this.#init.answerBytesMax,
+      answerBytesMax: this.#init.calls.answerBytesMax,
     }
     const { clock } = this.#c
     const deliver = (worker: OpenWorker): LocalCall => {
@@ -104,7 +104,7 @@ export class HostCalls {
           : new KeyedInvocation({ worker, wallMs: clock.wallMs }, { asked, key: call.key })
       const mail = new LocalCall(
         { invocation, signal },
-        { arrivedMs: clock.nowMs(), chain, answerBytesMax: this.#init.answerBytesMax },
+        { arrivedMs: clock.nowMs(), chain, answerBytesMax: this.#init.calls.answerBytesMax },
       )
       if (!worker.offer(mail)) mail.fail(overloaded(name))
       return mail

@@ -79,7 +79,7 @@ export class Host {
     this.#table = table
     this.#calls = new HostCalls(
       { clock, send: components.send, open: (name) => table.get(name) },
-      { token, calls: setup.calls, answerBytesMax: limits.bodyBytesMax },
+      setup,
     )
     this.#sessions = new Sessions({ table, clock, log }, limits)
     this.#forwarder = new Forwarder(

@@ -3,6 +3,7 @@
  * `child_process.fork` (`serialization: 'advanced'`). The channel closing ends the host: a host
  * never outlives its node.
  */
+import type { CallSettings } from '../calls/caller.ts'
 import type { ResolvedMessage, ResolveMessage } from '../calls/resolves.ts'
 import type { ClassConfig, ConfigFile } from '../config/schema.ts'
 import type { ErrorBody } from '../errors.ts'
@@ -24,7 +25,7 @@ export interface HostSetup {
   readonly token: string
   readonly classes: readonly (readonly [name: string, config: ClassConfig])[]
   readonly limits: ConfigFile['host']
-  readonly calls: ConfigFile['calls']
+  readonly calls: CallSettings
   readonly move: ConfigFile['move']
   readonly logLevel: string
 }

@@ -4,7 +4,6 @@
  * and moves with it, by what does that for every section.
  */
 import { Packr } from 'msgpackr'
-import { AriesError } from '../errors.ts'
 import { RESERVED, type SectionState } from '../worker/state.ts'
 import type { IdempotencyLimits } from '../worker/worker.ts'
 
@@ -14,8 +13,6 @@ export const KEYS_MAX_DEFAULT = 1_000
 export const AGE_MS_DEFAULT = 24 * 60 * 60 * 1_000
 
 const PREFIX = `${RESERVED}reply/`
-/** Text that every store takes as part of a section's name. */
-const KEY = /^[\x20-\x7e]{1,255}$/
 
 const packr = new Packr({ useRecords: false })
 
@@ -27,15 +24,6 @@ export interface KeptReply {
   readonly status: number
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: Uint8Array
-}
-
-/** Throws `ARIES_E_BAD_REQUEST` for a key that is none. */
-export function checkKey(key: string): string {
-  if (KEY.test(key)) return key
-  throw new AriesError(
-    'ARIES_E_BAD_REQUEST',
-    'an Idempotency-Key has 1 to 255 printable ASCII characters',
-  )
 }
 
 export class Replies {

@@ -1,3 +1,4 @@
+import { answerResolve, type ResolveAsk } from '../calls/resolves.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError, fromBody } from '../errors.ts'
 import type { Answer, FromHost, HostSetup, HostStats, ToHost } from '../host/ipc.ts'
@@ -16,6 +17,8 @@ export interface HostEvents {
   readonly up: (port: number) => void
   /** The process died: every worker that lived in it is closed. */
   readonly down: () => void
+  /** A worker here calls that one: who owns it? */
+  readonly resolve: ResolveAsk
   /** May this worker come? Undefined: yes; else the reason why not. */
   readonly reserve: (id: WorkerId, from: string, stateBytes: number) => string | undefined
   readonly arrived: (id: WorkerId, epoch: number) => void
@@ -168,6 +171,9 @@ export class HostClient {
           call: message.call,
           refusal: this.#events.reserve(message.id, message.from, message.stateBytes),
         })
+        break
+      case 'resolve':
+        void answerResolve(this.#events.resolve, message).then((answer) => this.#child.send(answer))
         break
       case 'arrived':
         this.#events.arrived(message.id, message.epoch)

@@ -1,4 +1,5 @@
 import { dataToken } from '../auth.ts'
+import type { ResolveAsk } from '../calls/resolves.ts'
 import { longestTurnMs } from '../config/classes.ts'
 import { restartNote } from '../config/restart.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
@@ -94,13 +95,15 @@ export class Node {
       { membership: gossip, world },
       { node, candidates: () => this.#config.placement.candidates },
     )
-    const setup = { node, bind: entry.host, token, logLevel: config.log.level }
+    const calls = { ...config.calls, answerBytesMax: config.host.bodyBytesMax }
+    const setup = { node, bind: entry.host, token, calls, logLevel: config.log.level }
+    const resolve: ResolveAsk = (id, suspect) => this.#ownership.resolve(id, suspect)
     this.#pool = new PoolClient(
       { log: log.child({ component: 'pool' }), world },
       {
         setup: () => ({ ...setup, tasks: [...this.#config.tasks], limits: this.#config.pool }),
       },
-      { up: () => this.#tellPorts(), down: () => this.#tellPorts() },
+      { up: () => this.#tellPorts(), down: () => this.#tellPorts(), resolve },
     )
     this.#host = new HostClient(
       { log: log.child({ component: 'host' }), world },
@@ -122,6 +125,7 @@ export class Node {
           this.#ownership.allGone()
           this.#tellPorts()
         },
+        resolve,
         reserve: (id, _from, stateBytes) => this.#reserve(id, stateBytes),
         arrived: (id, epoch) => this.#ownership.arrived(id, epoch),
         gone: (id, _owner, why) => {

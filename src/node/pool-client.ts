@@ -1,3 +1,4 @@
+import { answerResolve, type ResolveAsk } from '../calls/resolves.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
 import type { FromPool, PoolSetup, PoolStats, ToPool } from '../pool/ipc.ts'
@@ -21,7 +22,7 @@ export class PoolClient {
   constructor(
     components: { log: Logger; world: World },
     init: { setup: () => PoolSetup },
-    events: { up: (port: number) => void; down: () => void },
+    events: { up: (port: number) => void; down: () => void; resolve: ResolveAsk },
   ) {
     this.#child = new Child<ToPool, FromPool>(
       components,
@@ -33,6 +34,9 @@ export class PoolClient {
       {
         message: (message) => {
           if (message.type === 'stats') this.#stats = message.stats
+          else if (message.type === 'resolve') {
+            void answerResolve(events.resolve, message).then((answer) => this.#child.send(answer))
+          }
         },
         up: events.up,
         down: () => {

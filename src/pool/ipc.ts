@@ -1,4 +1,5 @@
 /** What the node's control loop and its pool process say to each other over the IPC channel. */
+import type { CallSettings } from '../calls/caller.ts'
 import type { ResolvedMessage, ResolveMessage } from '../calls/resolves.ts'
 import type { ConfigFile } from '../config/schema.ts'
 
@@ -10,9 +11,7 @@ export interface PoolSetup {
   readonly token: string
   readonly tasks: readonly (readonly [name: string, file: string])[]
   readonly limits: ConfigFile['pool']
-  readonly calls: ConfigFile['calls']
-  /** Largest answer to a call, bytes: `host.bodyBytesMax`. */
-  readonly answerBytesMax: number
+  readonly calls: CallSettings
   readonly logLevel: string
 }
 

@@ -3,14 +3,18 @@
  * when that closes, so that it never outlives its node.
  */
 import { availableParallelism } from 'node:os'
+import type { ResolvedMessage } from '../calls/resolves.ts'
 import { createLogger } from '../log.ts'
+import { realWorld } from '../world.ts'
 import type { FromPool, PoolSetup, PoolStats, ToPool } from './ipc.ts'
 import { TaskRunner } from './runner.ts'
 import { TaskServer } from './server.ts'
+import { TaskCalls } from './task-calls.ts'
 
 const STATS_MS = 500
 
 class Pool {
+  readonly #calls: TaskCalls
   readonly #runner: TaskRunner
   readonly #server: TaskServer
   #usage = process.cpuUsage()
@@ -19,8 +23,9 @@ class Pool {
 
   constructor(setup: PoolSetup) {
     const log = createLogger({ role: 'pool', id: setup.node }, setup.logLevel)
+    this.#calls = new TaskCalls({ clock: realWorld.clock, send: tell }, setup)
     const threads = setup.limits.threads ?? availableParallelism()
-    this.#runner = new TaskRunner({ log }, { limits: setup.limits, threads })
+    this.#runner = new TaskRunner({ log, calls: this.#calls }, { limits: setup.limits, threads })
     this.#server = new TaskServer({ log, runner: this.#runner }, setup)
   }
 
@@ -33,11 +38,16 @@ class Pool {
     this.#server.declare(tasks)
   }
 
+  resolved(message: ResolvedMessage): void {
+    this.#calls.resolved(message)
+  }
+
   async stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
     await this.#server.stop()
     await this.#runner.stop()
+    await this.#calls.close()
     process.exit(0)
   }
 
@@ -70,6 +80,8 @@ process.on('message', (message: ToPool) => {
     void pool.start()
   } else if (message.type === 'declare') {
     pool?.declare(message.tasks)
+  } else if (message.type === 'resolved') {
+    pool?.resolved(message)
   } else {
     void (pool ? pool.stop() : process.exit(0))
   }

@@ -10,9 +10,11 @@ import type { ConfigFile } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
+import type { CallsOpened } from './call-messages.ts'
 import type { StrayFailure, TaskCall, TaskReply } from './exchange.ts'
 import { heapMbHard, MemoryWatch } from './memory-watch.ts'
 import { TaskRun } from './run.ts'
+import type { TaskCalls } from './task-calls.ts'
 
 const SWEEP_MS = 50
 /** A thread that had nothing to do for so long ends; one always stays. */
@@ -24,6 +26,7 @@ export class TaskRunner {
   completed = 0
   failed = 0
   readonly #log: Logger
+  readonly #calls: TaskCalls
   readonly #limits: ConfigFile['pool']
   readonly #threads: number
   readonly #piscina: Piscina<TaskCall, TaskReply>
@@ -32,8 +35,12 @@ export class TaskRunner {
   readonly #waiting = new Set<TaskRun>()
   readonly #sweep: NodeJS.Timeout
 
-  constructor(components: { log: Logger }, init: { limits: ConfigFile['pool']; threads: number }) {
+  constructor(
+    components: { log: Logger; calls: TaskCalls },
+    init: { limits: ConfigFile['pool']; threads: number },
+  ) {
     this.#log = components.log
+    this.#calls = components.calls
     this.#limits = init.limits
     this.#threads = init.threads
     this.#piscina = new Piscina<TaskCall, TaskReply>({
@@ -58,7 +65,12 @@ export class TaskRunner {
       },
     })
     this.#piscina.on('error', (error) => this.#log.error({ err: error }, 'task thread failed'))
-    this.#piscina.on('message', ({ message, ...stray }: StrayFailure) => {
+    this.#piscina.on('message', (said: StrayFailure | CallsOpened) => {
+      if ('calls' in said) {
+        this.#calls.connect(said.calls)
+        return
+      }
+      const { message, ...stray } = said
       this.#log.error(stray, `failed after the task had answered: ${message}`)
     })
     this.#memory = new MemoryWatch(

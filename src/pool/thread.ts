@@ -10,7 +10,9 @@ import { pathToFileURL } from 'node:url'
 import { parentPort } from 'node:worker_threads'
 import { isInnerHeader } from '../wire.ts'
 import type { Task } from '../worker/task.ts'
+import { workersBy } from '../worker/workers.ts'
 import type { StrayFailure, TaskCall, TaskFailure, TaskReply } from './exchange.ts'
+import { callFromThread } from './thread-calls.ts'
 
 class Running {
   readonly task: string
@@ -29,6 +31,7 @@ class Running {
 }
 
 const current = new AsyncLocalStorage<Running>()
+const workers = workersBy(callFromThread)
 const tasks = new Map<string, Task>()
 
 process.on('uncaughtException', strayFailure)
@@ -65,7 +68,7 @@ async function answer(call: TaskCall): Promise<TaskReply> {
     headers: call.headers as [string, string][],
     ...(call.body && { body: call.body as Uint8Array<ArrayBuffer> }),
   })
-  const response: unknown = await task(request, { node: call.node, task: call.task })
+  const response: unknown = await task(request, { node: call.node, task: call.task, workers })
   if (!(response instanceof Response)) {
     throw new Error(`the task returned ${describe(response)} instead of a Response`)
   }

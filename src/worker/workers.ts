@@ -8,7 +8,7 @@ import type { Worker } from './worker.ts'
 /** `this.workers` of a worker, `ctx.workers` of a task. */
 export interface Workers {
   /** A handle; nothing is sent. Throws for a class or key that cannot be one. */
-  get<W extends Worker = Worker>(className: string, key: string): WorkerHandle<W>
+  get<W extends object = Worker>(className: string, key: string): WorkerHandle<W>
 }
 
 export interface CallOptions {
@@ -74,7 +74,7 @@ const NOT_A_CALL: ReadonlySet<string | symbol> = new Set(['then', 'toJSON'])
 
 export function workersBy(makeCall: MakeCall): Workers {
   return {
-    get<W extends Worker>(className: string, key: string): WorkerHandle<W> {
+    get<W extends object>(className: string, key: string): WorkerHandle<W> {
       if (!isClassName(className) || typeof key !== 'string' || !isWorkerKey(key)) {
         const name = `${className}/${key}`.slice(0, 100)
         throw new CallError('ARIES_E_BAD_REQUEST', name, `there can be no worker "${name}"`)

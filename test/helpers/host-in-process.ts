@@ -59,6 +59,7 @@ export class SpoiledHost {
         token: '',
         classes: classesOf({}),
         limits: defaults.host,
+        calls: { ...defaults.calls, answerBytesMax: defaults.host.bodyBytesMax },
         move: defaults.move,
         logLevel: 'silent',
       },

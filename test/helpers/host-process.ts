@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { answerResolve, type ResolveAsk } from '../../src/calls/resolves.ts'
 import { resolveClasses } from '../../src/config/classes.ts'
 import { type ClassOptions, configSchema } from '../../src/config/schema.ts'
 import { AriesError, fromBody } from '../../src/errors.ts'
@@ -36,6 +37,8 @@ export const CLASSES: ReadonlyMap<string, string> = new Map([
   ['keyed', fileOf('../host/fixtures/keyed.ts')],
   ['reminder', fileOf('../host/fixtures/reminder.ts')],
   ['library', fileOf('../host/fixtures/library.ts')],
+  ['caller', fileOf('../host/fixtures/caller.ts')],
+  ['ledger', fileOf('../host/fixtures/ledger.ts')],
   ['broken', fileOf('../host/fixtures/broken.ts')],
 ])
 
@@ -45,6 +48,7 @@ export interface HostOptions {
   /** 1 when there is one only. */
   readonly host?: number
   readonly limits?: Partial<HostSetup['limits']>
+  readonly calls?: Partial<HostSetup['calls']>
   readonly move?: Partial<HostSetup['move']>
   /** Worker class → file. */
   readonly classes?: ReadonlyMap<string, string>
@@ -63,6 +67,9 @@ export class HostProcess {
   refusal: string | undefined
   /** What it asked its node whether they may come. */
   readonly reserved: WorkerId[] = []
+  /** Who owns a worker that one here calls. */
+  onResolve: ResolveAsk = (id) => Promise.reject(new Error(`who owns ${id.key}?`))
+  resolves = 0
   stats: HostStats | undefined
   /** The last that was told of each worker, by name. */
   readonly figures = new Map<string, WorkerFigures>()
@@ -95,6 +102,7 @@ export class HostProcess {
         token: TOKEN,
         classes: classesOf(options),
         limits: { ...defaults.host, ...options.limits },
+        calls: { ...defaults.calls, answerBytesMax: defaults.host.bodyBytesMax, ...options.calls },
         move: { ...defaults.move, ...options.move },
         logLevel: options.logLevel ?? 'silent',
       },
@@ -166,6 +174,10 @@ export class HostProcess {
         this.#settle(message.call)?.reject(
           fromBody(message.error) ?? new AriesError('ARIES_E_INTERNAL', 'failed'),
         )
+        break
+      case 'resolve':
+        this.resolves++
+        void answerResolve(this.onResolve, message).then((answer) => this.send(answer))
         break
       case 'reserve':
         this.reserved.push(message.id)

@@ -5,6 +5,7 @@ import type { WorkerId } from '../../src/identity.ts'
 import { createLogger } from '../../src/log.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/store.ts'
+import type { OwnerAddress } from '../../src/wire.ts'
 import { type HostOptions, HostProcess } from './host-process.ts'
 
 const LEASE_MS = 600_000
@@ -43,8 +44,19 @@ export class Hosts {
   async add(node: string, options: Partial<HostOptions> = {}): Promise<HostProcess> {
     const incarnation = await this.store.register(node, LEASE_MS)
     const host = await HostProcess.start(node, { store: this.url, incarnation, ...options })
+    host.onResolve = (id: WorkerId) => this.#resolve(id)
     this.all.push(host)
     return host
+  }
+
+  /** Who owns the worker, as the store says; a worker without an owner comes to the first host. */
+  async #resolve(id: WorkerId): Promise<OwnerAddress> {
+    const owner = await this.store.owner(id)
+    if (!owner) {
+      await this.create(id, this.all[0]!.node)
+      return this.#resolve(id)
+    }
+    return { ...this.get(owner.node).address, epoch: owner.epoch }
   }
 
   /** Creates a worker on a node and opens it there. */

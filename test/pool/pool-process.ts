@@ -3,15 +3,21 @@ import { once } from 'node:events'
 import http from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { configSchema } from '../../src/config/schema.ts'
+import { errorBody } from '../../src/errors.ts'
+import type { WorkerId } from '../../src/identity.ts'
 import type { FromPool, PoolSetup, PoolStats, ToPool } from '../../src/pool/ipc.ts'
+import type { OwnerAddress } from '../../src/wire.ts'
 
 const local = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 const LIMITS = configSchema.shape.pool.parse({})
 
+const CALLS = configSchema.shape.calls.parse({})
+
 const TASKS: PoolSetup['tasks'] = [
   ['deeds', local('./tasks/deeds.ts')],
   ['no-function', local('./tasks/no-function.ts')],
+  ['calls', local('./tasks/calls.ts')],
   ['broken', local('./tasks/broken.ts')],
   ['missing', local('./tasks/missing.ts')],
   ['hello', local('../../workers/hello.ts')],
@@ -31,8 +37,18 @@ export class PoolProcess {
   readonly agent = new http.Agent({ keepAlive: true, maxSockets: 100 })
   port = 0
   stats: PoolStats | undefined
+  /** How often it asked for an owner. */
+  resolves = 0
 
-  constructor(init: { limits?: Partial<PoolSetup['limits']>; token?: string } = {}) {
+  constructor(
+    init: {
+      limits?: Partial<PoolSetup['limits']>
+      calls?: Partial<PoolSetup['calls']>
+      token?: string
+      /** Who owns a worker; nobody by default. */
+      owner?: (id: WorkerId) => OwnerAddress
+    } = {},
+  ) {
     this.child = fork(local('../../src/pool/main.ts'), [], {
       serialization: 'advanced',
       execArgv: [],
@@ -41,11 +57,25 @@ export class PoolProcess {
     })
     this.child.on('message', (message: FromPool) => {
       if (message.type === 'ready') this.port = message.port
-      else this.stats = message.stats
+      else if (message.type === 'stats') this.stats = message.stats
+      else {
+        this.resolves++
+        const { call, id } = message
+        const result = init.owner?.(id) ?? errorBody('ARIES_E_CLASS_UNKNOWN', 'there is no class')
+        this.send({ type: 'resolved', call, result })
+      }
     })
     const limits = { ...LIMITS, threads: 2, ...init.limits }
     const token = init.token ?? ''
-    const setup = { node: 'n1', bind: '127.0.0.1', token, tasks: TASKS, limits, logLevel: 'silent' }
+    const setup = {
+      node: 'n1',
+      bind: '127.0.0.1',
+      token,
+      tasks: TASKS,
+      limits,
+      calls: { ...CALLS, answerBytesMax: 1_048_576, ...init.calls },
+      logLevel: 'silent',
+    }
     this.send({ type: 'setup', setup })
   }
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { State } from '../../src/worker/index.ts'
 import { SectionState } from '../../src/worker/state.ts'
+import { workersBy } from '../../src/worker/workers.ts'
 import Counter from '../../workers/counter.ts'
 
 t.test('POST adds one, GET reads, anything else is refused', async (t) => {
@@ -11,6 +12,7 @@ t.test('POST adds one, GET reads, anything else is refused', async (t) => {
     node: 'n1',
     state: state as unknown as State<{ value: number }>,
     webSockets: new Set<never>(),
+    workers: workersBy(() => Promise.reject(new Error('it calls nobody'))),
     alarm: { get: () => null, set: () => undefined },
   })
   const ask = async (method: string): Promise<[number, unknown]> => {
