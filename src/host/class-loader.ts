@@ -61,7 +61,16 @@ async function importClass(name: string, file: string): Promise<WorkerClass> {
   const loaded = found as unknown as WorkerClass
   checkIdempotency(file, loaded)
   checkVersion(file, loaded)
+  checkDurability(file, loaded)
   return loaded
+}
+
+function checkDurability(file: string, { durability = 'strict' }: WorkerClass): void {
+  if (durability === 'strict' || durability === 'relaxed') return
+  throw new AriesError(
+    'ARIES_E_WORKER_FAILED',
+    `${file}: static durability is neither 'strict' nor 'relaxed'`,
+  )
 }
 
 function checkVersion(file: string, { version = 1, migrate }: WorkerClass): void {

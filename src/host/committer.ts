@@ -1,5 +1,6 @@
+import { formatWorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
-import type { CommitRecord, CommitResult, Store } from '../store/store.ts'
+import type { CommitRecord, CommitResult, OwnerRecord, Store } from '../store/store.ts'
 import type { Clock } from '../world.ts'
 import { Vouch } from './vouch.ts'
 
@@ -43,6 +44,8 @@ export class Committer {
   readonly #incarnation: number
   /** While it is fresh, what changed nothing need not be committed. */
   readonly vouch = new Vouch()
+  /** Bytes that relaxed workers have not committed yet, all together. */
+  backlogBytes = 0
   #waiting: Entry[] = []
   #busy = false
   #sentMs = 0
@@ -65,6 +68,40 @@ export class Committer {
     if (this.#sentMs === 0) return undefined
     const waitedMs = Math.round(this.#clock.nowMs() - this.#sentMs)
     return waitedMs > LATE_MS ? `the store has not answered for ${waitedMs} ms` : undefined
+  }
+
+  /** Whether the last commit failed, and the store has not answered since. */
+  get lost(): boolean {
+    return this.#lost !== undefined
+  }
+
+  /**
+   * Number of the last turn of that record's worker that the store has, as soon as it answers;
+   * undefined: the worker is not this node's under that epoch, or `cancelled`.
+   */
+  async lastSeq(
+    { id, epoch }: CommitRecord,
+    cancelled: () => boolean,
+  ): Promise<number | undefined> {
+    while (!cancelled()) {
+      try {
+        const owner = this.lost ? undefined : await this.#store.owner(id)
+        if (!this.lost) return this.#isOurs(owner, epoch) ? owner.seq : undefined
+      } catch (error) {
+        this.#log.warn({ err: error, worker: formatWorkerId(id) }, 'owner not read')
+      }
+      await new Promise<void>((resolve) => void this.#clock.after(PROBE_MS, resolve))
+    }
+    return undefined
+  }
+
+  #isOurs(owner: OwnerRecord | undefined, epoch: number): owner is OwnerRecord {
+    return (
+      owner?.epoch === epoch &&
+      owner.node === this.#node &&
+      owner.incarnation === this.#incarnation &&
+      owner.ownerActive
+    )
   }
 
   /** Records of one owner must come in order of their seq. */

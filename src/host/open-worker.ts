@@ -85,6 +85,7 @@ export class OpenWorker {
 
   constructor(components: OpenWorkerComponents, init: OpenWorkerInit) {
     const { id, node } = init
+    const { workerClass } = components
     this.#c = components
     this.id = id
     this.name = formatWorkerId(id)
@@ -99,7 +100,7 @@ export class OpenWorker {
         onCommitted: () => this.#checkQuiet(),
         onFailed: (why, unknownSeq) => this.drop(why, unknownSeq),
       },
-      { ...init, name, classVersion: versionOf(components.workerClass) },
+      { ...init, name, classVersion: versionOf(workerClass), durability: workerClass.durability },
     )
     const context = {
       key: id.key,

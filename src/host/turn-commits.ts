@@ -5,14 +5,19 @@
 import { AriesError } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
+import type { CommitRecord } from '../store/store.ts'
 import { SECTION_BYTES_REPORTED, SECTION_BYTES_WARNED } from '../worker/section.ts'
 import { type Changes, NO_CHANGE } from '../worker/state.ts'
+import type { Durability } from '../worker/worker.ts'
+import type { Clock } from '../world.ts'
+import { Backlog } from './backlog.ts'
 import type { CommitOwner, Committer } from './committer.ts'
 import { Gate, type Held } from './gate.ts'
 import type { Mail } from './mailbox.ts'
 
 export interface TurnCommitsComponents {
   readonly committer: Committer
+  readonly clock: Clock
   readonly log: Logger
   /** Something has become durable. */
   readonly onCommitted: () => void
@@ -32,6 +37,7 @@ export interface TurnCommitsInit {
   readonly version: number
   /** Version of the class here. */
   readonly classVersion: number
+  readonly durability: Durability | undefined
 }
 
 export type Tail = (seq: number, changes: Changes) => void
@@ -47,6 +53,8 @@ export class TurnCommits implements CommitOwner {
   readonly #id: WorkerId
   readonly #name: string
   readonly #gate: Gate
+  /** Of a relaxed worker. */
+  readonly #backlog: Backlog | undefined
   readonly #classVersion: number
   #seq: number
   #sentSeq: number
@@ -58,6 +66,11 @@ export class TurnCommits implements CommitOwner {
     this.#name = init.name
     this.epoch = init.epoch
     this.#gate = new Gate(init.seq)
+    const { committer, clock, onFailed } = components
+    if (init.durability === 'relaxed') {
+      const onFenced = (): void => onFailed('fenced', 0)
+      this.#backlog = new Backlog({ committer, clock, owner: this, onFenced })
+    }
     this.#seq = init.seq
     this.#sentSeq = init.seq
     this.#version = init.version
@@ -81,7 +94,7 @@ export class TurnCommits implements CommitOwner {
 
   /** Turns that are done and wait to be committed. */
   get size(): number {
-    return this.#gate.size
+    return this.#gate.size + (this.#backlog?.size ?? 0)
   }
 
   /** Whether the node is known to own the worker: what changed nothing need not be committed. */
@@ -92,12 +105,13 @@ export class TurnCommits implements CommitOwner {
   /**
    * Why the store cannot take a turn now. One that changes something is undone before anything is
    * sent. A read that the store cannot confirm is turned away: the front asks again, and soon
-   * somebody vouches.
+   * somebody vouches. A relaxed worker goes on for a moment; see `Backlog`.
    */
   trouble(changes: boolean): AriesError | undefined {
     const trouble = this.#c.committer.trouble
     if (trouble === undefined) return undefined
     if (!changes) return new AriesError('ARIES_E_NOT_OWNER', `${this.#name}: ${trouble}`)
+    if (this.#mayLeaveEarly(true)) return undefined
     return new AriesError('ARIES_E_STORE', `${this.#name} cannot be changed now: ${trouble}`)
   }
 
@@ -116,9 +130,9 @@ export class TurnCommits implements CommitOwner {
     const record = { id: this.#id, epoch: this.epoch, seq: this.#seq, set, remove }
     if (migrated || this.#version === 0) {
       this.#version = this.#classVersion
-      this.#c.committer.submit({ ...record, version: this.#version }, this)
+      this.#submit({ ...record, version: this.#version })
     } else {
-      this.#c.committer.submit(record, this)
+      this.#submit(record)
     }
     this.feed?.(this.#seq, changes)
     return changed ? this.#seq : 0
@@ -129,9 +143,9 @@ export class TurnCommits implements CommitOwner {
     this.submit(NO_CHANGE, fresh, false)
   }
 
-  /** Says what a turn wants to say as soon as everything up to it is durable. */
+  /** Says what a turn wants to say as soon as everything up to it is durable; if relaxed, at once. */
   hold(held: Held): void {
-    this.#gate.hold(held, this.#seq)
+    this.#gate.hold(held, this.#mayLeaveEarly(held.ownSeq > 0) ? 0 : this.#seq)
   }
 
   /** Resolves when every turn so far is durable; rejects when they were turned away. */
@@ -148,12 +162,14 @@ export class TurnCommits implements CommitOwner {
   }
 
   committed(seq: number): void {
+    this.#backlog?.committed(seq)
     this.#gate.open(seq)
     this.#c.onCommitted()
   }
 
   commitFailed(seq: number, why: 'fenced' | Error): void {
-    if (why === 'fenced') this.#c.onFailed('fenced', 0)
+    if (this.#backlog) this.#backlog.failed(why === 'fenced' ? why : 'lost')
+    else if (why === 'fenced') this.#c.onFailed('fenced', 0)
     else this.#c.onFailed('store', seq)
   }
 
@@ -164,10 +180,27 @@ export class TurnCommits implements CommitOwner {
 
   /** Everybody whose turn was not committed hears `error`, or that nobody knows; see `onFailed`. */
   turnAway(error: AriesError, unknownSeq = this.#sentSeq): void {
+    const turns = this.#backlog?.clear() ?? 0
+    if (turns > 0) {
+      this.#c.log.error(
+        { worker: this.#name, turns },
+        'turns of a relaxed worker are lost, their answers may have left',
+      )
+    }
     for (const held of this.#gate.takeAll()) {
       const unknown = held.ownSeq !== 0 && held.ownSeq <= unknownSeq
       held.mail.fail(unknown ? outcomeUnknown(this.#name) : error)
     }
+  }
+
+  /** A node that nobody vouches for may own nothing any more: it answers nothing by itself. */
+  #mayLeaveEarly(changed: boolean): boolean {
+    return this.#backlog?.mayLeave(changed) === true && this.fresh
+  }
+
+  #submit(record: CommitRecord): void {
+    if (this.#backlog) this.#backlog.add(record)
+    else this.#c.committer.submit(record, this)
   }
 
   #report(section: string, bytes: number): void {

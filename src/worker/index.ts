@@ -5,6 +5,7 @@ export type { State } from './state.ts'
 export type { Task, TaskContext } from './task.ts'
 export {
   type AlarmSetting,
+  type Durability,
   type IdempotencyLimits,
   type StopReason,
   Worker,

@@ -9,6 +9,13 @@ const ALARM_MS_MAX = 8.64e15
 /** Why a worker stops on this node. Its state lives on, except its fields, which do not move. */
 export type StopReason = 'moved' | 'closed'
 
+/**
+ * `strict`: what a turn says leaves when the turn is committed; nothing that was answered is ever
+ * lost. `relaxed`: it leaves at once, the commit follows; a crash of the node or of the host process
+ * loses the last moments, though they were answered. See docs/reference/worker.md.
+ */
+export type Durability = 'strict' | 'relaxed'
+
 /** The one alarm of a worker; `set` throws outside a turn. */
 export interface AlarmSetting {
   get(): number | null
@@ -34,6 +41,8 @@ export interface WorkerContext<S extends object = Record<string, unknown>> {
 export abstract class Worker<S extends object = Record<string, unknown>> {
   /** How many replies are kept by `Idempotency-Key`, and how long; see `IdempotencyLimits`. */
   static readonly idempotency: IdempotencyLimits = {}
+  /** When answers leave. */
+  static readonly durability: Durability = 'strict'
   /**
    * Version of what the class keeps in `state`: a whole number from 1. Raise it together with
    * `migrate` when older code must not meet the new state; older code never opens it.
@@ -126,6 +135,7 @@ export type Migrate = (
 export interface WorkerClass {
   new (context: WorkerContext): Worker
   readonly idempotency?: IdempotencyLimits
+  readonly durability?: Durability
   readonly version?: number
   readonly migrate?: Migrate
 }

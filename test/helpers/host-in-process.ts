@@ -23,8 +23,11 @@ export interface Answer {
   readonly code: string | undefined
 }
 
-/** What becomes of commits: passed on, applied but answered with an error, or not even sent. */
-export type Spoil = 'nothing' | 'answers' | 'everything'
+/**
+ * What becomes of commits: passed on, applied but answered with an error, not even sent, or sent
+ * twice, the second time in vain.
+ */
+export type Spoil = 'nothing' | 'answers' | 'everything' | 'twice'
 
 export class SpoiledHost {
   readonly node: string
@@ -117,7 +120,7 @@ export class SpoiledHost {
       if (spoil === 'everything') throw new Error('the store is away')
       const results = await this.store.commit(node, incarnation, records)
       if (spoil === 'answers' && records.length > 0) throw new Error('the answer was lost')
-      return results
+      return spoil === 'twice' ? this.store.commit(node, incarnation, records) : results
     }
     return new Proxy(this.store, {
       get: (store, name) => {

@@ -36,6 +36,8 @@ export const CLASSES: ReadonlyMap<string, string> = new Map([
   ['probe', fileOf('../host/fixtures/probe.ts')],
   ['keyed', fileOf('../host/fixtures/keyed.ts')],
   ['reminder', fileOf('../host/fixtures/reminder.ts')],
+  ['relaxed', fileOf('../host/fixtures/relaxed.ts')],
+  ['undecided', fileOf('../host/fixtures/undecided.ts')],
   ['library', fileOf('../host/fixtures/library.ts')],
   ['caller', fileOf('../host/fixtures/caller.ts')],
   ['ledger', fileOf('../host/fixtures/ledger.ts')],

@@ -1,0 +1,256 @@
+import { once } from 'node:events'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { BACKLOG_AGE_MS_MAX, BACKLOG_TURNS_MAX } from '../../src/host/backlog.ts'
+import { machineMs } from '../../src/host/vouch.ts'
+import { createLogger } from '../../src/log.ts'
+import { openStore } from '../../src/store/open.ts'
+import { SpoiledHost } from '../helpers/host-in-process.ts'
+import { Requester, until } from '../helpers/host-process.ts'
+import { Hosts } from '../helpers/two-hosts.ts'
+
+const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
+const POST = { method: 'POST' }
+const a = { class: 'relaxed', key: 'a' }
+const b = { class: 'relaxed', key: 'b' }
+const strict = { class: 'counter', key: 's' }
+const countOf = (body: string): number => (JSON.parse(body) as { value: number }).value
+
+async function start(t: Test): Promise<SpoiledHost> {
+  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
+  const host = await SpoiledHost.start('n1', store)
+  t.teardown(async () => {
+    host.hold = undefined
+    host.spoil = 'nothing'
+    await host.host.stop()
+    await store.close()
+  })
+  return host
+}
+
+function gate(host: SpoiledHost): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  host.hold = promise
+  return () => {
+    host.hold = undefined
+    resolve()
+  }
+}
+
+const seqOf = async (host: SpoiledHost, id = a): Promise<number | undefined> =>
+  (await host.store.owner(id))?.seq
+
+t.test('it answers before its commit; a strict one waits', async (t) => {
+  const host = await start(t)
+  await host.open(a)
+  await host.open(strict)
+  const open = gate(host)
+  for (let i = 1; i <= 20; i++) t.equal(countOf((await host.request(a, POST)).body), i)
+  t.equal(countOf((await host.request(a)).body), 20)
+  t.equal(await seqOf(host), 0, 'nothing is committed')
+  let isAnswered = false
+  const waiting = host.request(strict, POST).then((answer) => {
+    isAnswered = true
+    return answer
+  })
+  t.equal(countOf((await host.request(a, POST)).body), 21)
+  t.notOk(isAnswered)
+  open()
+  t.equal((await waiting).status, 200)
+  await until(async () => (await seqOf(host)) === 21, 'all is committed, in order')
+})
+
+t.test('more than the bound is not answered before its commit', async (t) => {
+  const host = await start(t)
+  await host.open(a)
+  await host.open(b)
+  const open = gate(host)
+  let answered = 0
+  let sent = 0
+  const asked: Promise<void>[] = []
+  while (sent < BACKLOG_TURNS_MAX + 50) {
+    const some = Array.from({ length: 50 }, async () => {
+      const { status } = await host.request(a, POST)
+      if (status === 200) answered++
+    })
+    asked.push(...some)
+    sent += 50
+    if (sent <= BACKLOG_TURNS_MAX) await Promise.all(some)
+  }
+  t.equal(answered, BACKLOG_TURNS_MAX)
+  // Bytes: of another worker, which has turns to spare.
+  const large = { ...POST, path: `/?bytes=${5 * 1024 * 1024}` }
+  t.equal((await host.request(b, large)).status, 200)
+  let isAnswered = false
+  const second = host.request(b, large).then(() => (isAnswered = true))
+  t.equal((await host.request({ class: 'relaxed', key: 'none' })).status, 421, 'a round later')
+  t.equal(answered, BACKLOG_TURNS_MAX, 'the others wait')
+  t.notOk(isAnswered)
+  open()
+  await Promise.all([...asked, second])
+  t.equal(answered, sent)
+  t.equal(await seqOf(host), sent)
+})
+
+t.test('a lost store: it goes on for a moment, then 503; nothing answered is lost', async (t) => {
+  for (const spoil of ['everything', 'answers'] as const) {
+    const host = await start(t)
+    await host.open(a)
+    await host.open(b)
+    host.host.handle({ type: 'vouch', atMs: machineMs() + 60_000 })
+    t.equal((await host.request(a, POST)).status, 200)
+    host.spoil = spoil
+    let acknowledged = 1
+    for (let i = 0; i < 10; i++) {
+      t.equal(countOf((await host.request(a, POST)).body), ++acknowledged)
+      t.equal((await host.request(b, POST)).status, 200)
+    }
+    host.spoil = 'everything'
+    host.aheadMs += BACKLOG_AGE_MS_MAX
+    await until(async () => {
+      const { status, code } = await host.request(a, POST)
+      if (status === 200) acknowledged++
+      return code === 'ARIES_E_STORE'
+    }, 'its oldest turn is too old')
+    t.equal(countOf((await host.request(a)).body), acknowledged, 'the refused turn is undone')
+    t.equal(
+      host.sent.filter((message) => message.type === 'gone').length,
+      0,
+      'no worker was dropped',
+    )
+    host.spoil = 'nothing'
+    await until(async () => (await seqOf(host)) === acknowledged, 'the store gets what it has not')
+    t.equal(await seqOf(host, b), 10)
+    t.equal(countOf((await host.request(a, POST)).body), acknowledged + 1)
+    await until(async () => (await seqOf(host)) === acknowledged + 1, 'and goes on')
+  }
+})
+
+t.test('fenced: what was answered and not committed is gone', async (t) => {
+  const host = await start(t)
+  await host.open(a)
+  t.equal(countOf((await host.request(a, POST)).body), 1)
+  await until(async () => (await seqOf(host)) === 1, 'committed')
+  const open = gate(host)
+  t.equal(countOf((await host.request(a, POST)).body), 2)
+  await host.store.evict('n1', 1)
+  const other = await host.store.register('n2', 600_000)
+  const claim = { id: a, fromEpoch: 1, node: 'n2', incarnation: other, host: 1 } as const
+  t.match(await host.store.claim({ ...claim, mode: 'takeover' }), { ok: true, seq: 1 })
+  open()
+  await until(() => host.sent.some((message) => message.type === 'gone'), 'dropped')
+  t.match(
+    host.sent.find((message) => message.type === 'gone'),
+    { id: a, why: 'fenced' },
+  )
+  t.equal((await host.request(a)).status, 421)
+  t.equal((await host.store.owner(a))?.seq, 1, 'none of it was applied')
+})
+
+t.test('refused what it has already, from an attempt that came late: it goes on', async (t) => {
+  const host = await start(t)
+  await host.open(a)
+  host.spoil = 'twice'
+  t.equal(countOf((await host.request(a, POST)).body), 1)
+  await until(() => host.records > 0, 'it was sent')
+  host.spoil = 'nothing'
+  t.equal(countOf((await host.request(a, POST)).body), 2)
+  await until(async () => (await seqOf(host)) === 2, 'both are there, each once')
+  t.notOk(host.sent.some((message) => message.type === 'gone'))
+})
+
+t.test('a node that nobody vouches for answers nothing by itself', async (t) => {
+  const host = await start(t)
+  await host.open(a)
+  host.host.handle({ type: 'vouch', atMs: machineMs() - 10_000 })
+  const open = gate(host)
+  let isAnswered = false
+  const write = host.request(a, POST).then(() => (isAnswered = true))
+  await until(() => host.records === 1, 'the record is with the store')
+  t.notOk(isAnswered)
+  open()
+  await write
+})
+
+t.test('an Idempotency-Key and its effect are one record', async (t) => {
+  const host = await start(t)
+  await host.open(a)
+  const open = gate(host)
+  const keyed = { ...POST, headers: { 'idempotency-key': 'once' } }
+  t.equal(countOf((await host.request(a, keyed)).body), 1)
+  const again = await host.request(a, keyed)
+  t.equal(again.headers.get('idempotent-replayed'), 'true')
+  t.equal(countOf((await host.request(a)).body), 1)
+  open()
+  await until(async () => (await seqOf(host)) === 1, 'one record')
+})
+
+t.test('moves and a planned end lose nothing', async (t) => {
+  const hosts = await Hosts.start(t, ['n1', 'n2'])
+  await hosts.create(a, 'n1')
+  const values: number[] = []
+  let stop = false
+  const clients = Array.from({ length: 6 }, async () => {
+    const requester = new Requester(hosts.all)
+    while (!stop) {
+      const answer = await requester.request(a, POST)
+      t.equal(answer.status, 200)
+      values.push(countOf(answer.body))
+    }
+  })
+  for (let i = 0; i < 10; i++) {
+    const before = values.length
+    const [from, to] = i % 2 === 0 ? ['n1', 'n2'] : ['n2', 'n1']
+    await hosts.get(from!).move(a, hosts.get(to!).address)
+    await until(() => values.length > before + 20, 'increments after the move')
+  }
+  stop = true
+  await Promise.all(clients)
+  values.sort((x, y) => x - y)
+  t.same(
+    values,
+    values.map((_, i) => i + 1),
+    '1…N, each once',
+  )
+  const n1 = hosts.get('n1')
+  const last = await Promise.all(Array.from({ length: 50 }, () => n1.request(a, POST)))
+  t.ok(last.every(({ status }) => status === 200))
+  const ended = once(n1.child, 'exit')
+  n1.send({ type: 'shutdown' })
+  await ended
+  t.equal((await hosts.store.owner(a))?.seq, values.length + 50)
+})
+
+t.test(
+  'killed: what is left is what was there at one moment, and no key counts twice',
+  async (t) => {
+    const hosts = await Hosts.start(t, ['n1', 'n2'])
+    await hosts.create(a, 'n1')
+    const n1 = hosts.get('n1')
+    const acknowledged: number[] = []
+    const clients = Array.from({ length: 4 }, async () => {
+      for (;;) {
+        const answer = await n1.request(a, POST).catch(() => undefined)
+        if (!answer) return
+        acknowledged.push(countOf(answer.body))
+      }
+    })
+    await until(() => acknowledged.length > 300, 'load')
+    await n1.kill()
+    await Promise.all(clients)
+    await hosts.store.evict('n1', 1)
+    await hosts.takeOver(a, 1, 'n2')
+    const left = countOf((await hosts.get('n2').request(a)).body)
+    t.equal((await hosts.store.owner(a))?.seq, left, 'a prefix of what was done')
+    const lost = Math.max(...acknowledged) - left
+    t.ok(lost <= BACKLOG_TURNS_MAX, `${lost} lost`)
+  },
+)
+
+t.test('a durability that is none is not opened', async (t) => {
+  const hosts = await Hosts.start(t, ['n1'])
+  await t.rejects(hosts.create({ class: 'undecided', key: 'x' }, 'n1'), {
+    code: 'ARIES_E_WORKER_FAILED',
+    message: /undecided\.ts: static durability is neither 'strict' nor 'relaxed'/,
+  })
+})
