@@ -187,6 +187,11 @@ const rows = {
     means: "The class's `migrate` could not bring the worker's state to its version.",
     todo: 'Nothing was changed. Correct `migrate` and deploy it, or go back to the older class.',
   },
+  ARIES_E_FROZEN: {
+    status: 503,
+    means: 'An operator froze the worker: it takes no requests for now.',
+    todo: 'Try again after `Retry-After`; `aries thaw` takes the worker back into use.',
+  },
   // Cluster operations.
   ARIES_E_NODE_UNKNOWN: {
     status: 404,

@@ -25,6 +25,8 @@ export interface WorkerInfo {
   readonly queued: number
   /** Node that has a copy of the state in step with it; undefined when none has. */
   readonly standby?: string
+  /** It takes no requests: see `aries freeze`. */
+  readonly frozen?: true
   /** Why it cannot move now; undefined when it can. */
   readonly cannotMove?: string
 }
@@ -111,6 +113,8 @@ export interface Rpc {
   ping: { params: Record<string, never>; result: { readonly incarnation: number } }
   /** Any node: find the owner and have it move the worker. */
   move: { params: WorkerId & { readonly to: string }; result: MoveReport }
+  /** Any node: find the owner and have it take no requests, or take them again. */
+  freeze: { params: WorkerId & { readonly freeze: boolean }; result: Record<string, never> }
   /** The node itself; answers when it is done. */
   drain: { params: Record<string, never>; result: DrainReport }
   undrain: { params: Record<string, never>; result: Record<string, never> }

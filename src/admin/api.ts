@@ -65,6 +65,8 @@ export interface AdminApi {
   'GET /api/workers': readonly WorkerInfo[]
   'GET /api/workers/{class}/{key}': WorkerDetail
   'POST /api/workers/{class}/{key}/move': MoveReport
+  'POST /api/workers/{class}/{key}/freeze': Record<string, never>
+  'POST /api/workers/{class}/{key}/thaw': Record<string, never>
   'POST /api/nodes/{id}/drain': DrainReport
   'POST /api/nodes/{id}/undrain': Record<string, never>
   'POST /api/nodes/{id}/cordon': Record<string, never>
@@ -153,6 +155,18 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
     type: 'MoveReport',
     body: '{"to":"n3"}',
     errors: [...onWorker, 'ARIES_E_NODE_UNKNOWN', 'ARIES_E_MOVE_REFUSED', 'ARIES_E_MOVE_ABORTED'],
+  },
+  'POST /api/workers/{class}/{key}/freeze': {
+    does: 'Has a worker take no requests until it is thawed; its alarm and messages of clients wait.',
+    answers: 'An empty object, when it is committed.',
+    type: '{}',
+    errors: onWorker,
+  },
+  'POST /api/workers/{class}/{key}/thaw': {
+    does: 'Takes a frozen worker back into use.',
+    answers: 'An empty object, when it is committed.',
+    type: '{}',
+    errors: onWorker,
   },
   'POST /api/nodes/{id}/drain': {
     does: 'Moves every worker off a node and places nothing new there; answers when it is done.',

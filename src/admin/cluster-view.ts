@@ -116,6 +116,10 @@ export class ClusterView {
     return this.#peers.call(this.#anyNode(), 'move', { ...id, to }, { timeoutMs: MOVE_TIMEOUT_MS })
   }
 
+  freeze(id: WorkerId, freeze: boolean): Promise<Record<string, never>> {
+    return this.#peers.call(this.#anyNode(), 'freeze', { ...id, freeze })
+  }
+
   drain(node: string): Promise<DrainReport> {
     this.#mustBeNode(node)
     return this.#peers.call(node, 'drain', {}, { timeoutMs: DRAIN_TIMEOUT_MS })

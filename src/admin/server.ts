@@ -32,6 +32,8 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['GET /api/workers', /^\/api\/workers$/],
   ['GET /api/workers/{class}/{key}', /^\/api\/workers\/([^/]+\/[^/]+)$/],
   ['POST /api/workers/{class}/{key}/move', /^\/api\/workers\/([^/]+\/[^/]+)\/move$/],
+  ['POST /api/workers/{class}/{key}/freeze', /^\/api\/workers\/([^/]+\/[^/]+)\/freeze$/],
+  ['POST /api/workers/{class}/{key}/thaw', /^\/api\/workers\/([^/]+\/[^/]+)\/thaw$/],
   ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
   ['POST /api/nodes/{id}/undrain', /^\/api\/nodes\/([^/]+)\/undrain$/],
   ['POST /api/nodes/{id}/cordon', /^\/api\/nodes\/([^/]+)\/cordon$/],
@@ -154,6 +156,10 @@ export class AdminServer {
         return { json: await view.worker(worker!) }
       case 'POST /api/workers/{class}/{key}/move':
         return { json: await view.move(worker!, moveTarget(body)) }
+      case 'POST /api/workers/{class}/{key}/freeze':
+        return { json: await view.freeze(worker!, true) }
+      case 'POST /api/workers/{class}/{key}/thaw':
+        return { json: await view.freeze(worker!, false) }
       case 'POST /api/nodes/{id}/drain':
         return { json: await view.drain(id!) }
       case 'POST /api/nodes/{id}/undrain':

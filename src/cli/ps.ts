@@ -17,7 +17,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'CPU', right: true },
   { title: 'AGE', right: true },
   { title: 'SESSIONS', right: true },
-  { title: 'CANNOT MOVE' },
+  { title: 'NOTE' },
 ]
 
 export interface PsOptions extends ReadOptions {
@@ -61,6 +61,6 @@ function row(worker: WorkerInfo): string[] {
     percent(worker.cpuShare),
     age(worker.ageMs),
     String(worker.sessions),
-    worker.cannotMove ?? '',
+    [worker.frozen ? 'frozen' : '', worker.cannotMove ?? ''].filter(Boolean).join('; '),
   ]
 }

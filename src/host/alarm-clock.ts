@@ -89,6 +89,7 @@ type Ended = (error: AriesError | undefined, alarm: Alarm | undefined) => void
 abstract class AlarmMail implements Mail {
   readonly arrivedMs: number
   readonly abandoned = false
+  readonly whenFrozen = 'waits'
   protected readonly c: AlarmClockComponents
   readonly #ended: Ended
   /** What was tried. */

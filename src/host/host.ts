@@ -8,6 +8,7 @@ import type { Clock, TimerHandle } from '../world.ts'
 import { ClassLoader } from './class-loader.ts'
 import { Committer } from './committer.ts'
 import { Forwarder } from './forwarder.ts'
+import { FreezeMail } from './freeze.ts'
 import { HostCalls } from './host-calls.ts'
 import type { Answer, FromHost, HostSetup, ToHost } from './ipc.ts'
 import { StopMail } from './lifecycle-mail.ts'
@@ -161,6 +162,9 @@ export class Host {
       case 'open':
         this.#answer(message.call, this.#table.open(message.id, message.epoch, message.from))
         break
+      case 'freeze':
+        this.#answer(message.call, this.#freeze(message.id, message.freeze))
+        break
       case 'close':
         this.#answer(message.call, this.#close(message.id))
         break
@@ -204,6 +208,17 @@ export class Host {
         this.#c.send({ type: 'failed', call, error: failed.toBody() })
       },
     )
+  }
+
+  async #freeze(id: WorkerId, freeze: boolean): Promise<void> {
+    const name = formatWorkerId(id)
+    const worker = this.#table.get(name)
+    if (!worker) throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on this node any more`)
+    await new Promise<void>((resolve, reject) => {
+      const ended = (error?: AriesError): void => (error ? reject(error) : resolve())
+      const init = { freeze, arrivedMs: this.#c.clock.nowMs() }
+      worker.offer(new FreezeMail(worker, init, ended), true)
+    })
   }
 
   async #close(id: WorkerId): Promise<void> {

@@ -51,6 +51,13 @@ export type ToHost =
       /** Where the last owner, now gone, left it: a standby that is there makes a load needless. */
       readonly from?: LastTurn | undefined
     }
+  /** Freeze or thaw it. Answered with `null`. */
+  | {
+      readonly type: 'freeze'
+      readonly call: number
+      readonly id: WorkerId
+      readonly freeze: boolean
+    }
   /** Finish the turn, stop it, forget it. Answered with `null`. */
   | { readonly type: 'close'; readonly call: number; readonly id: WorkerId }
   /** Be the source of a move. Answered with a `MoveReport`. */

@@ -67,7 +67,7 @@ export class LiveInstance {
   run(turn: Turn): unknown {
     if (turn.isRead) this.#state.beginRead()
     else this.#state.beginTurn()
-    if (this.#started) return turn.mail.run(this.#worker)
+    if (this.#started || turn.mail.whenFrozen === 'runs') return turn.mail.run(this.#worker)
     if (this.#outdated === undefined) return this.#startThenRun(turn)
     turn.migrates = true
     const { workerClass } = this.#c

@@ -9,6 +9,11 @@ export interface Mail {
   readonly chain?: readonly string[]
   /** Whoever sent it has gone: it need not be run. */
   readonly abandoned: boolean
+  /**
+   * What becomes of it while the worker is frozen; undefined: it is refused. What runs then calls
+   * nothing of the author's, not even `start`.
+   */
+  readonly whenFrozen?: 'waits' | 'runs'
   /** It changes nothing, so it may run together with others of its kind. */
   readonly isRead?: boolean
   /** Calls the author's code. */
@@ -44,6 +49,26 @@ export class Mailbox {
     if (!always && this.size >= this.sizeMax) return false
     this.#queue.push(mail)
     return true
+  }
+
+  /** The first that runs while the worker is frozen. */
+  peekFrozen(): Mail | undefined {
+    for (let i = this.#head; i < this.#queue.length; i++) {
+      if (this.#queue[i]!.whenFrozen === 'runs') return this.#queue[i]
+    }
+    return undefined
+  }
+
+  take(mail: Mail): void {
+    if (mail === this.peek()) this.shift()
+    else this.#queue.splice(this.#queue.indexOf(mail), 1)
+  }
+
+  /** Takes those out that do not wait while the worker is frozen. */
+  takeImpatient(): Mail[] {
+    const all = this.takeAll()
+    this.#queue = all.filter(({ whenFrozen }) => whenFrozen !== undefined)
+    return all.filter(({ whenFrozen }) => whenFrozen === undefined)
   }
 
   peek(): Mail | undefined {

@@ -16,6 +16,7 @@ import { type CallAnswer, type OutgoingCall, workersBy } from '../worker/workers
 import type { Clock } from '../world.ts'
 import { AlarmClock } from './alarm-clock.ts'
 import type { Committer } from './committer.ts'
+import { frozen, isFrozen } from './freeze.ts'
 import type { Held } from './gate.ts'
 import { LiveInstance } from './live-instance.ts'
 import { type Mail, Mailbox } from './mailbox.ts'
@@ -80,6 +81,8 @@ export class OpenWorker {
   /** Or those that run together. */
   readonly #reads: Turn[] = []
   #paused = false
+  /** Until then what waited could not be run. */
+  #thawedMs = 0
   #scheduled = false
   #onQuiet: (() => void) | undefined
 
@@ -161,6 +164,10 @@ export class OpenWorker {
     this.#commits.feed = feed
   }
 
+  get frozen(): boolean {
+    return isFrozen(this.state)
+  }
+
   /** Waiting, running, or done and not yet committed. */
   get load(): number {
     return this.mailbox.size + this.#commits.size + this.#running.length
@@ -176,8 +183,12 @@ export class OpenWorker {
     this.mailbox.sizeMax = config.queueMax
   }
 
-  /** False when the queue is full; see `Mailbox.push`. */
+  /** False when the queue is full; see `Mailbox.push`. A frozen worker refuses what does not wait. */
   offer(mail: Mail, always = false): boolean {
+    if (mail.whenFrozen === undefined && this.frozen) {
+      mail.fail(frozen(this.name))
+      return true
+    }
     if (!this.mailbox.push(mail, always)) return false
     this.#c.onMail(this.name)
     if (!this.#turn && !this.#paused && !this.#scheduled) this.#pump()
@@ -269,9 +280,10 @@ export class OpenWorker {
       this.#pump()
     }
     this.#commits.expire(nowMs - 2 * limitMs)
+    if (this.frozen) return
     for (;;) {
       const first = this.mailbox.peek()
-      if (!first || nowMs - first.arrivedMs <= limitMs) return
+      if (!first || nowMs - Math.max(first.arrivedMs, this.#thawedMs) <= limitMs) return
       this.mailbox.shift()
       first.fail(timeout(`it waited over ${limitMs} ms for ${this.name}`))
     }
@@ -281,9 +293,9 @@ export class OpenWorker {
     if (this.#scheduled) return
     const untilMs = this.#c.clock.nowMs() + SLICE_MS
     while (!this.#paused && !this.dropped) {
-      const mail = this.mailbox.peek()
+      const mail = this.frozen ? this.mailbox.peekFrozen() : this.mailbox.peek()
       if (!mail || !this.#mayRun(mail)) return
-      this.mailbox.shift()
+      this.mailbox.take(mail)
       if (mail.abandoned) continue
       this.#run(mail)
       if (this.#c.clock.nowMs() > untilMs && this.mailbox.size > 0) {
@@ -345,7 +357,14 @@ export class OpenWorker {
     const held = turn.isRead ? this.#endRead(turn, error) : this.#endTurn(turn, error)
     this.#commits.hold({ mail: turn.mail, outputs: turn.outputs, value, ...held })
     this.#alarm.arm()
+    if (turn.mail.whenFrozen === 'runs') this.#frozenOrThawed()
     this.#checkQuiet()
+  }
+
+  #frozenOrThawed(): void {
+    this.#thawedMs = this.#c.clock.nowMs()
+    if (!this.frozen) return
+    for (const mail of this.mailbox.takeImpatient()) mail.fail(frozen(this.name))
   }
 
   #endTurn(turn: Turn, failure: AriesError | undefined): Pick<Held, 'error' | 'ownSeq'> {

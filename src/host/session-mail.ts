@@ -77,6 +77,7 @@ class AcceptOutput implements Output {
 
 /** Inbound message `n` of a session. */
 export class MessageMail extends SessionMail {
+  readonly whenFrozen = 'waits'
   readonly #n: number
   readonly #data: string | Uint8Array
 
@@ -104,6 +105,7 @@ export class MessageMail extends SessionMail {
 
 /** The client has gone. */
 export class CloseMail extends SessionMail {
+  readonly whenFrozen = 'waits'
   readonly #code: number
   readonly #reason: string
 

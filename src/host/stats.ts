@@ -101,6 +101,7 @@ export class StatsSampler {
       ageMs: Math.round(nowMs - meter.openedMs),
       sessions: worker.sessions.size,
       queued: worker.mailbox.size,
+      ...(worker.frozen ? { frozen: true } : {}),
       ...(cannotMove ? { cannotMove } : {}),
       ...(standby ? { standby } : {}),
     }

@@ -55,6 +55,7 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
     workers: async (params) => openWorkers(c, params),
     recall: async (params) => recall(c, workerId(params)),
     move: async (params) => move(c, workerId(params), String(params.to)),
+    freeze: async (params) => freeze(c, workerId(params), params.freeze === true),
     drain: async () => c.node.drain(),
     undrain: async () => {
       c.node.setFlags({ draining: false, cordoned: false })
@@ -93,8 +94,8 @@ function recall(c: CallComponents, id: WorkerId): Rpc['recall']['result'] {
   return { ...c.placer.recall(id), ...(epoch !== undefined && { info: info(c, id, epoch) }) }
 }
 
-/** Any node may be asked: the owner does it. */
-async function move(c: CallComponents, id: WorkerId, to: string): Promise<MoveReport> {
+/** The node that owns it, which has opened it. */
+async function ownerOf(c: CallComponents, id: WorkerId): Promise<string> {
   if (!c.classes().has(id.class)) {
     const known = [...c.classes().keys()].join(', ')
     throw new AriesError(
@@ -108,9 +109,26 @@ async function move(c: CallComponents, id: WorkerId, to: string): Promise<MoveRe
       `there is no worker ${formatWorkerId(id)}; it is made by its first request`,
     )
   }
-  const owner = await c.ownership.resolve(id)
-  if (owner.node !== c.node.id) {
-    return c.peers.call(owner.node, 'move', { ...id, to }, { timeoutMs: MOVE_TIMEOUT_MS })
+  return (await c.ownership.resolve(id)).node
+}
+
+/** Any node may be asked: the owner does it. */
+async function freeze(
+  c: CallComponents,
+  id: WorkerId,
+  on: boolean,
+): Promise<Record<string, never>> {
+  const owner = await ownerOf(c, id)
+  if (owner !== c.node.id) return c.peers.call(owner, 'freeze', { ...id, freeze: on })
+  await c.host.freeze(id, on)
+  return {}
+}
+
+/** Any node may be asked: the owner does it. */
+async function move(c: CallComponents, id: WorkerId, to: string): Promise<MoveReport> {
+  const owner = await ownerOf(c, id)
+  if (owner !== c.node.id) {
+    return c.peers.call(owner, 'move', { ...id, to }, { timeoutMs: MOVE_TIMEOUT_MS })
   }
   return c.mover.move(id, to, c.placer.decided(id, to, 'operator'))
 }

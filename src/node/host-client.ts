@@ -115,6 +115,10 @@ export class HostClient {
     return version
   }
 
+  async freeze(id: WorkerId, freeze: boolean): Promise<void> {
+    await this.#call((call) => ({ type: 'freeze', call, id, freeze }))
+  }
+
   async move(id: WorkerId, to: { node: string; host: string; port: number }): Promise<MoveReport> {
     const report = await this.#call((call) => ({ type: 'move', call, id, to }))
     return report as MoveReport

@@ -58,7 +58,7 @@ t.test(
     t.equal(code, 0)
     t.equal(
       stdout,
-      `WORKER                NODE  EPOCH    STATE  REQ/S   CPU  AGE  SESSIONS  CANNOT MOVE
+      `WORKER                NODE  EPOCH    STATE  REQ/S   CPU  AGE  SESSIONS  NOTE
 counter/a%20b%2F%C3%A4  n2        3  12.3 MB   12.3  5.0%   1m         2
 counter/b               n1        3   1.2 kB   12.3  5.0%   1m         2  a turn has run for 3 s
 `.replace('WORKER                NODE', 'WORKER                  NODE'),

@@ -1,0 +1,15 @@
+import { formatWorkerId, parseWorkerId } from '../identity.ts'
+import { withClient } from './client.ts'
+import type { ReadOptions } from './options.ts'
+import { print, printJson } from './output.ts'
+
+/** `aries freeze <class>/<key>` */
+export async function freeze(worker: string, options: ReadOptions): Promise<void> {
+  const id = parseWorkerId(worker)
+  const answer = await withClient(options, (client) =>
+    client.post('POST /api/workers/{class}/{key}/freeze', { ...id }),
+  )
+  const name = formatWorkerId(id)
+  if (options.json) printJson(answer)
+  else print(`${name} takes no requests; \`aries thaw ${name}\` takes it back into use`)
+}

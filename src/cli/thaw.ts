@@ -1,0 +1,14 @@
+import { formatWorkerId, parseWorkerId } from '../identity.ts'
+import { withClient } from './client.ts'
+import type { ReadOptions } from './options.ts'
+import { print, printJson } from './output.ts'
+
+/** `aries thaw <class>/<key>` */
+export async function thaw(worker: string, options: ReadOptions): Promise<void> {
+  const id = parseWorkerId(worker)
+  const answer = await withClient(options, (client) =>
+    client.post('POST /api/workers/{class}/{key}/thaw', { ...id }),
+  )
+  if (options.json) printJson(answer)
+  else print(`${formatWorkerId(id)} takes requests again`)
+}
