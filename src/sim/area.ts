@@ -6,6 +6,8 @@ export interface SeedResult {
   readonly stats: Readonly<Record<string, number>>
   /** Hash of everything that happened (`Trace.hash`). */
   readonly traceHash: string
+  /** The last lines of it before the first violation, where the area keeps them. */
+  readonly trace?: readonly string[]
 }
 
 /** A part of Aries that runs in the seeded world. */
@@ -14,5 +16,5 @@ export interface SimArea {
   /** One line for `--help`. */
   readonly about: string
   /** A function of `seed` and `quick` alone: no real clock, no real chance. */
-  runSeed(seed: number, options: { quick: boolean }): SeedResult
+  runSeed(seed: number, options: { quick: boolean }): SeedResult | Promise<SeedResult>
 }

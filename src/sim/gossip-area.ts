@@ -29,13 +29,13 @@ const SPANS: Readonly<Record<PresetName, Span>> = {
 const STEP_MS = 100
 
 /** Twenty real gossip cores on a network that loses, with crashes, pauses, partitions, new maps. */
-export const gossipArea: SimArea = {
+export const gossipArea = {
   name: 'gossip',
   about: 'membership, failure detection and the board: 20 members under faults',
-  runSeed(seed, { quick }): SeedResult {
+  runSeed(seed: number, { quick }: { quick: boolean }): SeedResult {
     return new GossipRun(seed, quick).run()
   },
-}
+} satisfies SimArea
 
 class GossipRun {
   readonly #clock = new VirtualClock()

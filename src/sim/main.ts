@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
-import { arch, cpus, platform } from 'node:os'
+import { arch, availableParallelism, cpus, platform } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { SimArea } from './area.ts'
+import type { SeedResult, SimArea } from './area.ts'
 import { areas } from './areas.ts'
+import { runSeeds } from './seeds.ts'
 
 interface Options {
   readonly area: string
@@ -10,6 +11,7 @@ interface Options {
   readonly from: number
   readonly json?: string
   readonly quick: boolean
+  readonly threads: number
 }
 
 interface Row {
@@ -18,6 +20,7 @@ interface Row {
   readonly from: number
   readonly violations: number
   readonly failedSeeds: number[]
+  readonly seconds: number
   readonly stats: Record<string, number>
 }
 
@@ -33,44 +36,55 @@ const options = new Command('sim')
   )
   .option('--seeds <n>', 'how many seeds to run', parseCount, 100)
   .option('--from <seed>', 'the first seed', parseCount, 1)
+  .option('--threads <n>', 'how many threads share them', parseCount, availableParallelism())
   .option('--json <file>', 'write the figures to a file')
   .option('--quick', `short runs, ${QUICK_SEEDS} seeds at most`, false)
   .parse()
   .opts<Options>()
 
-process.exitCode = run(areas.find(({ name }) => name === options.area)!)
+process.exitCode = await run(areas.find(({ name }) => name === options.area)!)
 
-function run(area: SimArea): number {
-  const { from, quick } = options
+async function run(area: SimArea): Promise<number> {
+  const { from, quick, threads } = options
   const seeds = quick ? Math.min(options.seeds, QUICK_SEEDS) : options.seeds
+  const results = new Map<number, SeedResult['stats']>()
   const failedSeeds: number[] = []
-  const stats: Record<string, number> = {}
   let violations = 0
-  let shownMs = performance.now()
-  for (let seed = from; seed < from + seeds; seed++) {
-    const result = area.runSeed(seed, { quick })
-    for (const [name, value] of Object.entries(result.stats)) {
-      stats[name] = (stats[name] ?? 0) + value
-    }
+  const beganMs = performance.now()
+  let shownMs = beganMs
+  await runSeeds({ area: area.name, quick, from, seeds, threads }, (seed, result) => {
+    results.set(seed, result.stats)
     if (result.violations.length > 0) {
       failedSeeds.push(seed)
       violations += result.violations.length
-      report(area, seed, result.violations)
+      report(area, seed, result)
     }
-    if (performance.now() - shownMs < PROGRESS_INTERVAL_MS) continue
+    if (performance.now() - shownMs < PROGRESS_INTERVAL_MS) return
     shownMs = performance.now()
+    const perSecond = (results.size / ((shownMs - beganMs) / 1_000)).toFixed(1)
     process.stderr.write(
-      `${area.name}: ${seed - from + 1} of ${seeds} seeds, ${violations} violations\n`,
+      `${area.name}: ${results.size} of ${seeds} seeds, ${violations} violations, ${perSecond} seeds/s\n`,
     )
-  }
-  const row: Row = { area: area.name, seeds, from, violations, failedSeeds, stats }
-  finish(row)
+  })
+  failedSeeds.sort((a, b) => a - b)
+  const seconds = (performance.now() - beganMs) / 1_000
+  finish({ area: area.name, seeds, from, violations, failedSeeds, seconds, stats: sums(results) })
   return violations === 0 ? 0 : 1
 }
 
-function report(area: SimArea, seed: number, violations: readonly string[]): void {
+/** In the order of the seeds, so that the last digits are the same too. */
+function sums(results: ReadonlyMap<number, SeedResult['stats']>): Record<string, number> {
+  const stats: Record<string, number> = {}
+  for (const [, figures] of [...results].toSorted(([a], [b]) => a - b)) {
+    for (const [name, value] of Object.entries(figures)) stats[name] = (stats[name] ?? 0) + value
+  }
+  return stats
+}
+
+function report(area: SimArea, seed: number, { violations, trace = [] }: SeedResult): void {
   const quick = options.quick ? ' --quick' : ''
   console.log(`seed ${seed}: ${violations.length} violations`)
+  for (const line of trace) console.log(`    ${line}`)
   for (const violation of violations) console.log(`  ${violation}`)
   console.log(`  replay: npm run sim -- --area ${area.name} --seeds 1 --from ${seed}${quick}`)
 }
@@ -78,6 +92,7 @@ function report(area: SimArea, seed: number, violations: readonly string[]): voi
 function finish(row: Row): void {
   const figures = Object.entries(row.stats).map(([name, value]) => `${name} ${Math.round(value)}`)
   console.log(`${row.area}: ${row.seeds} seeds from ${row.from}, ${row.violations} violations`)
+  console.log(`  ${row.seconds.toFixed(1)} s, ${(row.seeds / row.seconds).toFixed(1)} seeds/s`)
   console.log(`  sums: ${figures.join(', ')}`)
   if (options.json === undefined) return
   const machine = {

@@ -19,13 +19,13 @@ const RETURN_MS = 10_000
 const RETURNED_MAX = 0.01
 
 /** Workers arrive, a node joins: shares, stampedes, convergence, ping-pong. */
-export const placementArea: SimArea = {
+export const placementArea = {
   name: 'placement',
   about: 'placing and rebalancing on late news: up to 12 nodes, one joins, up to 1,000 workers',
-  runSeed(seed, { quick }): SeedResult {
+  runSeed(seed: number, { quick }: { quick: boolean }): SeedResult {
     return new PlacementRun(seed, quick).run()
   },
-}
+} satisfies SimArea
 
 class PlacementRun {
   readonly #clock = new VirtualClock()

@@ -3,9 +3,28 @@ export class Trace {
   #a = 0xdeadbeef
   #b = 0x41c6ce57
   events = 0
+  /** The last lines up to `keep`, oldest first. */
+  kept: readonly string[] = []
+  readonly #linesMax: number
+  readonly #lines: string[] = []
 
-  add(text: string): void {
+  /** `linesMax`: how many of the last lines can be kept. */
+  constructor(linesMax = 0) {
+    this.#linesMax = linesMax
+  }
+
+  /** Keeps the lines before this moment, for the report. */
+  keep(): void {
+    this.kept = this.#lines.slice(-this.#linesMax)
+  }
+
+  /** `isShown`: a line of the report, should one be wanted. */
+  add(text: string, isShown = true): void {
     this.events++
+    if (this.#linesMax > 0 && isShown) {
+      this.#lines.push(text)
+      if (this.#lines.length > 2 * this.#linesMax) this.#lines.splice(0, this.#linesMax)
+    }
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i)
       this.#a = Math.imul(this.#a ^ code, 2654435761)

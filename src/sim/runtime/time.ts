@@ -1,0 +1,143 @@
+/**
+ * Virtual time and seeded chance in place of those of Node, for all code of this thread: timers,
+ * `performance.now`, `Date.now`, `Math.random`. A timer belongs to the process that set it: it
+ * waits while that is paused and never fires when it is dead.
+ */
+
+import { syncBuiltinESMExports } from 'node:module'
+import perfHooks from 'node:perf_hooks'
+import timersPromises from 'node:timers/promises'
+import type { Random, TimerHandle } from '../../world.ts'
+import type { VirtualClock } from '../virtual-clock.ts'
+import { currentProcess, outside } from './process.ts'
+
+const realSetImmediate = setImmediate
+let immediates = 0
+
+/** What the patched functions read: the world of the seed that runs now. */
+let world: { readonly clock: VirtualClock; readonly random: Random } | undefined
+
+/** From now on time and chance are those of this world. */
+export function useWorld(next: { clock: VirtualClock; random: Random }): void {
+  world = next
+}
+
+/** Resolves when everything that was set off has run: promises, ticks and immediates. */
+export async function settle(): Promise<void> {
+  do {
+    await new Promise<void>((resolve) => void realSetImmediate(resolve))
+  } while (immediates > 0)
+}
+
+/** As `setTimeout` gives it. */
+class VirtualTimeout {
+  #handle: TimerHandle | undefined
+  readonly #arm: () => TimerHandle
+
+  constructor(arm: () => TimerHandle) {
+    this.#arm = arm
+    this.#handle = arm()
+  }
+
+  cancel(): void {
+    this.#handle?.cancel()
+    this.#handle = undefined
+  }
+
+  close(): this {
+    this.cancel()
+    return this
+  }
+
+  refresh(): this {
+    this.cancel()
+    this.#handle = this.#arm()
+    return this
+  }
+
+  ref(): this {
+    return this
+  }
+
+  unref(): this {
+    return this
+  }
+
+  hasRef(): boolean {
+    return false
+  }
+}
+
+type Callback = (...args: unknown[]) => void
+
+function virtualTimeout(fire: Callback, delayMs = 0, ...args: unknown[]): VirtualTimeout {
+  const owner = ownerOf(fire)
+  const { clock } = world!
+  return new VirtualTimeout(() =>
+    clock.after(Number(delayMs) || 0, () => {
+      if (owner) owner.run(() => fire(...args))
+      else outside(() => fire(...args))
+    }),
+  )
+}
+
+/** undici keeps one timer for all its clients, in whichever process they are: it is nobody's. */
+function ownerOf(fire: Callback): ReturnType<typeof currentProcess> {
+  return fire.name === 'onTick' ? undefined : currentProcess()
+}
+
+function virtualInterval(fire: Callback, everyMs = 1, ...args: unknown[]): VirtualTimeout {
+  const timer: VirtualTimeout = virtualTimeout(() => {
+    timer.refresh()
+    fire(...args)
+  }, everyMs)
+  return timer
+}
+
+function clear(timer: unknown): void {
+  if (timer instanceof VirtualTimeout) timer.cancel()
+}
+
+function countedImmediate(run: Callback, ...args: unknown[]): NodeJS.Immediate {
+  immediates++
+  return realSetImmediate(() => {
+    immediates--
+    run(...args)
+  })
+}
+
+/** A machine that is always as busy. */
+const CPU = { user: 0, system: 0 }
+const MEMORY_BYTES = 100_000_000
+
+/** Once in a thread, before what is to be simulated is loaded. */
+export function installTime(): void {
+  const now = (): number => world!.clock.nowMs()
+  Object.assign(globalThis, {
+    setTimeout: virtualTimeout,
+    setInterval: virtualInterval,
+    setImmediate: countedImmediate,
+    clearTimeout: clear,
+    clearInterval: clear,
+  })
+  Object.defineProperty(performance, 'now', { value: now })
+  Date.now = () => world!.clock.wallMs()
+  Math.random = () => world!.random.next()
+  process.hrtime.bigint = () => BigInt(Math.round(now() * 1e6))
+  process.cpuUsage = () => CPU
+  process.memoryUsage.rss = () => MEMORY_BYTES
+  AbortSignal.timeout = (ms) => {
+    const abort = new AbortController()
+    const error = new DOMException('The operation was aborted due to timeout', 'TimeoutError')
+    virtualTimeout(() => abort.abort(error), ms)
+    return abort.signal
+  }
+  const sleep = (ms?: number): Promise<void> =>
+    new Promise((resolve) => virtualTimeout(() => resolve(), ms))
+  Object.assign(timersPromises, { setTimeout: sleep })
+  const quietLoop = { enable: () => true, disable: () => true, reset: () => undefined }
+  Object.assign(perfHooks, {
+    monitorEventLoopDelay: () => ({ ...quietLoop, percentile: () => 10e6 }),
+  })
+  syncBuiltinESMExports()
+}
