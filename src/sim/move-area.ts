@@ -36,7 +36,7 @@ const MOVE_EVERY_MS = 90
 const MOVE_MS_MAX = 12_000
 /** An aimed fault strikes after so many steps at most. */
 const STEPS_MAX = 90
-const TRACE_LINES = 60
+const TRACE_LINES = 100
 
 type Weather = 'quiet' | 'aimed' | 'stormy'
 
@@ -335,6 +335,7 @@ class MoveRun {
   }
 
   async #until(untilMs: number): Promise<void> {
+    await settle()
     while (this.#clock.step(untilMs)) await settle()
     this.#clock.runUntil(untilMs)
   }

@@ -11,6 +11,8 @@ import { useTcp, VirtualTcp } from '../runtime/tcp.ts'
 import { useWorld } from '../runtime/time.ts'
 import type { VirtualClock } from '../virtual-clock.ts'
 import { VirtualGossip } from './gossip.ts'
+// Loaded now: a host that loads it then does no I/O.
+import './ledger.ts'
 import { programOf } from './programs.ts'
 import { type StoreWatcher, VirtualStore } from './store.ts'
 

@@ -322,8 +322,12 @@ function targetOf(args: unknown[]): { target: Target; connected: (() => void) | 
     const host = typeof args[1] === 'string' ? args[1] : '127.0.0.1'
     return { target: { host, port: Number(first) }, connected }
   }
-  const { host, hostname, port } = first as { host?: string; hostname?: string; port: number }
-  return { target: { host: host ?? hostname ?? '127.0.0.1', port: Number(port) }, connected }
+  const { host = '127.0.0.1', port, lookup } = first as net.TcpNetConnectOpts
+  let address: unknown = host
+  lookup?.(host, {}, (_error, found) => {
+    address = found
+  })
+  return { target: { host: String(address), port: Number(port) }, connected }
 }
 
 /** Once in a thread, before what is to be simulated is loaded. */
