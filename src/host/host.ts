@@ -160,7 +160,7 @@ export class Host {
         this.#answer(message.call, this.#classes.load(message.class).then(versionOf))
         break
       case 'open':
-        this.#answer(message.call, this.#table.open(message.id, message.epoch, message.from))
+        this.#answer(message.call, this.#open(message))
         break
       case 'freeze':
         this.#answer(message.call, this.#freeze(message.id, message.freeze))
@@ -219,6 +219,11 @@ export class Host {
       const init = { freeze, arrivedMs: this.#c.clock.nowMs() }
       worker.offer(new FreezeMail(worker, init, ended), true)
     })
+  }
+
+  async #open({ id, epoch, from }: Extract<ToHost, { type: 'open' }>): Promise<void> {
+    await this.#moves.claimed(id)
+    await this.#table.open(id, epoch, from)
   }
 
   async #close(id: WorkerId): Promise<void> {

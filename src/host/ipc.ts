@@ -114,7 +114,7 @@ export type FromHost =
       readonly from: string
       readonly stateBytes: number
     }
-  /** A move has committed here: this node owns the worker under `epoch`. */
+  /** A move has committed or was taken back here: this node owns the worker under `epoch`. */
   | { readonly type: 'arrived'; readonly id: WorkerId; readonly epoch: number }
   /** The worker is no longer here: moved (`owner`), fenced, or lost with an unknown commit. */
   | {

@@ -2,6 +2,7 @@
 
 import type { Duplex } from 'node:stream'
 import { AriesError } from '../errors.ts'
+import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { ToSource, ToTarget } from '../move/messages.ts'
 import {
@@ -34,6 +35,8 @@ export interface MoveSourceComponents {
   readonly log: Logger
   /** Forgets the worker here, with its sessions, and tells everyone where it went. */
   readonly handOver: (worker: OpenWorker, owner: OwnerAddress) => readonly Mail[]
+  /** The worker goes on here, under a new epoch. */
+  readonly onReclaimed: (id: WorkerId, epoch: number) => void
 }
 
 export interface MoveSourceInit {
@@ -122,6 +125,7 @@ export class MoveSource {
         this.#pause(effect.whole)
         break
       case 'resume':
+        if (effect.epoch !== worker.epoch) this.#c.onReclaimed(worker.id, effect.epoch)
         worker.resume(effect.epoch)
         break
       case 'claim':

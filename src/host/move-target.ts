@@ -28,6 +28,8 @@ export interface MoveTargetComponents {
   readonly log: Logger
   /** Asks the control loop; resolves with the reason why not, or undefined. */
   readonly reserve: (id: WorkerId, from: string, stateBytes: number) => Promise<string | undefined>
+  /** It may be this node's from now on: nobody else is to open it until `over`. */
+  readonly onClaiming: (id: WorkerId, over: Promise<void>) => void
   readonly onArrived: (id: WorkerId, epoch: number) => void
   /** It came, but its instance could not be made. */
   readonly onStillborn: (id: WorkerId) => void
@@ -49,6 +51,8 @@ export class MoveTarget {
   #timer: TimerHandle | undefined
   #id: WorkerId | undefined
   #class: WorkerClass | undefined
+  /** Ends what `onClaiming` announced. */
+  #over: (() => void) | undefined
 
   constructor(components: MoveTargetComponents, init: MoveTargetInit, socket: Duplex) {
     this.#c = components
@@ -80,6 +84,7 @@ export class MoveTarget {
         void this.#migrate(effect)
         break
       case 'claim':
+        this.#announce()
         void claimHandover(this.#c.store, this.#id!, effect.fromEpoch, this.#init).then((outcome) =>
           this.#handle({ type: 'claimed', outcome }),
         )
@@ -95,8 +100,17 @@ export class MoveTarget {
       case 'end':
         if (effect.why) this.#c.log.info({ worker: this.#id, why: effect.why }, 'move did not come')
         this.#link.end()
+        this.#over?.()
         break
     }
+  }
+
+  #announce(): void {
+    if (this.#over) return
+    const over = new Promise<void>((resolve) => {
+      this.#over = resolve
+    })
+    this.#c.onClaiming(this.#id!, over)
   }
 
   async #admit(offer: Extract<TargetEffect, { do: 'admit' }>): Promise<string | undefined> {
@@ -140,11 +154,9 @@ export class MoveTarget {
     try {
       const carried = effect.sessions as readonly CarriedSession[]
       const already = table.get(formatWorkerId(id))
-      if (already && already.epoch >= epoch) {
-        // The control loop had it opened, when the answer to the claim was late.
-        sessions.arrive(already, carried)
-        return
-      }
+      // Opened from the store before it came; what it said since, the carried sessions have missed:
+      // their fronts are told that they are lost.
+      if (already && already.epoch >= epoch) return
       // Else the control loop has it opened from the store when somebody asks for it.
       if (!sections) throw new Error('the state that came is not the state of the store')
       const worker = table.add(id, this.#class!, { epoch, seq, version, sections, migrated })

@@ -40,6 +40,8 @@ export class Moves {
   /** Worker → node that it is moving to. */
   readonly #leaving = new Map<string, string>()
   readonly #arriving = new Set<Duplex>()
+  /** Workers that a target claims now: until that is over, nobody else may open them. */
+  readonly #claiming = new Map<string, Promise<void>>()
 
   constructor(components: MovesComponents, setup: HostSetup) {
     this.#c = components
@@ -67,9 +69,16 @@ export class Moves {
         socket.destroy()
         throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node} any more`)
       }
-      const { store, clock, log } = this.#c
+      const { store, clock, log, send } = this.#c
       const source = new MoveSource(
-        { worker, store, clock, log, handOver: (left, owner) => this.#handOver(left, owner) },
+        {
+          worker,
+          store,
+          clock,
+          log,
+          handOver: (left, owner) => this.#handOver(left, owner),
+          onReclaimed: (of, epoch) => send({ type: 'arrived', id: of, epoch }),
+        },
         { node, incarnation, host, to, ...this.#setup.move },
         socket,
       )
@@ -93,6 +102,7 @@ export class Moves {
       {
         ...this.#c,
         reserve: (id, from, stateBytes) => reservations.ask(id, from, stateBytes),
+        onClaiming: (id, over) => this.#claims(formatWorkerId(id), over),
         onArrived: (id, epoch) => send({ type: 'arrived', id, epoch }),
         onStillborn: (id) => send({ type: 'gone', id, owner: undefined, why: 'closed' }),
       },
@@ -101,8 +111,23 @@ export class Moves {
     )
   }
 
+  /**
+   * Resolves when no move claims the worker. The claim may be applied before its answer comes: who
+   * opened the worker from the store then would have it without the sessions that the move carries.
+   */
+  async claimed(id: WorkerId): Promise<void> {
+    await this.#claiming.get(formatWorkerId(id))
+  }
+
   destroy(): void {
     for (const socket of this.#arriving) socket.destroy()
+  }
+
+  #claims(name: string, over: Promise<void>): void {
+    this.#claiming.set(name, over)
+    void over.then(() => {
+      if (this.#claiming.get(name) === over) this.#claiming.delete(name)
+    })
   }
 
   #handOver(worker: OpenWorker, owner: OwnerAddress): readonly Mail[] {

@@ -31,7 +31,10 @@ function runThread(
   done: (seed: number, result: SeedResult) => void,
 ): Promise<void> {
   const file = new URL(`./thread${extname(import.meta.url)}`, import.meta.url)
-  const thread = new Worker(file, { workerData: setup, execArgv: [], name: `sim ${setup.area}` })
+  // A test's loaders are not for the simulated world.
+  const env = { ...process.env, NODE_OPTIONS: '' }
+  const name = `sim ${setup.area}`
+  const thread = new Worker(file, { workerData: setup, execArgv: [], env, name })
   return new Promise<void>((resolve, reject) => {
     const give = (): void => {
       const seed = take()

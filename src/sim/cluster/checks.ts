@@ -213,14 +213,11 @@ export class Checks {
 
   // At rest.
 
-  /** Alarms that should have rung by now and have not. */
-  overdueAlarms(): string[] {
-    const nowMs = this.#clock.wallMs()
-    const overdue: string[] = []
-    for (const [name, { alarm }] of this.#workers) {
-      if (alarm !== undefined && alarm < nowMs) overdue.push(`${name} (${alarm})`)
-    }
-    return overdue
+  /** Alarms that are set and have not rung. */
+  alarmsLeft(): string[] {
+    return [...this.#workers].flatMap(([name, { alarm }]) => {
+      return alarm === undefined ? [] : [`${name}: the alarm of ${alarm}`]
+    })
   }
 
   get alarms(): number {

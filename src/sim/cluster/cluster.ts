@@ -1,4 +1,5 @@
 /** The cluster of the simulation: real nodes, hosts and fronts, in processes of the virtual world. */
+import { resolveClasses } from '../../config/classes.ts'
 import { type Config, configSchema } from '../../config/schema.ts'
 import { Front } from '../../front/front.ts'
 import type { Logger } from '../../log.ts'
@@ -29,6 +30,7 @@ const OWNER_TIMEOUT_MS = 6_000
 /** Of the front, for an answer of a target. */
 export const RESPONSE_TIMEOUT_MS = 4_000
 const TURN_TIMEOUT_MS = 600
+const WORKERS_MAX = 100
 
 export interface ClusterComponents {
   readonly clock: VirtualClock
@@ -57,7 +59,10 @@ export class Cluster {
   readonly #members = new Map<string, Member>()
   readonly #children = new Map<VirtualProcess, VirtualProcess>()
 
-  constructor(components: ClusterComponents, init: { nodes: number; fronts: number }) {
+  constructor(
+    components: ClusterComponents,
+    init: { nodes: number; fronts: number; standby: 0 | 1 },
+  ) {
     const { clock, random, watcher } = components
     this.#c = components
     useWorld({ clock, random })
@@ -69,7 +74,7 @@ export class Cluster {
     this.store = new VirtualStore({ clock, random, tcp, watcher }, lossless)
     this.nodes = Array.from({ length: init.nodes }, (_, i) => `n${i + 1}`)
     this.fronts = Array.from({ length: init.fronts }, (_, i) => `f${i + 1}`)
-    this.#config = configOf(this.nodes, this.fronts)
+    this.#config = configOf(this.nodes, this.fronts, init.standby)
     const { map } = this.#config
     this.gossip = new VirtualGossip({ clock, random, tcp }, [
       ...map.nodes.map(({ id, data }) => ({ id, role: 'node' as const, dataPort: data })),
@@ -147,7 +152,7 @@ export class Cluster {
     const open = new Map<string, Map<string, number>>()
     const asking = this.nodes.map((id) =>
       this.call(id, async (node) => {
-        const workers = await node.peers.call(id, 'workers', {})
+        const workers = await node.peers.call(id, 'workers', { order: 'name', limit: WORKERS_MAX })
         open.set(id, new Map(workers.map(({ key, epoch }) => [key, epoch])))
       }),
     )
@@ -194,7 +199,7 @@ function shown(fields: unknown): string {
   })
 }
 
-function configOf(nodes: readonly string[], fronts: readonly string[]): Config {
+function configOf(nodes: readonly string[], fronts: readonly string[], standby: 0 | 1): Config {
   const host = '127.0.0.1'
   const parsed = configSchema.parse({
     listeners: fronts.map((_, i) => ({ http: `${host}:${FRONT_PORT + i}` })),
@@ -226,6 +231,8 @@ function configOf(nodes: readonly string[], fronts: readonly string[]): Config {
       fronts: fronts.map((id) => ({ id, host, gossip: 1, admin: 1 })),
     },
     tasks: new Map(),
-    classes: new Map([[CLASS, CLASS_FILE]]),
+    classes: resolveClasses(new Map([[CLASS, CLASS_FILE]]), parsed.host, {
+      [CLASS]: { standby, readsMax: 4 },
+    }),
   }
 }

@@ -59,8 +59,8 @@ class Client {
       const socket = new WebSocket(`ws://127.0.0.1:${this.#port}/ledger/${this.key}`)
       this.#socket = socket
       socket.on('open', () => this.lives++)
-      socket.on('message', (data) => {
-        if (this.#socket === socket) this.#hear(String(data))
+      socket.on('message', (data: Buffer) => {
+        if (this.#socket === socket) this.#hear(data.toString())
       })
       socket.on('error', () => undefined)
       socket.on('close', (code, reason) => {

@@ -29,8 +29,10 @@ interface WorkerRow {
   readonly id: WorkerId
   node: string
   incarnation: number
+  host: number
   epoch: number
   seq: number
+  version: number
   readonly sections: Map<string, Uint8Array>
 }
 
@@ -186,16 +188,17 @@ export class VirtualStore {
   }
 
   claim(request: ClaimRequest): ClaimResult {
-    const { id, node, incarnation } = request
+    const { id, node, incarnation, host } = request
     const before = this.owner(id)
     const why = refusal(request, before, this.isActive(node, incarnation))
     if (why !== undefined) return refused(why, before)
     const row = this.workers.get(formatWorkerId(id))
     const epoch = (row?.epoch ?? 0) + 1
-    if (row) Object.assign(row, { node, incarnation, epoch })
+    if (row) Object.assign(row, { node, incarnation, host, epoch })
     else {
       const sections = new Map<string, Uint8Array>()
-      this.workers.set(formatWorkerId(id), { id, node, incarnation, epoch, seq: 0, sections })
+      const row = { id, node, incarnation, host, epoch, seq: 0, version: 0, sections }
+      this.workers.set(formatWorkerId(id), row)
     }
     this.#c.watcher.claimed(request, before, epoch)
     return { ok: true, epoch, seq: before?.seq ?? 0 }
@@ -213,6 +216,7 @@ export class VirtualStore {
         return 'fenced'
       }
       row.seq++
+      row.version = record.version ?? row.version
       for (const name of record.remove) row.sections.delete(name)
       for (const { name, value } of record.set) row.sections.set(name, Uint8Array.from(value))
       this.#c.watcher.committed(node, record, row.sections)
@@ -224,7 +228,7 @@ export class VirtualStore {
     const row = this.workers.get(formatWorkerId(id))
     if (!row) return undefined
     const sections = Array.from(row.sections, ([name, value]) => ({ name, value }))
-    return { epoch: row.epoch, seq: row.seq, sections }
+    return { epoch: row.epoch, seq: row.seq, version: row.version, sections }
   }
 
   dueAlarms(afterMs: number, beforeMs: number, limit: number): DueAlarm[] {
@@ -237,8 +241,10 @@ export class VirtualStore {
     return due.toSorted((a, b) => a.dueMs - b.dueMs).slice(0, limit)
   }
 
-  #record({ id, node, incarnation, epoch, seq }: WorkerRow): OwnerRecord {
-    return { id, node, incarnation, epoch, seq, ownerActive: this.isActive(node, incarnation) }
+  #record(row: WorkerRow): OwnerRecord {
+    const { id, node, incarnation, host, epoch, seq, version } = row
+    const ownerActive = this.isActive(node, incarnation)
+    return { id, node, incarnation, host, epoch, seq, version, ownerActive }
   }
 }
 

@@ -396,6 +396,12 @@ function installSocket(): void {
       if (end) tcp!.close(end, true)
       return this.destroy()
     },
+    ref(this: Own) {
+      return this
+    },
+    unref(this: Own) {
+      return this
+    },
     setTimeout(this: Own, ms: number, callback?: () => void) {
       if (!ends.has(this)) return setSocketTimeout.call(this, ms, callback)
       clearTimeout(timers.get(this))
