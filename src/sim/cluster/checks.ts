@@ -24,7 +24,7 @@
  */
 import { formatWorkerId, type WorkerId } from '../../identity.ts'
 import type { ClaimRequest, CommitRecord, OwnerRecord } from '../../store/store.ts'
-import { decodeSection } from '../../worker/section.ts'
+import { decodeValue } from '../../worker/section.ts'
 import type { Clock } from '../../world.ts'
 import { type Entry, SLOTS } from './ledger.ts'
 
@@ -113,7 +113,7 @@ export class Checks {
     }
     past.seq = seq
     const last = set.find(({ name }) => name === 'last')
-    if (last) this.#entry(id, past, node, decodeSection(last.value) as Entry, sections)
+    if (last) this.#entry(id, past, node, decodeValue(last.value) as Entry, sections)
   }
 
   #entry(
@@ -153,10 +153,10 @@ export class Checks {
     let sum = 0
     for (let i = 0; i < SLOTS; i++) {
       const value = sections.get(`slot${i}`)
-      if (value) sum += (decodeSection(value) as { value: number }).value
+      if (value) sum += (decodeValue(value) as { value: number }).value
     }
     const said = sections.get('sum')
-    if (!said || decodeSection(said) !== sum)
+    if (!said || decodeValue(said) !== sum)
       this.fail('I11', `${key}: a turn ran on another state`)
   }
 
