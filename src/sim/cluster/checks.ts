@@ -156,8 +156,7 @@ export class Checks {
       if (value) sum += (decodeValue(value) as { value: number }).value
     }
     const said = sections.get('sum')
-    if (!said || decodeValue(said) !== sum)
-      this.fail('I11', `${key}: a turn ran on another state`)
+    if (!said || decodeValue(said) !== sum) this.fail('I11', `${key}: a turn ran on another state`)
   }
 
   // The clients.
