@@ -19,6 +19,8 @@ export interface WorkerInfo {
   readonly requestsPerSecond: number
   /** Part of one core. */
   readonly cpuShare: number
+  /** Of the code that it runs: raised by each deploy. */
+  readonly generation: number
   /** Since it was opened on this node. */
   readonly ageMs: number
   readonly sessions: number
@@ -125,6 +127,18 @@ export interface Rpc {
 
 export type RpcName = keyof Rpc
 
+/** A process of a node. */
+export interface ProcessInfo {
+  /** `spare`: a host without a worker, in reserve. */
+  readonly role: 'pool' | 'host' | 'spare'
+  readonly pid: number
+  /** 0 while it does not listen. */
+  readonly port: number
+  /** Of the code that it loaded: raised by each deploy. */
+  readonly generation: number
+  readonly restarts: number
+}
+
 export interface NodeStatusInfo {
   readonly id: string
   readonly role: 'front' | 'node'
@@ -135,10 +149,5 @@ export interface NodeStatusInfo {
   /** Why it is not ready, and what is wrong though it is: a refused configuration, a lost store. */
   readonly notes: readonly string[]
   readonly mapEpoch: number
-  readonly processes: readonly {
-    readonly role: string
-    readonly pid: number
-    readonly port: number
-    readonly restarts: number
-  }[]
+  readonly processes: readonly ProcessInfo[]
 }

@@ -67,7 +67,8 @@ export class BoardWriter {
       const entry = member.role === 'node' ? this.#entry(member.id) : undefined
       if (entry === undefined) return []
       const { id, host, dataPort, meta } = member
-      return [{ id, slot: entry.slot, host, dataPort, poolPort: meta.poolPort }]
+      const { poolPort, hostPorts } = meta
+      return [{ id, slot: entry.slot, host, dataPort, poolPort, hostPorts }]
     })
   }
 

@@ -149,7 +149,7 @@ export class Sessions {
     const { owners, nodes } = this.#components
     try {
       const cached = suspect === undefined ? owners.get(session.worker) : undefined
-      const isGood = cached !== undefined && nodes.mayBeThere(cached.node)
+      const isGood = cached !== undefined && nodes.mayBeThere(cached)
       const owner = isGood ? cached : await owners.resolve(session.id, suspect ?? cached)
       if (!session.over) this.#attach(session, owner)
     } catch (thrown) {

@@ -1,6 +1,7 @@
 import { pathToFileURL } from 'node:url'
 import type { ClassConfig } from '../config/schema.ts'
-import { AriesError, toAriesError } from '../errors.ts'
+import { AriesError } from '../errors.ts'
+import { describeLoadError } from '../load-error.ts'
 import type { WorkerClass } from '../worker/worker.ts'
 
 /** The worker classes of this host: their options, and their modules, each loaded once. */
@@ -40,6 +41,11 @@ export class ClassLoader {
     }
     return loading
   }
+
+  /** Loads every class. Throws what is wrong with one that does not load. */
+  async loadAll(): Promise<void> {
+    await Promise.all(Array.from(this.#configs.keys(), (name) => this.load(name)))
+  }
 }
 
 async function importClass(name: string, file: string): Promise<WorkerClass> {
@@ -47,7 +53,7 @@ async function importClass(name: string, file: string): Promise<WorkerClass> {
   try {
     module = (await import(pathToFileURL(file).href)) as { default?: unknown }
   } catch (error) {
-    const why = toAriesError(error).message
+    const why = await describeLoadError(file, error)
     throw new AriesError('ARIES_E_WORKER_FAILED', `class ${name} does not load: ${why}`)
   }
   const found = module.default as (new () => { fetch?: unknown }) | undefined

@@ -168,6 +168,9 @@ export class Host {
       case 'close':
         this.#answer(message.call, this.#close(message.id))
         break
+      case 'load':
+        this.#answer(message.call, this.#classes.loadAll())
+        break
       case 'move':
         this.#answer(message.call, this.#moves.move(message.id, message.to))
         break

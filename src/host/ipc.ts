@@ -60,6 +60,8 @@ export type ToHost =
     }
   /** Finish the turn, stop it, forget it. Answered with `null`. */
   | { readonly type: 'close'; readonly call: number; readonly id: WorkerId }
+  /** Load every class now. Answered with `null`, or with what is wrong with one that does not load. */
+  | { readonly type: 'load'; readonly call: number }
   /** Be the source of a move. Answered with a `MoveReport`. */
   | {
       readonly type: 'move'
@@ -81,7 +83,7 @@ export type ToHost =
   | { readonly type: 'shutdown' }
 
 /** What a host says of one worker. */
-export type WorkerFigures = Omit<WorkerInfo, 'node'>
+export type WorkerFigures = Omit<WorkerInfo, 'node' | 'generation'>
 
 export interface HostStats {
   /**

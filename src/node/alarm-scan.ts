@@ -2,6 +2,7 @@ import { formatWorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import type { TimerHandle, World } from '../world.ts'
+import type { OpenWorkers } from './open-workers.ts'
 import type { Ownership } from './ownership.ts'
 
 const SCAN_MS = 1_000
@@ -13,6 +14,7 @@ const CONCURRENCY = 4
 export interface AlarmScanComponents {
   readonly store: Store
   readonly ownership: Ownership
+  readonly open: OpenWorkers
   readonly log: Logger
   readonly world: World
 }
@@ -50,12 +52,12 @@ export class AlarmScan {
 
   async #scan(): Promise<void> {
     if (!this.#mayScan()) return
-    const { store, ownership, log, world } = this.#c
+    const { store, ownership, open, log, world } = this.#c
     try {
       const beforeMs = world.clock.wallMs() - OVERDUE_MS
       const page = await store.dueAlarms(this.#afterMs, beforeMs, PAGE)
       this.#afterMs = page.length < PAGE ? 0 : page.at(-1)!.dueMs
-      const queue = page.map(({ id }) => id).filter((id) => !ownership.has(id))
+      const queue = page.map(({ id }) => id).filter((id) => !open.has(id))
       const lane = async (): Promise<void> => {
         for (let id = queue.shift(); id && !this.#stopped; id = queue.shift()) {
           const worker = formatWorkerId(id)

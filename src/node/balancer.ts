@@ -7,7 +7,7 @@ import { proposeMoves } from '../placement/rebalance.ts'
 import type { Candidate, Decision, Movable, MoveProposal } from '../placement/types.ts'
 import { proposeUsher } from '../placement/usher.ts'
 import type { TimerHandle, World } from '../world.ts'
-import type { HostClient } from './host-client.ts'
+import type { Hosts } from './hosts.ts'
 import type { Mover } from './mover.ts'
 import type { Placer } from './placer.ts'
 
@@ -23,7 +23,7 @@ const USHER = { above: 0.9, below: 0.8 }
 export interface BalancerComponents {
   readonly placer: Placer
   readonly mover: Mover
-  readonly host: HostClient
+  readonly hosts: Hosts
   readonly log: Logger
   readonly world: World
 }
@@ -64,7 +64,7 @@ export class Balancer {
   }
 
   #round(): void {
-    const { placer, mover, host, world } = this.#c
+    const { placer, mover, hosts, world } = this.#c
     const candidates = placer.candidates()
     const self = candidates.find((candidate) => candidate.id === this.#init.node)
     const busy = new Set(mover.targets())
@@ -78,7 +78,7 @@ export class Balancer {
         .map(movable)
     const isFull = self.load.memoryBytes > USHER.above * self.load.memoryBytesMax
     const ushered = isFull
-      ? proposeUsher(self.load, peers, movables(host.workers.all()), {
+      ? proposeUsher(self.load, peers, movables(hosts.workers()), {
           ...USHER,
           movesMax: MOVES_MAX,
         })
@@ -87,7 +87,7 @@ export class Balancer {
       this.#begin(ushered, 'usher', [self, ...peers])
       return
     }
-    const workers = movables(host.workers.sample(IDLE_MAX))
+    const workers = movables(hosts.sample(IDLE_MAX))
     if (workers.length === 0) return
     const proposals = proposeMoves(self, peers, workers, {
       random: world.random,

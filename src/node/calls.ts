@@ -11,9 +11,9 @@ import {
 } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
 import { COMPARE, firstOf, isAfter } from '../worker-order.ts'
-import type { HostClient } from './host-client.ts'
 import type { Mover } from './mover.ts'
 import type { Node } from './node.ts'
+import type { OpenEntry, OpenWorkers } from './open-workers.ts'
 import type { Ownership } from './ownership.ts'
 import type { Placer } from './placer.ts'
 import type { RpcHandlers } from './rpc-server.ts'
@@ -26,7 +26,7 @@ export interface CallComponents {
   readonly ownership: Ownership
   readonly placer: Placer
   readonly mover: Mover
-  readonly host: HostClient
+  readonly open: OpenWorkers
   readonly peers: Peers
   readonly store: Store
   readonly incarnation: () => number
@@ -78,20 +78,21 @@ function openWorkers(c: CallComponents, query: WorkersQuery): WorkerInfo[] {
 }
 
 function* wanted(c: CallComponents, after: WorkerId | undefined): Iterable<WorkerInfo> {
-  for (const { id, epoch } of c.ownership.open()) {
-    const worker = info(c, id, epoch)
+  for (const entry of c.open.all()) {
+    const worker = info(c, entry)
     if (!after || isAfter(worker, after)) yield worker
   }
 }
 
-function info(c: CallComponents, id: WorkerId, epoch: number): WorkerInfo {
-  const figures = c.host.workers.get(formatWorkerId(id)) ?? JUST_OPENED
-  return { ...figures, class: id.class, key: id.key, epoch, node: c.node.id }
+function info(c: CallComponents, { id, epoch, host }: OpenEntry): WorkerInfo {
+  const figures = host.workers.get(formatWorkerId(id)) ?? JUST_OPENED
+  const { generation } = host
+  return { ...figures, class: id.class, key: id.key, epoch, node: c.node.id, generation }
 }
 
 function recall(c: CallComponents, id: WorkerId): Rpc['recall']['result'] {
-  const epoch = c.ownership.epochOf(id)
-  return { ...c.placer.recall(id), ...(epoch !== undefined && { info: info(c, id, epoch) }) }
+  const entry = c.open.get(id)
+  return { ...c.placer.recall(id), ...(entry && { info: info(c, entry) }) }
 }
 
 /** The node that owns it, which has opened it. */
@@ -120,7 +121,10 @@ async function freeze(
 ): Promise<Record<string, never>> {
   const owner = await ownerOf(c, id)
   if (owner !== c.node.id) return c.peers.call(owner, 'freeze', { ...id, freeze: on })
-  await c.host.freeze(id, on)
+  const entry = c.open.get(id)
+  if (!entry)
+    throw new AriesError('ARIES_E_NOT_OWNER', `${formatWorkerId(id)} has just left ${owner}`)
+  await entry.host.freeze(id, on)
   return {}
 }
 

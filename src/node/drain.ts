@@ -4,7 +4,7 @@ import type { Logger } from '../log.ts'
 import type { DrainReport } from '../rpc.ts'
 import { sleep, type World } from '../world.ts'
 import type { Mover } from './mover.ts'
-import type { Ownership } from './ownership.ts'
+import type { OpenWorkers } from './open-workers.ts'
 import type { Placer } from './placer.ts'
 
 /** Refused that often, a worker stays, and the report says why. */
@@ -12,7 +12,7 @@ const TRIES_MAX = 5
 const RETRY_MS = 100
 
 export interface DrainComponents {
-  readonly ownership: Ownership
+  readonly open: OpenWorkers
   readonly placer: Placer
   readonly mover: Mover
   readonly log: Logger
@@ -55,7 +55,7 @@ export class Drain {
     }
     const lane = async (): Promise<void> => {
       for (let id = next(); id && stillWanted(); id = next()) {
-        if (!this.#c.ownership.has(id) || this.#c.mover.isMoving(id)) continue
+        if (!this.#c.open.has(id) || this.#c.mover.isMoving(id)) continue
         const why = await this.#moveOff(id, stillWanted)
         if (why === undefined) moved++
         else stuck.set(formatWorkerId(id), why)
@@ -63,7 +63,7 @@ export class Drain {
     }
     await Promise.all(Array.from({ length: this.#init.concurrency() }, lane))
     const left = [...stuck]
-      .filter(([worker]) => this.#c.ownership.has(parseWorkerId(worker)))
+      .filter(([worker]) => this.#c.open.has(parseWorkerId(worker)))
       .map(([worker, why]) => ({ worker, why }))
     const ms = Math.round(this.#c.world.clock.nowMs() - startedMs)
     this.#c.log.info({ moved, left: left.length, ms }, 'drained')
@@ -71,7 +71,7 @@ export class Drain {
   }
 
   #toMove(stuck: ReadonlyMap<string, string>): WorkerId[] {
-    return Array.from(this.#c.ownership.open(), ({ id }) => id).filter(
+    return Array.from(this.#c.open.all(), ({ id }) => id).filter(
       (id) => !stuck.has(formatWorkerId(id)) && !this.#c.mover.isMoving(id),
     )
   }
@@ -90,7 +90,7 @@ export class Drain {
           await this.#c.mover.move(id, decision.chosen, decision)
           return undefined
         } catch (error) {
-          if (!this.#c.ownership.has(id)) return undefined
+          if (!this.#c.open.has(id)) return undefined
           refused.add(decision.chosen)
           why = error instanceof AriesError ? error.message : String(error)
         }

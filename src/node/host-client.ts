@@ -12,17 +12,33 @@ import { Child } from './child.ts'
 import { Silence } from './silence.ts'
 import { WorkerPicture } from './worker-picture.ts'
 
-/** What the control loop wants to hear of its host. */
+/** What the control loop wants to hear of a host. */
 export interface HostEvents {
-  readonly up: (port: number) => void
-  /** The process died: every worker that lived in it is closed. */
-  readonly down: () => void
-  /** A worker here calls that one: who owns it? */
+  /** The process is gone: every worker that lived in it is closed. */
+  readonly down: (host: HostClient, how: string, ranMs: number) => void
+  /** A worker there calls that one: who owns it? */
   readonly resolve: ResolveAsk
   /** May this worker come? Undefined: yes; else the reason why not. */
-  readonly reserve: (id: WorkerId, from: string, stateBytes: number) => string | undefined
-  readonly arrived: (id: WorkerId, epoch: number) => void
-  readonly gone: (id: WorkerId, owner: OwnerAddress | undefined, why: string) => void
+  readonly reserve: (
+    host: HostClient,
+    id: WorkerId,
+    from: string,
+    stateBytes: number,
+  ) => string | undefined
+  readonly arrived: (host: HostClient, id: WorkerId, epoch: number) => void
+  readonly gone: (
+    host: HostClient,
+    id: WorkerId,
+    owner: OwnerAddress | undefined,
+    why: Extract<FromHost, { type: 'gone' }>['why'],
+  ) => void
+}
+
+export interface HostInit {
+  readonly setup: HostSetup
+  /** Of the code that it loads, counted from 1; see `Hosts`. */
+  readonly generation: number
+  readonly memoryMb: number
 }
 
 type Waiting = {
@@ -39,25 +55,27 @@ const IDLE: HostStats = {
   ioBytesPerSecond: 0,
 }
 
-/** The control loop's end of a host process: calls with answers, events, the last statistics. */
+/** The control loop's end of one host process: calls with answers, events, the last statistics. */
 export class HostClient {
+  readonly id: number
+  readonly generation: number
+  /** The host reports twice a second: when it does not, a worker blocks its loop. */
+  readonly silence = new Silence()
+  /** It is to end: no worker is opened in it any more. */
+  retiring = false
   readonly #log: Logger
   readonly #events: HostEvents
   readonly #child: Child<ToHost, FromHost>
   readonly #waiting = new Map<number, Waiting>()
-  /** The host reports twice a second: when it does not, a worker blocks its loop. */
-  readonly silence = new Silence()
   #calls = 0
   readonly #versions = new Map<string, Promise<number>>()
   #stats: HostStats = IDLE
   /** What the host has told of each worker. */
   readonly workers: WorkerPicture
 
-  constructor(
-    components: { log: Logger; world: World },
-    init: { setup: () => HostSetup; memoryMb: number },
-    events: HostEvents,
-  ) {
+  constructor(components: { log: Logger; world: World }, init: HostInit, events: HostEvents) {
+    this.id = init.setup.host
+    this.generation = init.generation
     this.#log = components.log
     this.#events = events
     this.workers = new WorkerPicture(components.world.clock.nowMs)
@@ -67,37 +85,38 @@ export class HostClient {
         role: 'host',
         entry: entryUrl('../host/main.ts', import.meta.url),
         execArgv: [`--max-old-space-size=${init.memoryMb}`],
-        setup: () => ({ type: 'setup', setup: init.setup() }),
+        setup: { type: 'setup', setup: init.setup },
       },
-      {
-        message: (message) => this.#heard(message),
-        up: (port) => {
-          this.silence.ended()
-          events.up(port)
-        },
-        down: () => this.#down(),
-      },
+      { message: (message) => this.#heard(message), down: (how, ranMs) => this.#down(how, ranMs) },
     )
   }
 
+  /** 0 while it does not listen. */
   get port(): number {
     return this.#child.port
   }
 
-  get info(): Child<ToHost, FromHost>['info'] {
-    return this.#child.info
+  get pid(): number {
+    return this.#child.pid
   }
 
   get stats(): HostStats {
     return this.#stats
   }
 
-  start(): Promise<void> {
-    return this.#child.start()
+  /** Resolves when it listens; rejects when it never does. */
+  async start(): Promise<void> {
+    await this.#child.start()
+    this.silence.ended()
   }
 
   stop(graceMs: number): Promise<void> {
     return this.#child.stop({ type: 'shutdown' }, graceMs)
+  }
+
+  /** Ends the process at once. */
+  kill(): void {
+    this.#child.kill()
   }
 
   async open(id: WorkerId, epoch: number): Promise<void> {
@@ -124,15 +143,15 @@ export class HostClient {
     return report as MoveReport
   }
 
+  /** Loads every class now. Rejects with what is wrong with the first that does not load. */
+  async load(): Promise<void> {
+    await this.#call((call) => ({ type: 'load', call }))
+  }
+
   /** Tells the process of changed routes. */
   declare(classes: Config['classes']): void {
     this.#versions.clear()
     this.#child.send({ type: 'declare', classes: [...classes] })
-  }
-
-  /** Replaces the process: its workers and its incarnation are void. */
-  restart(): void {
-    this.#child.kill()
   }
 
   /** The incarnation was seen to hold at `atMs`; see `Vouch`. */
@@ -173,18 +192,18 @@ export class HostClient {
         this.#child.send({
           type: 'reserved',
           call: message.call,
-          refusal: this.#events.reserve(message.id, message.from, message.stateBytes),
+          refusal: this.#events.reserve(this, message.id, message.from, message.stateBytes),
         })
         break
       case 'resolve':
         void answerResolve(this.#events.resolve, message).then((answer) => this.#child.send(answer))
         break
       case 'arrived':
-        this.#events.arrived(message.id, message.epoch)
+        this.#events.arrived(this, message.id, message.epoch)
         break
       case 'gone':
         this.workers.gone(message.id)
-        this.#events.gone(message.id, message.owner, message.why)
+        this.#events.gone(this, message.id, message.owner, message.why)
         break
       case 'stats':
         this.#stats = message.stats
@@ -201,15 +220,14 @@ export class HostClient {
     return waiting
   }
 
-  #down(): void {
-    this.#versions.clear()
+  #down(how: string, ranMs: number): void {
     this.#stats = IDLE
     this.workers.clear()
     for (const waiting of this.#waiting.values()) {
-      waiting.reject(new AriesError('ARIES_E_NO_TARGET', 'the host process died; it is restarting'))
+      waiting.reject(new AriesError('ARIES_E_NO_TARGET', `the host process ${how}`))
     }
     this.#waiting.clear()
-    this.#log.debug('host down')
-    this.#events.down()
+    this.#log.debug({ host: this.id, how }, 'host down')
+    this.#events.down(this, how, ranMs)
   }
 }

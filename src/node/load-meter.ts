@@ -1,9 +1,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { LoadVector } from '../gossip/types.ts'
 import type { World } from '../world.ts'
-import type { HostClient } from './host-client.ts'
+import type { Hosts } from './hosts.ts'
 import { coreCount, memoryBytesMax } from './machine.ts'
-import type { PoolClient } from './pool-client.ts'
+import type { Pools } from './pools.ts'
 
 /** Requests that a node is thought to take at once, per core; more than that queues. */
 const REQUESTS_PER_CORE = 32
@@ -16,17 +16,14 @@ const FALL_WEIGHT = 0.25
  * Up at once, down slowly (MOSIX exports its load so): nobody is flooded for one quiet moment.
  */
 export class LoadMeter {
-  readonly #components: { pool: PoolClient; host: HostClient; world: World }
+  readonly #components: { pools: Pools; hosts: Hosts; world: World }
   readonly #speed: number
   readonly #loopDelay: ReturnType<typeof monitorEventLoopDelay>
   #cpuUsage = process.cpuUsage()
   #sampledMs: number
   #last: LoadVector | undefined
 
-  constructor(
-    components: { pool: PoolClient; host: HostClient; world: World },
-    init: { speed: number },
-  ) {
+  constructor(components: { pools: Pools; hosts: Hosts; world: World }, init: { speed: number }) {
     this.#components = components
     this.#speed = init.speed
     this.#sampledMs = components.world.clock.nowMs()
@@ -35,19 +32,20 @@ export class LoadMeter {
   }
 
   sample(workers: number): LoadVector {
-    const { pool, host } = this.#components
+    const pool = this.#components.pools.stats
+    const host = this.#components.hosts.stats
     const before = this.#last
     const cores = coreCount()
     this.#last = {
-      cpu: smooth(before?.cpu, (this.#ownCpu() + pool.stats.cpu + host.stats.cpu) * this.#speed),
+      cpu: smooth(before?.cpu, (this.#ownCpu() + pool.cpu + host.cpu) * this.#speed),
       cpuCapacity: cores * this.#speed,
-      memoryBytes: process.memoryUsage.rss() + pool.stats.memoryBytes + host.stats.memoryBytes,
+      memoryBytes: process.memoryUsage.rss() + pool.memoryBytes + host.memoryBytes,
       memoryBytesMax: memoryBytesMax(),
-      requests: smooth(before?.requests, pool.stats.requests + host.stats.requests),
+      requests: smooth(before?.requests, pool.requests + host.requests),
       requestsMax: cores * REQUESTS_PER_CORE,
-      connections: pool.stats.connections + host.stats.connections,
+      connections: pool.connections + host.connections,
       connectionsMax: CONNECTIONS_MAX,
-      ioBytesPerSecond: smooth(before?.ioBytesPerSecond, host.stats.ioBytesPerSecond),
+      ioBytesPerSecond: smooth(before?.ioBytesPerSecond, host.ioBytesPerSecond),
       workers,
       lagMs: Math.max(0, this.#loopDelay.percentile(99) / 1e6 - 10),
     }

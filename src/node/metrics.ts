@@ -10,7 +10,7 @@ export interface NodeFigures {
   readonly takeovers: number
   readonly processes: NodeStatusInfo['processes']
   readonly pool: PoolStats
-  readonly host: HostStats
+  readonly host: Omit<HostStats, 'changed'>
 }
 
 /** What a node tells Prometheus, besides the figures of its process. */
@@ -50,7 +50,8 @@ export const NODE_METRICS: MetricTable<NodeFigures> = [
       kind: 'counter',
       labels: ['process'],
     },
-    (f) => f.processes.map((p) => [{ process: p.role }, p.restarts]),
+    (f) =>
+      (['pool', 'host'] as const).map((process) => [{ process }, restartsOf(f.processes, process)]),
   ],
   [
     {
@@ -101,3 +102,7 @@ export const NODE_METRICS: MetricTable<NodeFigures> = [
     ],
   ],
 ]
+
+function restartsOf(processes: NodeStatusInfo['processes'], role: string): number {
+  return processes.reduce((sum, each) => sum + (each.role === role ? each.restarts : 0), 0)
+}

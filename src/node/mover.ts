@@ -5,11 +5,14 @@ import type { Logger } from '../log.ts'
 import type { Decision } from '../placement/types.ts'
 import type { MoveReport } from '../rpc.ts'
 import type { HostClient } from './host-client.ts'
+import type { OpenWorkers } from './open-workers.ts'
 import type { Placer } from './placer.ts'
+
+type Target = { readonly node: string; readonly host: string; readonly port: number }
 
 export interface MoverComponents {
   readonly membership: Membership
-  readonly host: HostClient
+  readonly open: OpenWorkers
   readonly placer: Placer
   readonly log: Logger
 }
@@ -22,14 +25,14 @@ export interface MoveCounts {
 /** Moves workers that live on this node: one move of a worker at a time. */
 export class Mover {
   readonly #c: MoverComponents
-  readonly #node: string
+  readonly #init: { node: string; address: string }
   readonly #moving = new Map<string, string>()
   #done = 0
   #failed = 0
 
-  constructor(components: MoverComponents, init: { node: string }) {
+  constructor(components: MoverComponents, init: { node: string; address: string }) {
     this.#c = components
-    this.#node = init.node
+    this.#init = init
   }
 
   get counts(): MoveCounts {
@@ -50,14 +53,26 @@ export class Mover {
    * begun and given up: the worker then goes on here.
    */
   async move(id: WorkerId, to: string, decision: Decision): Promise<MoveReport> {
+    return this.#run(id, this.#target(to), decision)
+  }
+
+  /** Into another process of this node, which runs newer code. */
+  moveInto(host: HostClient, id: WorkerId, decision: Decision): Promise<MoveReport> {
+    const { node, address } = this.#init
+    return this.#run(id, { node, host: address, port: host.port }, decision)
+  }
+
+  async #run(id: WorkerId, target: Target, decision: Decision): Promise<MoveReport> {
     const name = formatWorkerId(id)
-    const target = this.#target(to)
+    const to = target.node
+    const source = this.#c.open.get(id)?.host
+    if (!source) throw refused(`it is not on ${this.#init.node}`)
     if (this.#moving.has(name)) {
       throw refused(`${name} is already moving to ${this.#moving.get(name)}`)
     }
     this.#moving.set(name, to)
     try {
-      const report = await this.#c.host.move(id, target)
+      const report = await source.move(id, target)
       this.#done++
       this.#c.placer.remember(id, decision)
       this.#c.placer.rememberMove(id, report)
@@ -75,7 +90,7 @@ export class Mover {
     }
   }
 
-  #target(to: string): { node: string; host: string; port: number } {
+  #target(to: string): Target {
     const member = this.#c.membership.member(to)
     if (member?.role !== 'node') {
       const nodes = this.#c.membership.members().filter((m) => m.role === 'node')
@@ -84,7 +99,7 @@ export class Mover {
         `there is no node "${to}"; the map has ${nodes.map((m) => m.id).join(', ')}`,
       )
     }
-    if (to === this.#node) throw refused(`it is already on ${to}`)
+    if (to === this.#init.node) throw refused(`it is already on ${to}`)
     if (member.state !== 'alive') throw refused(`node ${to} is ${member.state}`)
     if (member.meta.draining) throw refused(`node ${to} is draining`)
     if (member.meta.cordoned) throw refused(`node ${to} is cordoned; see \`aries undrain ${to}\``)

@@ -1,5 +1,4 @@
 import { dataToken } from '../auth.ts'
-import type { ResolveAsk } from '../calls/resolves.ts'
 import { longestTurnMs } from '../config/classes.ts'
 import { restartNote } from '../config/restart.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
@@ -11,20 +10,22 @@ import { Peers } from '../peers.ts'
 import type { DrainReport, NodeStatusInfo } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
 import { VERSION } from '../version.ts'
+import type { OwnerAddress } from '../wire.ts'
 import type { TimerHandle, World } from '../world.ts'
 import { AlarmScan } from './alarm-scan.ts'
 import { Balancer } from './balancer.ts'
 import { nodeCalls } from './calls.ts'
+import { Children, type ChildrenEvents } from './children.ts'
 import { Drain } from './drain.ts'
-import { HostClient } from './host-client.ts'
+import type { HostClient } from './host-client.ts'
 import { HostWatch } from './host-watch.ts'
 import { Lease } from './lease.ts'
 import { LoadMeter } from './load-meter.ts'
 import type { NodeFigures } from './metrics.ts'
 import { Mover } from './mover.ts'
+import { OpenWorkers } from './open-workers.ts'
 import { Ownership } from './ownership.ts'
 import { Placer } from './placer.ts'
-import { PoolClient } from './pool-client.ts'
 import { RpcServer } from './rpc-server.ts'
 import { Takeover } from './takeover.ts'
 import { Voucher } from './voucher.ts'
@@ -32,7 +33,6 @@ import { Voucher } from './voucher.ts'
 const LOAD_INTERVAL_MS = 250
 /** Memory in use, as a part of the most, above which no worker is let in. */
 const MEMORY_FULL = 0.95
-const CHILD_GRACE_MS = 3_000
 /** Between an owner seen dead by gossip and its eviction: a second look at whether it came back. */
 const DEATH_GRACE_MS = 50
 
@@ -56,8 +56,8 @@ export class Node {
   readonly #c: NodeComponents
   readonly #entry: NodeEntry
   readonly #peers: Peers
-  readonly #pool: PoolClient
-  readonly #host: HostClient
+  readonly #open: OpenWorkers
+  readonly #children: Children
   readonly #lease: Lease
   readonly #voucher: Voucher
   readonly #watch: HostWatch
@@ -95,74 +95,55 @@ export class Node {
       { membership: gossip, world },
       { node, candidates: () => this.#config.placement.candidates },
     )
-    const calls = { ...config.calls, answerBytesMax: config.host.bodyBytesMax }
-    const setup = { node, bind: entry.host, token, calls, logLevel: config.log.level }
-    const resolve: ResolveAsk = (id, suspect) => this.#ownership.resolve(id, suspect)
-    this.#pool = new PoolClient(
-      { log: log.child({ component: 'pool' }), world },
+    this.#open = new OpenWorkers()
+    this.#children = new Children(
+      { log, world },
       {
-        setup: () => ({ ...setup, tasks: [...this.#config.tasks], limits: this.#config.pool }),
-      },
-      { up: () => this.#tellPorts(), down: () => this.#tellPorts(), resolve },
-    )
-    this.#host = new HostClient(
-      { log: log.child({ component: 'host' }), world },
-      {
-        memoryMb: config.host.memoryMb,
-        setup: () => ({
-          ...setup,
-          incarnation: this.#lease.incarnation,
-          host: 1,
-          store: config.store,
-          classes: [...this.#config.classes],
-          limits: this.#config.host,
-          move: this.#config.move,
-        }),
+        entry,
+        started: config,
+        config: () => this.#config,
+        incarnation: () => this.#lease.incarnation,
       },
       {
-        up: () => this.#tellPorts(),
-        down: () => {
-          this.#ownership.allGone()
-          this.#tellPorts()
-        },
-        resolve,
-        reserve: (id, _from, stateBytes) => this.#reserve(id, stateBytes),
-        arrived: (id, epoch) => this.#ownership.arrived(id, epoch),
-        gone: (id, _owner, why) => {
-          log.debug({ worker: formatWorkerId(id), why }, 'gone')
-          this.#ownership.gone(id, why === 'store')
-        },
+        changed: () => gossip.setMeta(this.#children.ports),
+        down: (host) => this.#open.down(host),
+        resolve: (id, suspect) => this.#ownership.resolve(id, suspect),
+        reserve: (host, id, _from, stateBytes) => this.#reserve(host, id, stateBytes),
+        arrived: (host, id, epoch) => this.#open.opened(host, id, epoch),
+        gone: (host, id, owner, why) => this.#gone(host, id, owner, why),
       },
     )
+    const { hosts, pools } = this.#children
     this.#lease = new Lease(
       { store, log: log.child({ component: 'lease' }), world },
       { node, leaseMs: config.host.leaseMs },
       {
         granted: (incarnation) => this.#granted(incarnation),
         lost: () => {
-          this.#host.fence()
-          this.#ownership.allGone()
+          hosts.fence()
+          this.#open.clear()
           gossip.setMeta({ incarnation: 0 })
         },
       },
     )
     this.#watch = new HostWatch(
-      { host: this.#host, log },
+      { hosts, log },
       {
         turnMs: () => longestTurnMs(this.#config.classes.values()) || config.host.requestTimeoutMs,
       },
     )
-    this.#voucher = new Voucher({ lease: this.#lease, host: this.#host, gossip, world })
+    this.#voucher = new Voucher({ lease: this.#lease, hosts, gossip, world })
     this.#mover = new Mover(
-      { membership: gossip, host: this.#host, placer: this.#placer, log },
-      { node },
+      { membership: gossip, open: this.#open, placer: this.#placer, log },
+      { node, address: entry.host },
     )
     this.#ownership = new Ownership(
       {
         store,
         membership: gossip,
         peers: this.#peers,
-        host: this.#host,
+        hosts,
+        open: this.#open,
         placer: this.#placer,
         log: log.child({ component: 'ownership' }),
         world,
@@ -178,15 +159,12 @@ export class Node {
     )
     this.#takeover = new Takeover({ store, ownership: this.#ownership, placer: this.#placer, log })
     this.#drain = new Drain(
-      { ownership: this.#ownership, placer: this.#placer, mover: this.#mover, log, world },
+      { open: this.#open, placer: this.#placer, mover: this.#mover, log, world },
       { node, concurrency: () => this.#config.move.concurrency },
     )
-    this.#meter = new LoadMeter(
-      { pool: this.#pool, host: this.#host, world },
-      { speed: entry.speed },
-    )
+    this.#meter = new LoadMeter({ pools, hosts, world }, { speed: entry.speed })
     this.#balancer = new Balancer(
-      { placer: this.#placer, mover: this.#mover, host: this.#host, log, world },
+      { placer: this.#placer, mover: this.#mover, hosts, log, world },
       {
         node,
         limits: () => this.#config.placement,
@@ -194,7 +172,13 @@ export class Node {
       },
     )
     this.#alarms = new AlarmScan(
-      { store, ownership: this.#ownership, log: log.child({ component: 'alarms' }), world },
+      {
+        store,
+        ownership: this.#ownership,
+        open: this.#open,
+        log: log.child({ component: 'alarms' }),
+        world,
+      },
       { mayScan: () => this.#lease.incarnation !== 0 && this.#lease.trouble === undefined },
     )
     const handlers = nodeCalls({
@@ -202,7 +186,7 @@ export class Node {
       ownership: this.#ownership,
       placer: this.#placer,
       mover: this.#mover,
-      host: this.#host,
+      open: this.#open,
       peers: this.#peers,
       store,
       incarnation: () => this.#lease.incarnation,
@@ -231,7 +215,7 @@ export class Node {
       await this.#rpc.start(this.#entry.host, this.#entry.data)
       await this.#c.gossip.start()
       await this.#lease.start()
-      await Promise.all([this.#pool.start(), this.#host.start()])
+      await this.#children.start()
     } catch (error) {
       await this.#end()
       throw error
@@ -260,7 +244,7 @@ export class Node {
     this.#meter.stop()
     // Everyone hears that it leaves before a port closes: no request crosses the closing.
     await this.#c.gossip.leave()
-    await Promise.all([this.#host.stop(CHILD_GRACE_MS), this.#pool.stop(CHILD_GRACE_MS)])
+    await this.#children.stop()
     await this.#lease.stop()
     await this.#rpc.stop()
     await this.#peers.close()
@@ -271,8 +255,7 @@ export class Node {
   setConfig(config: Config): void {
     this.#config = config
     this.#map.set(config.map)
-    this.#host.declare(config.classes)
-    this.#pool.declare(config.tasks)
+    this.#children.declare(config)
   }
 
   async drain(): Promise<DrainReport> {
@@ -286,8 +269,7 @@ export class Node {
     const restart = restartNote('node', this.#entry.id, this.#started, this.#config)
     if (restart) own.push(restart)
     if (this.#lease.trouble) own.push(`the store does not answer: ${this.#lease.trouble}`)
-    if (this.#host.port === 0) own.push('the host process is starting')
-    if (this.#pool.port === 0) own.push('the pool process is starting')
+    own.push(...this.#children.notes)
     if (this.#watch.note) own.push(this.#watch.note)
     if (this.#draining) own.push('draining')
     if (this.#cordoned) own.push('cordoned')
@@ -306,12 +288,11 @@ export class Node {
         !this.#draining &&
         this.#lease.incarnation !== 0 &&
         this.#lease.trouble === undefined &&
-        this.#host.port !== 0 &&
-        this.#watch.note === undefined &&
-        this.#pool.port !== 0,
+        this.#children.notes.length === 0 &&
+        this.#watch.note === undefined,
       notes: own,
       mapEpoch: this.#config.map.epoch,
-      processes: [this.#pool.info, this.#host.info],
+      processes: this.#children.infos,
     }
   }
 
@@ -326,11 +307,11 @@ export class Node {
     return {
       ready,
       processes,
-      workers: this.#ownership.count,
+      workers: this.#open.count,
       moves: this.#mover.counts,
       takeovers: this.#takeover.count,
-      pool: this.#pool.stats,
-      host: this.#host.stats,
+      pool: this.#children.pools.stats,
+      host: this.#children.hosts.stats,
     }
   }
 
@@ -344,20 +325,13 @@ export class Node {
   #granted(incarnation: number): void {
     this.#c.gossip.setMeta({ incarnation })
     // A host process lives under one incarnation: what it holds of an older one is void.
-    this.#host.restart()
-    this.#tellPorts()
-  }
-
-  #tellPorts(): void {
-    this.#c.gossip.setMeta({
-      poolPort: this.#pool.port,
-      hostPorts: this.#host.port === 0 ? [] : [this.#host.port],
-    })
+    this.#open.clear()
+    this.#children.hosts.renew()
   }
 
   #tellLoad(): void {
     this.#watch.round(LOAD_INTERVAL_MS)
-    this.#c.gossip.setLoad(this.#meter.sample(this.#ownership.count))
+    this.#c.gossip.setLoad(this.#meter.sample(this.#open.count))
     this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())
   }
 
@@ -368,16 +342,32 @@ export class Node {
     return undefined
   }
 
-  #reserve(id: WorkerId, stateBytes: number): string | undefined {
-    const refusal = this.#refusal()
+  #reserve(host: HostClient, id: WorkerId, stateBytes: number): string | undefined {
+    const refusal = this.#open.has(id) ? undefined : this.#refusal()
     if (refusal) return refusal
+    if (host.retiring) return `the host process of node ${this.#entry.id} is being replaced`
     if (!this.#config.classes.has(id.class)) return `class "${id.class}" is not configured here`
     if (this.#lease.incarnation === 0) return `node ${this.#entry.id} is not registered`
+    // From another process of this node: it needs no more memory than before.
+    if (this.#open.has(id)) return undefined
     const load = this.#c.gossip.member(this.#entry.id)?.load
     if (load && load.memoryBytes + stateBytes > load.memoryBytesMax * MEMORY_FULL) {
       return `node ${this.#entry.id} has no memory for ${stateBytes} bytes`
     }
     return undefined
+  }
+
+  #gone(
+    host: HostClient,
+    id: WorkerId,
+    owner: OwnerAddress | undefined,
+    why: Parameters<ChildrenEvents['gone']>[3],
+  ): void {
+    this.#c.log.debug({ worker: formatWorkerId(id), why }, 'gone')
+    this.#open.gone(host, id, why === 'store')
+    // Into another process of this node, which is about to say the same.
+    const to = owner?.node === this.#entry.id ? this.#children.hosts.at(owner.port) : undefined
+    if (owner && to) this.#open.opened(to, id, owner.epoch)
   }
 
   /** Gossip says that the node is dead: look again, then evict it and take over. */

@@ -9,7 +9,9 @@ import type { ClaimRequest, OwnerRecord, Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import { sleep, type World } from '../world.ts'
 import type { HostClient } from './host-client.ts'
+import type { Hosts } from './hosts.ts'
 import { LastWord } from './last-word.ts'
+import type { OpenEntry, OpenWorkers } from './open-workers.ts'
 import type { Placer } from './placer.ts'
 
 /** How long `resolve` looks for an owner before it gives up; the front asks again. */
@@ -22,7 +24,8 @@ export interface OwnershipComponents {
   readonly store: Store
   readonly membership: Membership
   readonly peers: Peers
-  readonly host: HostClient
+  readonly hosts: Hosts
+  readonly open: OpenWorkers
   readonly placer: Placer
   readonly log: Logger
   readonly world: World
@@ -49,10 +52,6 @@ export class Ownership {
   readonly #c: OwnershipComponents
   readonly #init: OwnershipInit
   readonly #lastWord: LastWord
-  /** Workers that this node owns and has open, with their epoch. */
-  readonly #open = new Map<string, { readonly id: WorkerId; readonly epoch: number }>()
-  /** Epochs of this incarnation that may not be resumed: a commit under them may be under way. */
-  readonly #spent = new Map<string, number>()
   readonly #opening = new Map<string, Promise<OwnerAddress>>()
   readonly #resolving = new Map<string, Promise<OwnerAddress>>()
 
@@ -60,44 +59,6 @@ export class Ownership {
     this.#c = components
     this.#init = init
     this.#lastWord = new LastWord(components)
-  }
-
-  /** How many workers are open here. */
-  get count(): number {
-    return this.#open.size
-  }
-
-  /** Open here, each with its epoch. */
-  open(): IterableIterator<{ readonly id: WorkerId; readonly epoch: number }> {
-    return this.#open.values()
-  }
-
-  has(id: WorkerId): boolean {
-    return this.#open.has(formatWorkerId(id))
-  }
-
-  /** The epoch that it is open under here. */
-  epochOf(id: WorkerId): number | undefined {
-    return this.#open.get(formatWorkerId(id))?.epoch
-  }
-
-  /** A move brought the worker here. */
-  arrived(id: WorkerId, epoch: number): void {
-    this.#open.set(formatWorkerId(id), { id, epoch })
-  }
-
-  /** The worker is no longer open here. `inDoubt`: its last commit may or may not be applied. */
-  gone(id: WorkerId, inDoubt: boolean): void {
-    const name = formatWorkerId(id)
-    const open = this.#open.get(name)
-    if (open && inDoubt) this.#spent.set(name, open.epoch)
-    this.#open.delete(name)
-  }
-
-  /** The host process died, or the incarnation is void. */
-  allGone(): void {
-    for (const [name, { epoch }] of this.#open) this.#spent.set(name, epoch)
-    this.#open.clear()
   }
 
   /**
@@ -111,9 +72,9 @@ export class Ownership {
         new AriesError('ARIES_E_CLASS_UNKNOWN', `no route declares the worker class "${id.class}"`),
       )
     }
-    const local = this.#open.get(name)
-    if (local && !suspect && this.#c.host.port !== 0) {
-      return Promise.resolve(this.#address(local.epoch))
+    const local = this.#c.open.get(id)
+    if (local && !suspect && local.host.port !== 0) {
+      return Promise.resolve(this.#address(local))
     }
     let resolving = this.#resolving.get(name)
     if (!resolving) {
@@ -249,8 +210,8 @@ export class Ownership {
    */
   activate(id: WorkerId, decision?: Decision, handOver?: number): Promise<OwnerAddress> {
     const name = formatWorkerId(id)
-    const open = this.#open.get(name)
-    if (open && this.#c.host.port !== 0) return Promise.resolve(this.#address(open.epoch))
+    const open = this.#c.open.get(id)
+    if (open && open.host.port !== 0) return Promise.resolve(this.#address(open))
     let opening = this.#opening.get(name)
     if (!opening) {
       opening = this.#activate(id, decision, handOver).finally(() => this.#opening.delete(name))
@@ -266,8 +227,7 @@ export class Ownership {
   ): Promise<OwnerAddress> {
     const incarnation = this.#init.incarnation()
     if (incarnation === 0) throw busy('this node is not registered in the store')
-    if (this.#c.host.port === 0) throw busy('the host process is restarting')
-    if (this.#open.size >= OPEN_MAX) throw busy(`this node has ${OPEN_MAX} workers`)
+    if (this.#c.open.count >= OPEN_MAX) throw busy(`this node has ${OPEN_MAX} workers`)
     const record = await this.#c.store.owner(id)
     const mine = record?.node === this.#init.node
     const given = record !== undefined && record.epoch === handOver
@@ -275,58 +235,61 @@ export class Ownership {
     // What this incarnation owns already, only it can open: also while it drains.
     const refusal = mine && record.ownerActive ? undefined : this.#init.refusal()
     if (refusal) throw busy(refusal)
+    const host = this.#hostFor(mine && record.ownerActive ? record : undefined)
     const mode = given ? 'handover' : 'takeover'
-    const epoch = await this.#epochToOpen(id, record, { incarnation, mode })
-    const name = formatWorkerId(id)
+    const epoch = await this.#epochToOpen(id, record, host, { incarnation, mode })
     try {
-      await this.#c.host.open(id, epoch)
+      await host.open(id, epoch)
     } catch (error) {
       // Whoever has newer code may claim it from this epoch: it is not opened under it any more.
-      if (isOlder(error)) this.#spent.set(name, epoch)
+      if (isOlder(error)) this.#c.open.spend(id, epoch)
       throw error
     }
-    const open = this.#open.get(name)
-    if (!open || open.epoch < epoch) this.#open.set(name, { id, epoch })
+    this.#c.open.opened(host, id, epoch)
     if (decision) this.#c.placer.remember(id, decision)
-    this.#c.log.debug({ worker: name, epoch }, 'opened')
-    return this.#address(this.#open.get(name)!.epoch)
+    this.#c.log.debug({ worker: formatWorkerId(id), epoch, host: host.id }, 'opened')
+    const open = this.#c.open.get(id)
+    if (!open) throw busy('the host process has ended')
+    return this.#address(open)
   }
 
   /** The epoch that this node owns the worker under: a new one, if it has to be claimed. */
   async #epochToOpen(
     id: WorkerId,
     record: OwnerRecord | undefined,
+    host: HostClient,
     by: Pick<ClaimRequest, 'incarnation' | 'mode'>,
   ): Promise<number> {
-    const name = formatWorkerId(id)
-    // A move brought it here and the host is about to say so: a claim would throw its instance,
-    // and its sessions, away.
     const isMine = record?.ownerActive && record.node === this.#init.node
-    if (isMine && record.epoch > (this.#spent.get(name) ?? 0)) return record.epoch
+    if (isMine && this.#c.open.mayOpen(host, record)) return record.epoch
     const claim = await this.#c.store.claim({
       id,
       fromEpoch: record?.epoch ?? 0,
       node: this.#init.node,
       ...by,
-      host: 1,
-      classVersion: await this.#c.host.classVersion(id.class),
+      host: host.id,
+      classVersion: await host.classVersion(id.class),
     })
     if (!claim.ok) {
       throw claim.reason === 'class-older'
         ? classOlder(id, this.#init.node)
         : notOwner(id, claim.owner?.node)
     }
-    this.#spent.delete(name)
+    this.#c.open.claimed(id)
     return claim.epoch
   }
 
-  #address(epoch: number): OwnerAddress {
-    return {
-      node: this.#init.node,
-      host: this.#init.address,
-      port: this.#c.host.port,
-      epoch,
-    }
+  /** The process to open it in: the one that it was claimed for, if that may still have it. */
+  #hostFor(record: OwnerRecord | undefined): HostClient {
+    const claimed = record && this.#c.hosts.get(record.host)
+    const mayHaveIt = claimed && !claimed.retiring && this.#c.open.mayOpen(claimed, record)
+    const host = mayHaveIt ? claimed : this.#c.hosts.current
+    if (!host) throw busy('the host process is restarting')
+    return host
+  }
+
+  #address({ epoch, host }: OpenEntry): OwnerAddress {
+    return { node: this.#init.node, host: this.#init.address, port: host.port, epoch }
   }
 }
 

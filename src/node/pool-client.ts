@@ -1,4 +1,5 @@
 import { answerResolve, type ResolveAsk } from '../calls/resolves.ts'
+import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
 import type { FromPool, PoolSetup, PoolStats, ToPool } from '../pool/ipc.ts'
@@ -14,53 +15,67 @@ const IDLE: PoolStats = {
   failed: 0,
 }
 
-/** The control loop's end of the pool process. */
+export interface PoolInit {
+  readonly setup: PoolSetup
+  /** Of the code that it loads, counted from 1. */
+  readonly generation: number
+}
+
+export interface PoolEvents {
+  readonly down: (pool: PoolClient, how: string, ranMs: number) => void
+  /** A task there calls a worker: who owns it? */
+  readonly resolve: ResolveAsk
+}
+
+/** The control loop's end of one pool process. */
 export class PoolClient {
+  readonly generation: number
   readonly #child: Child<ToPool, FromPool>
   #stats: PoolStats = IDLE
+  #loading: PromiseWithResolvers<void> | undefined
 
-  constructor(
-    components: { log: Logger; world: World },
-    init: { setup: () => PoolSetup },
-    events: { up: (port: number) => void; down: () => void; resolve: ResolveAsk },
-  ) {
+  constructor(components: { log: Logger; world: World }, init: PoolInit, events: PoolEvents) {
+    this.generation = init.generation
     this.#child = new Child<ToPool, FromPool>(
       components,
       {
         role: 'pool',
         entry: entryUrl('../pool/main.ts', import.meta.url),
-        setup: () => ({ type: 'setup', setup: init.setup() }),
+        setup: { type: 'setup', setup: init.setup },
       },
       {
-        message: (message) => {
-          if (message.type === 'stats') this.#stats = message.stats
-          else if (message.type === 'resolve') {
-            void answerResolve(events.resolve, message).then((answer) => this.#child.send(answer))
-          }
-        },
-        up: events.up,
-        down: () => {
-          this.#stats = IDLE
-          events.down()
+        message: (message) => this.#heard(message, events),
+        down: (how, ranMs) => {
+          this.#loading?.reject(new AriesError('ARIES_E_NO_TARGET', `the pool process ${how}`))
+          events.down(this, how, ranMs)
         },
       },
     )
   }
 
+  /** 0 while it does not listen. */
   get port(): number {
     return this.#child.port
   }
 
-  get info(): Child<ToPool, FromPool>['info'] {
-    return this.#child.info
+  get pid(): number {
+    return this.#child.pid
   }
 
   get stats(): PoolStats {
     return this.#stats
   }
 
+  /** Resolves when it listens; rejects when it never does. */
   start(): Promise<void> {
     return this.#child.start()
+  }
+
+  /** Loads every task now. Rejects with what is wrong with the first that does not load. */
+  load(): Promise<void> {
+    this.#loading = Promise.withResolvers<void>()
+    this.#child.send({ type: 'load' })
+    return this.#loading.promise
   }
 
   /** Tells the process of changed routes. */
@@ -68,7 +83,23 @@ export class PoolClient {
     this.#child.send({ type: 'declare', tasks: [...tasks] })
   }
 
+  /** Ends the process at once. */
+  kill(): void {
+    this.#child.kill()
+  }
+
   stop(graceMs: number): Promise<void> {
     return this.#child.stop({ type: 'shutdown' }, graceMs)
+  }
+
+  #heard(message: FromPool, { resolve }: PoolEvents): void {
+    if (message.type === 'stats') this.#stats = message.stats
+    if (message.type === 'resolve') {
+      void answerResolve(resolve, message).then((answer) => this.#child.send(answer))
+    }
+    if (message.type !== 'loaded') return
+    const { failure } = message
+    if (failure === undefined) this.#loading?.resolve()
+    else this.#loading?.reject(new AriesError('ARIES_E_TASK_FAILED', failure))
   }
 }

@@ -1,7 +1,7 @@
 import type { Membership } from '../gossip/types.ts'
 import { machineMs, VOUCH_INTERVAL_MS } from '../host/vouch.ts'
 import type { TimerHandle, World } from '../world.ts'
-import type { HostClient } from './host-client.ts'
+import type { Hosts } from './hosts.ts'
 import { isAlone } from './last-word.ts'
 import type { Lease } from './lease.ts'
 
@@ -10,10 +10,10 @@ const PAUSED_MS = 300
 /** So long after a pause an eviction may still be under way, whatever the store said just now. */
 const DOUBT_MS = 2_000
 
-/** Tells the host, again and again, that the node's incarnation holds: see `src/host/vouch.ts`. */
+/** Tells the hosts, again and again, that the node's incarnation holds: see `src/host/vouch.ts`. */
 export class Voucher {
   readonly #lease: Lease
-  readonly #host: HostClient
+  readonly #hosts: Hosts
   readonly #gossip: Pick<Membership, 'members' | 'selfId'>
   readonly #world: World
   #lastMs = 0
@@ -23,12 +23,12 @@ export class Voucher {
 
   constructor(components: {
     lease: Lease
-    host: HostClient
+    hosts: Hosts
     gossip: Pick<Membership, 'members' | 'selfId'>
     world: World
   }) {
     this.#lease = components.lease
-    this.#host = components.host
+    this.#hosts = components.hosts
     this.#gossip = components.gossip
     this.#world = components.world
   }
@@ -59,7 +59,7 @@ export class Voucher {
       await this.#lease.confirm()
     } else if (this.#lease.incarnation !== 0 && !isAlone(this.#gossip, 'node')) {
       // A node that hears no other may be dead to them.
-      this.#host.vouch(atMs)
+      this.#hosts.vouch(atMs)
     }
   }
 }

@@ -19,6 +19,8 @@ export type ToPool =
   | { readonly type: 'setup'; readonly setup: PoolSetup }
   /** The routes changed: these are the tasks from now on. */
   | { readonly type: 'declare'; readonly tasks: PoolSetup['tasks'] }
+  /** Load every task now. Answered with `loaded`. */
+  | { readonly type: 'load' }
   /** Answer to `resolve`. */
   | ResolvedMessage
   /** Take no new connection, finish what runs, exit with 0. */
@@ -41,3 +43,5 @@ export type FromPool =
   /** A task here calls a worker: who owns that? */
   | ResolveMessage
   | { readonly type: 'stats'; readonly stats: PoolStats }
+  /** Answer to `load`; `failure` says what is wrong with a task that does not load. */
+  | { readonly type: 'loaded'; readonly failure: string | undefined }

@@ -42,6 +42,10 @@ class Pool {
     this.#calls.resolved(message)
   }
 
+  async load(): Promise<void> {
+    tell({ type: 'loaded', failure: await this.#runner.check(this.#server.files) })
+  }
+
   async stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
@@ -78,6 +82,8 @@ process.on('message', (message: ToPool) => {
   if (message.type === 'setup') {
     pool = new Pool(message.setup)
     void pool.start()
+  } else if (message.type === 'load') {
+    void pool?.load()
   } else if (message.type === 'declare') {
     pool?.declare(message.tasks)
   } else if (message.type === 'resolved') {

@@ -29,7 +29,7 @@ export class TaskRunner {
   readonly #calls: TaskCalls
   readonly #limits: ConfigFile['pool']
   readonly #threads: number
-  readonly #piscina: Piscina<TaskCall, TaskReply>
+  readonly #piscina: Piscina
   readonly #memory: MemoryWatch
   readonly #running = new Set<TaskRun>()
   readonly #waiting = new Set<TaskRun>()
@@ -43,7 +43,7 @@ export class TaskRunner {
     this.#calls = components.calls
     this.#limits = init.limits
     this.#threads = init.threads
-    this.#piscina = new Piscina<TaskCall, TaskReply>({
+    this.#piscina = new Piscina({
       filename: entryUrl('./thread.ts', import.meta.url).href,
       minThreads: 1,
       maxThreads: init.threads,
@@ -101,6 +101,17 @@ export class TaskRunner {
     return run
   }
 
+  /** Loads modules of tasks in a thread; resolves with what is wrong with one that does not load. */
+  async check(files: readonly string[]): Promise<string | undefined> {
+    const limitMs = this.#limits.taskTimeoutMs + THREAD_START_MS_MAX
+    const signal = AbortSignal.timeout(limitMs)
+    try {
+      return (await this.#piscina.run(files, { name: 'check', signal })) as string | undefined
+    } catch (error) {
+      return signal.aborted ? `tasks are not loaded after ${limitMs} ms` : String(error)
+    }
+  }
+
   /** Nobody waits for the result any more: a task that has not begun never will. */
   forsake(run: TaskRun): void {
     if (!this.#waiting.delete(run)) return
@@ -119,7 +130,7 @@ export class TaskRunner {
     run.deadlineMs = performance.now() + this.#limits.taskTimeoutMs + THREAD_START_MS_MAX
     const task: TaskCall = Object.assign(run.call, { [queueOptionsSymbol]: run })
     this.#piscina.run(task, { signal: run }).then(
-      (reply) => this.#replied(run, reply),
+      (reply) => this.#replied(run, reply as TaskReply),
       (error: unknown) => this.#failed(run, run.reason ?? endOfThread(error)),
     )
   }

@@ -48,6 +48,11 @@ export class TaskServer {
     })
   }
 
+  /** The modules of the tasks. */
+  get files(): string[] {
+    return [...this.#tasks.values()]
+  }
+
   /** Takes another set of tasks: name and file of each. */
   declare(tasks: PoolSetup['tasks']): void {
     this.#tasks = new Map(tasks)

@@ -8,6 +8,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { pathToFileURL } from 'node:url'
 import { parentPort } from 'node:worker_threads'
+import { describeLoadError } from '../load-error.ts'
 import { isInnerHeader } from '../wire.ts'
 import type { Task } from '../worker/task.ts'
 import { workersBy } from '../worker/workers.ts'
@@ -59,6 +60,18 @@ export default function run(call: TaskCall): Promise<TaskReply> {
       )
     })
   })
+}
+
+/** Loads modules of tasks; resolves with what is wrong with the first that does not load. */
+export async function check(files: readonly string[]): Promise<string | undefined> {
+  for (const file of files) {
+    try {
+      await load(file)
+    } catch (error) {
+      return await describeLoadError(file, error)
+    }
+  }
+  return undefined
 }
 
 async function answer(call: TaskCall): Promise<TaskReply> {

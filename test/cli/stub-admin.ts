@@ -133,8 +133,8 @@ export const STATUS: readonly NodeStatusInfo[] = [
     notes: ['draining\u001b[31m'],
     mapEpoch: 7,
     processes: [
-      { role: 'pool', pid: 102, port: 40_001, restarts: 0 },
-      { role: 'host', pid: 103, port: 40_002, restarts: 2 },
+      { role: 'pool', pid: 102, port: 40_001, generation: 1, restarts: 0 },
+      { role: 'host', pid: 103, port: 40_002, generation: 1, restarts: 2 },
     ],
   },
 ]
@@ -153,6 +153,7 @@ function worker(key: string, more: Partial<WorkerInfo> = {}): WorkerInfo {
     ageMs: 65_000,
     sessions: 2,
     queued: 0,
+    generation: 1,
     ...more,
   }
 }

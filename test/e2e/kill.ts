@@ -5,8 +5,15 @@ import { Client, OpenLoop, quantile } from '../helpers/load.ts'
 const KEYS = 300
 const PER_SECOND = 400
 
-/** Increments `KEYS` counters, kills n2 with -9 in the middle, checks what was acknowledged. */
-export async function killUnderLoad(t: Test, cluster: TestCluster): Promise<void> {
+/**
+ * Increments `KEYS` counters, kills n2 with -9 in the middle, or the process of it that `pidOf`
+ * names, and checks what was acknowledged.
+ */
+export async function killUnderLoad(
+  t: Test,
+  cluster: TestCluster,
+  pidOf: () => Promise<number> | number = () => cluster.pid('n2'),
+): Promise<void> {
   const client = new Client(cluster.url, 100)
   t.teardown(() => client.close())
   const acked: number[][] = Array.from({ length: KEYS }, () => [])
@@ -36,8 +43,9 @@ export async function killUnderLoad(t: Test, cluster: TestCluster): Promise<void
   t.teardown(() => load.stop())
 
   await until('some load has passed', () => load.sent > 400)
+  const pid = await pidOf()
   const killedMs = performance.now()
-  process.kill(cluster.pid('n2'), 'SIGKILL')
+  process.kill(pid, 'SIGKILL')
   // Asked for at once, each worker tells how long it took until somebody served it.
   const away = await Promise.all(
     [...victims].map(async (key) => {

@@ -221,3 +221,24 @@ t.test(
     t.equal(await keyed.body.text(), 'n2')
   },
 )
+
+t.test('a host process that is about to end is not asked any more', async (t) => {
+  const old = await host(t, 'n1')
+  const young = await host(t, 'n1')
+  const ports = (...hosts: StubWorkerHost[]) => ({ hostPorts: hosts.map((h) => h.owner(1).port) })
+  let owner = old.owner(1)
+  const data = await serveData(t, () => owner)
+  const membership = new StubMembership([node('n1', { dataPort: data.port }, ports(old))])
+  const { url } = await startFront(t, membership, testConfig({ routes: ROUTES }))
+  await request(`${url}/counter/a`, { method: 'POST' })
+  t.equal(old.seen.length, 1)
+  owner = young.owner(2)
+  membership.set(node('n1', { dataPort: data.port }, ports(young)))
+  await until('the other one is asked', async () => {
+    await (await request(`${url}/counter/a`, { method: 'POST' })).body.dump()
+    return young.seen.length > 0
+  })
+  const seen = old.seen.length
+  await request(`${url}/counter/a`, { method: 'POST' })
+  t.equal(old.seen.length, seen)
+})

@@ -58,7 +58,7 @@ export class PoolProcess {
     this.child.on('message', (message: FromPool) => {
       if (message.type === 'ready') this.port = message.port
       else if (message.type === 'stats') this.stats = message.stats
-      else {
+      else if (message.type === 'resolve') {
         this.resolves++
         const { call, id } = message
         const result = init.owner?.(id) ?? errorBody('ARIES_E_CLASS_UNKNOWN', 'there is no class')

@@ -51,7 +51,13 @@ export const hostSchema = z
       .min(1)
       .default(1_048_576)
       .describe('Largest WebSocket message, bytes; a longer one closes the session with 1009.'),
-    memoryMb: z.int().min(64).default(2_048).describe('Heap of the host process, mebibytes.'),
+    memoryMb: z.int().min(64).default(2_048).describe('Heap of a host process, mebibytes.'),
+    spare: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Keep a host process in reserve, so that the workers of one that dies serve again at once. It costs about 45 MB of memory on each node.',
+      ),
     leaseMs: ms
       .default(5_000)
       .describe(

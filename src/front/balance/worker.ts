@@ -53,7 +53,7 @@ export class WorkerPicker extends CountedPicker {
     this.#attempts += 1
     if (failure !== undefined) return this.#pickAgain(failure)
     const owner = this.#balance.owners.get(this.#worker)
-    if (owner === undefined || !this.#balance.nodes.mayBeThere(owner.node)) {
+    if (owner === undefined || !this.#balance.nodes.mayBeThere(owner)) {
       return this.#resolve(owner)
     }
     return this.#target(owner)

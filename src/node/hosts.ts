@@ -1,0 +1,300 @@
+import type { Config } from '../config/schema.ts'
+import type { HostSetup, HostStats, WorkerFigures } from '../host/ipc.ts'
+import type { Logger } from '../log.ts'
+import type { ProcessInfo } from '../rpc.ts'
+import { sleep, type TimerHandle, type World } from '../world.ts'
+import { Backoff } from './backoff.ts'
+import { HostClient, type HostEvents } from './host-client.ts'
+
+const START_TIMEOUT_MS = 15_000
+/**
+ * A host that is to end serves on for so long after gossip told that its port is not used any more:
+ * no request of a front crosses the closing.
+ */
+const LINGER_MS = 2_000
+
+export interface HostsInit {
+  /** For a process that is started now. */
+  readonly setup: (host: number) => HostSetup
+  readonly memoryMb: number
+  /** Whether a process is kept in reserve. */
+  readonly spare: boolean
+}
+
+export interface HostsEvents extends HostEvents {
+  /** Other ports than before: everyone must hear. */
+  readonly changed: () => void
+}
+
+/**
+ * The host processes of a node. One is *current*: it takes new workers and arrivals. A *spare* is
+ * up and set up, without a worker: it is current at once when the current one dies. Others hold
+ * workers of another generation of the code, on their way out or left there by a deploy that failed.
+ */
+export class Hosts {
+  readonly #c: { log: Logger; world: World }
+  readonly #init: HostsInit
+  readonly #events: HostsEvents
+  readonly #backoff = new Backoff()
+  readonly #all = new Set<HostClient>()
+  #current: HostClient | undefined
+  #spare: HostClient | undefined
+  /** Of the processes that are started by themselves, without a deploy. */
+  #generation: number
+  #starting = false
+  #retry: TimerHandle | undefined
+  #lastId = 0
+  #restarts = 0
+  #isStarted = false
+  #stopping = false
+  #firstUp: (() => void) | undefined
+
+  /** `generation`: of the code that the first process loads. */
+  constructor(
+    components: { log: Logger; world: World },
+    init: HostsInit & { generation: number },
+    events: HostsEvents,
+  ) {
+    this.#c = components
+    this.#init = init
+    this.#events = events
+    this.#generation = init.generation
+  }
+
+  /** Takes new workers; undefined while there is none. */
+  get current(): HostClient | undefined {
+    return this.#current
+  }
+
+  /** Of the code that the node runs; a deploy that succeeded raises it. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Every process, in order of its start. */
+  get all(): readonly HostClient[] {
+    return [...this.#all]
+  }
+
+  /** Those that may hold workers, the current one first. */
+  get serving(): readonly HostClient[] {
+    const others = this.all.filter(
+      (host) => host.port !== 0 && host !== this.#current && host !== this.#spare,
+    )
+    return this.#current ? [this.#current, ...others] : others
+  }
+
+  /** Ports that fronts and other nodes may use, the one of arrivals first. */
+  get ports(): readonly number[] {
+    return this.serving.filter(({ retiring }) => !retiring).map(({ port }) => port)
+  }
+
+  /** Figures of all processes together. */
+  get stats(): Omit<HostStats, 'changed'> {
+    const sum = { cpu: 0, memoryBytes: 0, requests: 0, connections: 0, ioBytesPerSecond: 0 }
+    for (const { stats } of this.#all) {
+      sum.cpu += stats.cpu
+      sum.memoryBytes += stats.memoryBytes
+      sum.requests += stats.requests
+      sum.connections += stats.connections
+      sum.ioBytesPerSecond += stats.ioBytesPerSecond
+    }
+    return sum
+  }
+
+  /** What is known of each worker. */
+  *workers(): IterableIterator<WorkerFigures> {
+    for (const host of this.serving) yield* host.workers.all()
+  }
+
+  /** All workers that are busy, and of each process `idleMax` others; see `WorkerPicture`. */
+  sample(idleMax: number): WorkerFigures[] {
+    return this.serving.flatMap((host) => host.workers.sample(idleMax))
+  }
+
+  get infos(): ProcessInfo[] {
+    return this.all.map((host) => ({
+      role: host === this.#spare ? 'spare' : 'host',
+      pid: host.pid,
+      port: host.port,
+      generation: host.generation,
+      restarts: host === this.#current ? this.#restarts : 0,
+    }))
+  }
+
+  /** The process of that number, while it may be asked. */
+  get(host: number): HostClient | undefined {
+    return this.serving.find(({ id }) => id === host)
+  }
+
+  at(port: number): HostClient | undefined {
+    return this.serving.find((host) => host.port === port)
+  }
+
+  /** Resolves when one is current. */
+  start(): Promise<void> {
+    this.#isStarted = true
+    return new Promise((resolve, reject) => {
+      const late = this.#c.world.clock.after(START_TIMEOUT_MS, () =>
+        reject(new Error(`no host process was ready after ${START_TIMEOUT_MS} ms`)),
+      )
+      this.#firstUp = () => {
+        late.cancel()
+        resolve()
+      }
+      this.#fill()
+    })
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true
+    this.#retry?.cancel()
+    await Promise.all(this.all.map((host) => host.stop(graceMs)))
+  }
+
+  /** A new incarnation: whatever was set up under an older one is void. */
+  renew(): void {
+    this.#current = undefined
+    this.#spare = undefined
+    for (const host of this.all) {
+      host.retiring = true
+      host.kill()
+    }
+    if (this.#isStarted) this.#fill()
+  }
+
+  declare(classes: Config['classes']): void {
+    for (const host of this.all) host.declare(classes)
+  }
+
+  vouch(atMs: number): void {
+    for (const host of this.all) host.vouch(atMs)
+  }
+
+  fence(): void {
+    for (const host of this.all) host.fence()
+  }
+
+  /**
+   * Starts a process that loads the code anew, every class of it, and makes it the current one.
+   * Rejects, with all as it was, when it does not come up or a class does not load.
+   */
+  async begin(generation: number, loadTimeoutMs: number): Promise<HostClient> {
+    const host = this.#make(generation)
+    try {
+      await host.start()
+      const late = sleep(this.#c.world.clock, loadTimeoutMs).then(() => {
+        throw new Error(`its modules were not loaded after ${loadTimeoutMs} ms`)
+      })
+      await Promise.race([host.load(), late])
+    } catch (error) {
+      host.retiring = true
+      host.kill()
+      throw error
+    }
+    this.#setCurrent(host)
+    return host
+  }
+
+  /** The deploy failed: new workers open in `before` again, or in what stands in for it. */
+  giveUp(host: HostClient, before: HostClient | undefined): void {
+    if (this.#current !== host) return
+    this.#current = undefined
+    if (before && before.port !== 0) this.#setCurrent(before)
+    else this.#fill()
+    if (this.#current === undefined && host.port !== 0) this.#setCurrent(host)
+  }
+
+  /** The deploy is done: what is started from now on is of that generation. */
+  settle(generation: number): void {
+    this.#generation = generation
+    const old = this.#spare
+    this.#spare = undefined
+    void old?.stop(0)
+    this.#fill()
+  }
+
+  /** Ends a process that has no worker any more; `isEmpty` is asked again before it ends. */
+  async retire(host: HostClient, graceMs: number, empty: () => Promise<void>): Promise<void> {
+    host.retiring = true
+    this.#events.changed()
+    await sleep(this.#c.world.clock, LINGER_MS)
+    await empty()
+    if (!this.#stopping) await host.stop(graceMs)
+  }
+
+  #make(generation: number): HostClient {
+    const host = new HostClient(
+      this.#c,
+      { setup: this.#init.setup(++this.#lastId), generation, memoryMb: this.#init.memoryMb },
+      { ...this.#events, down: (ended, how, ranMs) => this.#down(ended, how, ranMs) },
+    )
+    this.#all.add(host)
+    return host
+  }
+
+  /** Sees to it that one is current and, if wanted, one is in reserve. */
+  #fill(): void {
+    if (this.#stopping) return
+    if (!this.#current) this.#standIn()
+    const isFull = this.#current && (this.#spare || !this.#init.spare)
+    if (isFull || this.#starting || this.#retry) return
+    void this.#add()
+  }
+
+  /** Another one for the current one that died: of the same code, with workers or without. */
+  #standIn(): void {
+    const other = this.serving
+      .filter(({ retiring, generation }) => !retiring && generation <= this.#generation)
+      .sort((a, b) => b.generation - a.generation)[0]
+    const host = other ?? this.#spare
+    if (!host || host.port === 0) return
+    if (host === this.#spare) this.#spare = undefined
+    this.#setCurrent(host)
+  }
+
+  async #add(): Promise<void> {
+    this.#starting = true
+    const host = this.#make(this.#generation)
+    try {
+      await host.start()
+      // A module that is broken shows when it is asked for.
+      void host.load().catch(() => undefined)
+      if (!this.#current) this.#setCurrent(host)
+      else if (this.#init.spare && !this.#spare && host.generation === this.#generation) {
+        this.#spare = host
+      } else void host.stop(0)
+    } catch (error) {
+      this.#c.log.error({ err: error }, 'host process did not start')
+    } finally {
+      this.#starting = false
+    }
+    this.#fill()
+  }
+
+  #setCurrent(host: HostClient): void {
+    this.#current = host
+    this.#events.changed()
+    this.#firstUp?.()
+    this.#firstUp = undefined
+  }
+
+  #down(host: HostClient, how: string, ranMs: number): void {
+    this.#all.delete(host)
+    if (this.#current === host) this.#current = undefined
+    if (this.#spare === host) this.#spare = undefined
+    if (!this.#stopping && !host.retiring) {
+      const delayMs = this.#backoff.delayMs(ranMs)
+      this.#restarts++
+      this.#c.log.error({ child: 'host', host: host.id, delayMs }, `host process ${how}`)
+      this.#retry?.cancel()
+      this.#retry = this.#c.world.clock.after(delayMs, () => {
+        this.#retry = undefined
+        this.#fill()
+      })
+      this.#standIn()
+    }
+    this.#events.down(host, how, ranMs)
+    this.#events.changed()
+  }
+}
