@@ -1,6 +1,10 @@
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { WorkerId } from '../../src/identity.ts'
+import { createLogger } from '../../src/log.ts'
+import { openStore } from '../../src/store/open.ts'
 import { HEADER } from '../../src/wire.ts'
+import { SpoiledHost } from '../helpers/host-in-process.ts'
 import { type HostProcess, until } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 
@@ -14,94 +18,126 @@ interface Setting {
   readonly sum: () => Promise<number>
 }
 
-/** The caller on `n1`, the ledger on `at`. */
-async function setting(t: Test, at: 'n1' | 'n2', calls = {}): Promise<Setting> {
-  const hosts = await Hosts.start(t, ['n1', 'n2'], { calls })
-  await hosts.create(CALLER, 'n1')
-  await hosts.create(LEDGER, at)
+/** The caller on `n1`, a ledger on `at`; `hosts`: those of another setting. */
+async function setting(t: Test, at: 'n1' | 'n2', shared?: Hosts, name = 'a'): Promise<Setting> {
+  const hosts = shared ?? (await Hosts.start(t, ['n1', 'n2']))
+  const ledger = { class: 'ledger', key: name }
+  if (!shared) await hosts.create(CALLER, 'n1')
+  await hosts.create(ledger, at)
   const json = async (host: HostProcess, id: WorkerId, path: string, init?: RequestInit) =>
     JSON.parse((await host.request(id, { ...init, path })).body) as Record<string, unknown>
   return {
     hosts,
-    ask: (path, init) => json(hosts.get('n1'), CALLER, path, init),
-    sum: async () => (await json(hosts.get(at), LEDGER, '/'))['sum'] as number,
+    ask: (path, init) => {
+      const query = path.includes('?') ? `&to=${name}` : `?to=${name}`
+      return json(hosts.get('n1'), CALLER, path + query, init)
+    },
+    sum: async () => (await json(hosts.get(at), ledger, '/'))['sum'] as number,
   }
 }
 
 for (const at of ['n1', 'n2'] as const) {
-  const where = at === 'n1' ? 'in the same host' : 'in another host'
+  t.test(at === 'n1' ? 'a callee in the same host' : 'a callee in another host', async (t) => {
+    const calls = { answerBytesMax: 100_000, perWorkerMax: 5 }
+    const all = await Hosts.start(t, ['n1', 'n2'], { calls })
+    await all.create(CALLER, 'n1')
 
-  t.test(`methods and fetch of a worker ${where}`, async (t) => {
-    const { hosts, ask, sum } = await setting(t, at)
-    t.same(await ask('/add?n=5'), { value: 5 })
-    t.same(await ask('/add?n=2'), { value: 7 })
-    t.same(await ask('/echo'), { isDate: true, big: true, same: 7 }, 'as structured clone does')
-    t.match(await ask('/fetch', { method: 'POST', body: 'x' }), {
-      status: 202,
-      own: 'ledger',
-      method: 'POST',
-      url: 'http://ledger/path%20x?q=a',
-      key: 'a',
-      body: 'hello',
-    })
-    const { headers } = await ask('/fetch')
-    t.ok((headers as string[]).includes('x-own'))
-    t.notOk(
-      (headers as string[]).some((name) => name.startsWith('aries-')),
-      'inner fields are neither set nor seen',
-    )
-    t.equal(await sum(), 7)
-    t.equal(hosts.get('n1').resolves, at === 'n1' ? 0 : 1, 'the owner is asked for once')
-  })
-
-  t.test(`only public methods of the class ${where} are called`, async (t) => {
-    const { ask, sum } = await setting(t, at)
-    t.same(await ask('/method?name=sum'), { value: 0 })
-    const others = ['nothing', 'field', 'getter', '_own', 'fetch', 'start', 'stop', 'alarm']
-    others.push('constructor', 'toString', '__proto__', 'setAlarm', 'webSocketMessage', 'tcpData')
-    others.push('hasOwnProperty', '__defineGetter__', 'a b', '../x', 'x'.repeat(200))
-    for (const name of others) {
-      t.match(await ask(`/method?name=${encodeURIComponent(name)}`), {
-        code: 'ARIES_E_CALL_UNKNOWN',
-        worker: 'ledger/a',
+    await t.test('methods and fetch', async (t) => {
+      const { hosts, ask, sum } = await setting(t, at, all, 'l1')
+      t.same(await ask('/add?n=5'), { value: 5 })
+      t.same(await ask('/add?n=2'), { value: 7 })
+      t.same(await ask('/echo'), { isDate: true, big: true, same: 7 }, 'as structured clone does')
+      t.match(await ask('/fetch', { method: 'POST', body: 'x' }), {
+        status: 202,
+        own: 'ledger',
+        method: 'POST',
+        url: 'http://ledger/path%20x?q=l1',
+        key: 'l1',
+        body: 'hello',
       })
-    }
-    t.match(await ask('/method?name=throws'), {
-      code: 'ARIES_E_WORKER_FAILED',
-      message: /ledger\/a: the ledger is closed/,
+      const { headers } = await ask('/fetch')
+      t.ok((headers as string[]).includes('x-own'))
+      t.notOk(
+        (headers as string[]).some((name) => name.startsWith('aries-')),
+        'inner fields are neither set nor seen',
+      )
+      t.equal(await sum(), 7)
+      t.equal(hosts.get('n1').resolves, at === 'n1' ? 0 : 1, 'the owner is asked for once')
     })
-    t.equal(await sum(), 0, 'a turn that throws changes nothing')
-    t.match(await ask('/clone'), { code: 'ARIES_E_BAD_REQUEST', message: /cannot be copied/ })
-  })
 
-  t.test(`time, abort and size of a call ${where}`, async (t) => {
-    const { ask, sum } = await setting(t, at, { answerBytesMax: 100_000 })
-    t.match(await ask('/slow'), { code: 'ARIES_E_OUTCOME_UNKNOWN', message: /within 100 ms/ })
-    t.match(await ask('/abort'), { other: 'Error: enough' })
-    t.same(await ask('/large?n=50000'), { length: 50_000 })
-    t.match(await ask('/large?n=10500000'), { code: 'ARIES_E_ANSWER_TOO_LARGE' })
-    t.same(await ask('/fetch-large?n=100000'), { length: 100_000 })
-    t.match(await ask('/fetch-large?n=100001'), { code: 'ARIES_E_ANSWER_TOO_LARGE' })
-    t.equal(await sum(), 2, 'what had begun ran on; what waited, or was too large, did not count')
-  })
+    await t.test('only public methods of the class are called', async (t) => {
+      const { ask, sum } = await setting(t, at, all, 'l2')
+      t.same(await ask('/method?name=sum'), { value: 0 })
+      const others = ['nothing', 'field', 'getter', '_own', 'fetch', 'start', 'stop', 'alarm']
+      others.push('constructor', 'toString', '__proto__', 'setAlarm', 'webSocketMessage', 'tcpData')
+      others.push('hasOwnProperty', '__defineGetter__', 'a b', '../x', 'x'.repeat(200))
+      for (const name of others) {
+        t.match(await ask(`/method?name=${encodeURIComponent(name)}`), {
+          code: 'ARIES_E_CALL_UNKNOWN',
+          worker: 'ledger/l2',
+        })
+      }
+      t.match(await ask('/method?name=throws'), {
+        code: 'ARIES_E_WORKER_FAILED',
+        message: /ledger\/l2: the ledger is closed/,
+      })
+      t.equal(await sum(), 0, 'a turn that throws changes nothing')
+      t.match(await ask('/clone'), { code: 'ARIES_E_BAD_REQUEST', message: /cannot be copied/ })
+    })
 
-  t.test(`a key makes calls to a worker ${where} count once`, async (t) => {
-    const { ask, sum } = await setting(t, at)
-    const all = await Promise.all(Array.from({ length: 5 }, () => ask('/add?n=3&key=one')))
-    t.same(all, Array(5).fill({ value: 3 }))
-    t.match(await ask('/add?n=4&key=one'), { code: 'ARIES_E_KEY_REUSED' })
-    t.match(await ask('/add?n=4&key=%00'), { code: 'ARIES_E_BAD_REQUEST' })
-    t.same(await ask('/add?n=4&key=two'), { value: 7 })
-    t.equal(await sum(), 7)
-  })
+    await t.test('time, abort and size of a call', async (t) => {
+      const { ask, sum } = await setting(t, at, all, 'l3')
+      t.match(await ask('/slow'), { code: 'ARIES_E_OUTCOME_UNKNOWN', message: /within 100 ms/ })
+      t.match(await ask('/abort'), { other: 'Error: enough' })
+      t.same(await ask('/large?n=50000'), { length: 50_000 })
+      t.match(await ask('/large?n=10500000'), { code: 'ARIES_E_ANSWER_TOO_LARGE' })
+      t.same(await ask('/fetch-large?n=100000'), { length: 100_000 })
+      t.match(await ask('/fetch-large?n=100001'), { code: 'ARIES_E_ANSWER_TOO_LARGE' })
+      t.equal(await sum(), 2, 'what had begun ran on; what waited, or was too large, did not count')
+    })
 
-  t.test(`calls of one worker to one ${where} are bounded`, async (t) => {
-    const { ask } = await setting(t, at, { perWorkerMax: 3 })
-    const ended = (await ask('/many?n=5')) as unknown as string[]
-    t.same(ended.toSorted(), [...Array(2).fill('ARIES_E_OVERLOADED'), ...Array(3).fill('ok')])
-    t.same(await ask('/add'), { value: 4 }, 'room again')
+    await t.test('a key makes calls count once', async (t) => {
+      const { ask, sum } = await setting(t, at, all, 'l4')
+      const five = await Promise.all(Array.from({ length: 5 }, () => ask('/add?n=3&key=one')))
+      t.same(five, Array(5).fill({ value: 3 }))
+      t.match(await ask('/add?n=4&key=one'), { code: 'ARIES_E_KEY_REUSED' })
+      t.match(await ask('/add?n=4&key=%00'), { code: 'ARIES_E_BAD_REQUEST' })
+      t.same(await ask('/add?n=4&key=two'), { value: 7 })
+      t.equal(await sum(), 7)
+    })
+
+    await t.test('calls of one worker are bounded', async (t) => {
+      const { ask } = await setting(t, at, all, 'l5')
+      const ended = (await ask('/many?n=7')) as unknown as string[]
+      t.same(ended.toSorted(), [...Array(2).fill('ARIES_E_OVERLOADED'), ...Array(5).fill('ok')])
+      t.same(await ask('/add'), { value: 6 }, 'room again')
+    })
   })
 }
+
+t.test('a call leaves when the turns before it are durable', async (t) => {
+  const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
+  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
+  const host = await SpoiledHost.start('n1', store)
+  t.teardown(async () => {
+    await host.host.stop()
+    await store.close()
+  })
+  await host.open(CALLER)
+  await host.open(LEDGER)
+  const held = Promise.withResolvers<void>()
+  host.hold = held.promise
+  const noted = host.request(CALLER, { path: '/note' })
+  await until(() => host.records > 0, 'the commit is under way')
+  const added = host.request(CALLER, { path: '/add' })
+  for (let i = 0; i < 5; i++) {
+    t.match(JSON.parse((await host.request(LEDGER)).body), { sum: 0 })
+  }
+  host.hold = undefined
+  held.resolve()
+  t.equal((await noted).status, 200)
+  t.same(JSON.parse((await added).body), { value: 1 })
+})
 
 t.test('a turn that throws after its call does not undo it', async (t) => {
   const { ask, sum } = await setting(t, 'n2')
