@@ -1,4 +1,5 @@
 import { Agent } from 'undici'
+import { untilAborted } from './abort.ts'
 import { AriesError, fromBody } from './errors.ts'
 import type { Membership } from './gossip/types.ts'
 import type { Rpc, RpcName } from './rpc.ts'
@@ -62,7 +63,8 @@ export class Peers {
     const timeout = AbortSignal.timeout(timeoutMs)
     const signal = verdict ? AbortSignal.any([timeout, verdict.signal]) : timeout
     try {
-      const response = await (name === 'ping' ? this.#pings : this.#agent).request({
+      const agent = name === 'ping' ? this.#pings : this.#agent
+      const request = agent.request({
         origin: `http://${member.host}:${member.dataPort}`,
         path: `/rpc/${name}`,
         method: 'POST',
@@ -73,6 +75,7 @@ export class Peers {
         body: JSON.stringify(params),
         signal,
       })
+      const response = await untilAborted(request, signal)
       const answer = await readJson(response.body)
       if (response.statusCode === 200) return answer as Rpc[N]['result']
       throw (

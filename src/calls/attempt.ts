@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { AriesError, ERRORS, type ErrorCode, fromBody } from '../errors.ts'
 import { type HostPools, isUnsent } from '../host-pools.ts'
 import { formatWorkerId } from '../identity.ts'
-import { HEADER, HOP_BY_HOP, type OwnerAddress, parseOwner } from '../wire.ts'
+import { HEADER, HOP_BY_HOP, type OwnerAddress, parseOwner, SAFE_TO_REPEAT } from '../wire.ts'
 import type { CallAnswer, OutgoingCall } from '../worker/workers.ts'
 import { formatChain } from './chain.ts'
 
@@ -32,14 +32,17 @@ export async function attemptOver(
 ): Promise<Outcome> {
   const { call, signal } = init
   try {
-    const response = await pools.to(owner).request({
-      path: call.url,
-      method: call.method as Dispatcher.HttpMethod,
-      headers: headersOf(init, owner),
-      body: call.body ?? null,
-      signal,
+    const repeatable = call.key !== undefined || SAFE_TO_REPEAT.has(call.method)
+    return await pools.send({ owner, repeatable, signal }, async (pool, until) => {
+      const response = await pool.request({
+        path: call.url,
+        method: call.method as Dispatcher.HttpMethod,
+        headers: headersOf(init, owner),
+        body: call.body ?? null,
+        signal: until,
+      })
+      return readOutcome(response, init)
     })
-    return await readOutcome(response, init)
   } catch (error) {
     return { kind: 'lost', unsent: isUnsent(error), error }
   }

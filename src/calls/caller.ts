@@ -95,6 +95,11 @@ export class Caller {
     this.#resolves.heard(message)
   }
 
+  /** Gossip found the node dead, or back again. */
+  setDead(node: string, dead: boolean): void {
+    this.#means.pools.setDead(node, dead)
+  }
+
   close(): Promise<void> {
     this.#means.owners.close()
     return this.#means.pools.close()

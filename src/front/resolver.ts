@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher, request } from 'undici'
+import { untilAborted } from '../abort.ts'
 import { AriesError, fromBody, toAriesError } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
 import { HEADER, type OwnerAddress } from '../wire.ts'
@@ -90,7 +91,7 @@ export class Resolver {
   ): Promise<OwnerAddress> {
     const { host, dataPort } = node
     const token = this.#token()
-    const { statusCode, body } = await request(
+    const response = request(
       `http://${host.includes(':') ? `[${host}]` : host}:${dataPort}/rpc/resolve`,
       {
         method: 'POST',
@@ -109,6 +110,7 @@ export class Resolver {
         bodyTimeout: ANSWER_TIMEOUT_MS,
       },
     )
+    const { statusCode, body } = await untilAborted(response, signal)
     const answer: unknown = await body.json().catch((thrown: unknown) => {
       throw toAriesError(thrown, 'ARIES_E_BAD_GATEWAY')
     })

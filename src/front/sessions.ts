@@ -283,11 +283,12 @@ export class Sessions {
   }
 
   #refused(session: Session, { status, reason, owner }: FrameOf<'refuse'>): void {
-    const { owners } = this.#components
+    const { owners, nodes } = this.#components
     if (owner !== undefined && session.redirects < REDIRECTS_MAX) {
       session.redirects += 1
       owners.learn(session.worker, owner)
-      this.#attach(session, owner)
+      if (nodes.mayBeThere(owner.node)) this.#attach(session, owner)
+      else void this.#locate(session, owner)
       return
     }
     if (owner !== undefined || (session.opening !== undefined && status === 421)) {

@@ -36,30 +36,40 @@ export class Forwarder {
     }
   }
 
+  /** Gossip found the node dead, or back again. */
+  setDead(node: string, dead: boolean): void {
+    this.#pools.setDead(node, dead)
+  }
+
   close(): Promise<void> {
     return this.#pools.close()
   }
 
-  async #stream({ req, res, body }: Exchange, owner: OwnerAddress): Promise<void> {
+  async #stream(exchange: Exchange, owner: OwnerAddress): Promise<void> {
+    const { req, res, body } = exchange
     const abort = new AbortController()
     const gone = (): void => abort.abort()
     res.once('close', gone)
     try {
-      await this.#pools.to(owner).stream(
-        {
-          path: req.url!,
-          method: req.method! as 'GET',
-          headers: forwardedHeaders(req.rawHeaders, owner),
-          body: body ?? null,
-          headersTimeout: this.#turnMs() * 2,
-          signal: abort.signal,
-          responseHeaders: 'raw',
-        },
-        ({ statusCode, headers }) => {
-          const raw = headers as unknown as Buffer[] | string[]
-          res.writeHead(statusCode, answeredHeaders(raw, owner))
-          return res
-        },
+      await this.#pools.send(
+        { owner, repeatable: isRepeatable(exchange), signal: abort.signal },
+        (pool, signal) =>
+          pool.stream(
+            {
+              path: req.url!,
+              method: req.method! as 'GET',
+              headers: forwardedHeaders(req.rawHeaders, owner),
+              body: body ?? null,
+              headersTimeout: this.#turnMs() * 2,
+              signal,
+              responseHeaders: 'raw',
+            },
+            ({ statusCode, headers }) => {
+              const raw = headers as unknown as Buffer[] | string[]
+              res.writeHead(statusCode, answeredHeaders(raw, owner))
+              return res
+            },
+          ),
       )
     } finally {
       res.off('close', gone)
@@ -67,20 +77,23 @@ export class Forwarder {
   }
 
   #failed(exchange: Exchange, owner: OwnerAddress, error: unknown): void {
-    const { req, res } = exchange
+    const { res } = exchange
     if (res.headersSent || res.destroyed) {
       res.destroy()
       return
     }
     this.#log.warn({ err: error, to: formatOwner(owner) }, 'request not forwarded')
-    const isKeyed = req.headers['idempotency-key'] !== undefined
-    if (isUnsent(error) || isKeyed || SAFE_TO_REPEAT.has(req.method!)) {
+    if (isUnsent(error) || isRepeatable(exchange)) {
       exchange.fail(new AriesError('ARIES_E_NOT_OWNER', `the worker moved to ${owner.node}`))
     } else {
       const message = `${owner.node} failed after the request was forwarded to it`
       exchange.fail(new AriesError('ARIES_E_OUTCOME_UNKNOWN', message))
     }
   }
+}
+
+function isRepeatable({ req }: Exchange): boolean {
+  return SAFE_TO_REPEAT.has(req.method!) || req.headers['idempotency-key'] !== undefined
 }
 
 function forwardedHeaders(raw: readonly string[], owner: OwnerAddress): string[] {

@@ -188,6 +188,10 @@ export class Host {
       case 'peers':
         this.#feeds.setPeers(message.peers)
         break
+      case 'node':
+        this.#forwarder.setDead(message.node, message.dead)
+        this.#calls.setDead(message.node, message.dead)
+        break
       case 'vouch':
         this.#committer.vouch.renew(message.atMs)
         break

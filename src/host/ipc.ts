@@ -75,6 +75,8 @@ export type ToHost =
   | { readonly type: 'peers'; readonly peers: readonly HostAddress[] }
   /** Answer to `resolve`. */
   | ResolvedMessage
+  /** Gossip found the node dead, or back again: what waits for one that is dead waits in vain. */
+  | { readonly type: 'node'; readonly node: string; readonly dead: boolean }
   /** The incarnation was seen to hold at `atMs`, on the clock of `machineMs`. */
   | { readonly type: 'vouch'; readonly atMs: number }
   /** The incarnation is void: nothing may be acknowledged any more. */

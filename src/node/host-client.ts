@@ -154,6 +154,11 @@ export class HostClient {
     this.#child.send({ type: 'declare', classes: [...classes] })
   }
 
+  /** Gossip found the node dead, or back again. */
+  setDead(node: string, dead: boolean): void {
+    this.#child.send({ type: 'node', node, dead })
+  }
+
   /** The incarnation was seen to hold at `atMs`; see `Vouch`. */
   vouch(atMs: number): void {
     this.#child.send({ type: 'vouch', atMs })

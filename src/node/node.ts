@@ -194,7 +194,8 @@ export class Node {
     })
     this.#rpc = new RpcServer({ handlers, log }, { token })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })
-    gossip.onChange(({ member: { id, role, state } }) => {
+    gossip.onChange(({ member: { id, role, state }, before }) => {
+      if (role === 'node' && state !== before) this.#host.setDead(id, state === 'unreachable')
       if (role === 'node' && state === 'suspect') this.#ownership.suspect(id)
       if (role === 'node' && state === 'unreachable') this.#mourn(id)
     })

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import type { AdminApi } from '../../src/admin/api.ts'
+import { type Machines, SWITCH_ADDRESS } from './machines.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const MAIN = join(ROOT, 'src/cli/main.ts')
@@ -24,6 +25,8 @@ export interface ClusterOptions {
   /** Merged into the configuration. */
   readonly config?: Record<string, unknown>
   readonly legacy?: boolean
+  /** Each node runs on one of its own; the fronts are at the switch. Without: all on loopback. */
+  readonly machines?: Machines
   /** Routes besides those of the demo. */
   readonly routes?: readonly Record<string, unknown>[]
 }
@@ -131,7 +134,7 @@ export class TestCluster {
   }
 
   get adminAddress(): string {
-    return `127.0.0.1:${this.#fronts[0]!.admin}`
+    return `${this.#frontHost}:${this.#fronts[0]!.admin}`
   }
 
   get configFile(): string {
@@ -145,6 +148,19 @@ export class TestCluster {
   /** The nodes of the map. */
   get nodeIds(): readonly string[] {
     return this.#nodes.slice(0, this.#declared).map((node) => node.id)
+  }
+
+  /** `http://<host>:<port>` of the node's admin API. */
+  adminUrl(node: string): string {
+    return `http://${this.#nodeHost(node)}:${this.adminPort(node)}`
+  }
+
+  get #frontHost(): string {
+    return this.#options.machines ? SWITCH_ADDRESS : '127.0.0.1'
+  }
+
+  #nodeHost(id: string): string {
+    return this.#options.machines?.address(machineOf(id)) ?? '127.0.0.1'
   }
 
   adminPort(node: string): number {
@@ -220,8 +236,10 @@ export class TestCluster {
     const map = {
       cluster: 'test',
       epoch: this.#epoch,
-      nodes: this.#nodes.slice(0, this.#declared).map((n) => ({ ...n, host: '127.0.0.1' })),
-      fronts: this.#fronts.map(({ http: _http, ...f }) => ({ ...f, host: '127.0.0.1' })),
+      nodes: this.#nodes
+        .slice(0, this.#declared)
+        .map((n) => ({ ...n, host: this.#nodeHost(n.id) })),
+      fronts: this.#fronts.map(({ http: _http, ...f }) => ({ ...f, host: this.#frontHost })),
     }
     writeFileSync(join(this.dir, 'cluster.yaml'), stringify(map))
   }
@@ -247,7 +265,8 @@ export class TestCluster {
   }
 
   startNode(id: string): void {
-    this.#spawn(id, ['node', '--id', id, '--config', this.configFile])
+    const on = this.#options.machines?.on(machineOf(id)) ?? []
+    this.#spawn(id, ['node', '--id', id, '--config', this.configFile], on)
   }
 
   startFront(id = 'f1'): void {
@@ -255,20 +274,23 @@ export class TestCluster {
   }
 
   readyFront(id = 'f1'): Promise<void> {
-    return this.ready(this.#fronts.find((front) => front.id === id)!.admin, id)
+    const { admin } = this.#fronts.find((front) => front.id === id)!
+    return this.ready(`http://${this.#frontHost}:${admin}`, id)
   }
 
   startLegacy(port: number): void {
     this.#spawnFile(`legacy-${port}`, LEGACY, [`127.0.0.1:${port}`])
   }
 
-  #spawn(id: string, args: readonly string[]): void {
-    this.#spawnFile(id, MAIN, args)
+  #spawn(id: string, args: readonly string[], on: readonly string[] = []): void {
+    this.#spawnFile(id, MAIN, args, on)
   }
 
-  #spawnFile(id: string, file: string, args: readonly string[]): void {
+  /** `on`: the command that runs a command where this is to run. */
+  #spawnFile(id: string, file: string, args: readonly string[], on: readonly string[] = []): void {
     const log = openSync(join(this.dir, `${id}.log`), 'a')
-    const child = spawn(process.execPath, [file, ...args], {
+    const [command, ...rest] = [...on, process.execPath, file, ...args]
+    const child = spawn(command!, rest, {
       cwd: this.dir,
       env: { ...cleanEnv(), NO_COLOR: '1' },
       stdio: ['ignore', log, log],
@@ -277,13 +299,13 @@ export class TestCluster {
     this.#children.set(id, child)
   }
 
-  async ready(adminPort: number, id: string): Promise<void> {
+  async ready(adminUrl: string, id: string): Promise<void> {
     const child = this.#children.get(id)!
     await until(
-      `${id} is ready at ${adminPort}`,
+      `${id} is ready at ${adminUrl}`,
       async () => {
         if (child.exitCode !== null) return true
-        return (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status === 200
+        return (await fetch(`${adminUrl}/readyz`)).status === 200
       },
       READY_TIMEOUT_MS,
     )
@@ -291,7 +313,7 @@ export class TestCluster {
   }
 
   async readyNode(id: string): Promise<void> {
-    await this.ready(this.adminPort(id), id)
+    await this.ready(this.adminUrl(id), id)
   }
 
   /** Kills a process with -9 and waits until it is gone. */
@@ -358,4 +380,9 @@ export class TestCluster {
     await Promise.all(ends)
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
   }
+}
+
+/** Of the node with the id `n<i>`: from 0. */
+function machineOf(id: string): number {
+  return Number(id.slice(1)) - 1
 }

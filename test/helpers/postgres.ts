@@ -10,6 +10,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   copyFileSync,
@@ -38,8 +39,8 @@ export interface Postgres {
   readonly url: string
   /** Ends the server and removes its files. */
   stop(): Promise<void>
-  /** Ends the server as an administrator would, and starts it again on the same port and data. */
-  restart(): Promise<void>
+  /** Ends the server (as an administrator would), and starts it again on the same port and data. */
+  restart(ending?: Ending): Promise<void>
   /** Ends the server but keeps its files; `restart` brings it back. */
   halt(): Promise<void>
 }
@@ -49,8 +50,17 @@ interface User {
   readonly gid: number
 }
 
+export interface PostgresOptions {
+  /** Where it listens, for the addresses of the network `from`. Default: loopback. */
+  readonly at?: { readonly host: string; readonly from: string }
+}
+
+/** How a server is ended: its connections are closed in order, or it crashes and has to recover. */
+export type Ending = 'fast' | 'immediate'
+
 /** Starts an empty PostgreSQL; the caller stops it. It also ends, whatever happens, when this process does. */
-export async function startPostgres(): Promise<Postgres> {
+export async function startPostgres({ at }: PostgresOptions = {}): Promise<Postgres> {
+  const host = at?.host ?? '127.0.0.1'
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined
   const dir = mkdtempSync(join(reachableTmp(user), 'aries-postgres-'))
   if (user !== undefined) chownSync(dir, user.uid, user.gid)
@@ -59,9 +69,12 @@ export async function startPostgres(): Promise<Postgres> {
     linkNative(native)
     if (user !== undefined) giveDirectories(native, user)
     await initialise(dir, native, user)
+    if (at) {
+      appendFileSync(join(dir, 'data', 'pg_hba.conf'), `host all all ${at.from} scram-sha-256\n`)
+    }
     const port = await freePort()
-    const url = `postgres://aries:${PASSWORD}@127.0.0.1:${port}/postgres`
-    let server = await startServer(dir, native, port, url, user)
+    const url = `postgres://aries:${PASSWORD}@${host}:${port}/postgres`
+    let server = await startServer(dir, native, url, user)
     const halt = (): Promise<void> => endServer(server)
     return {
       url,
@@ -70,9 +83,9 @@ export async function startPostgres(): Promise<Postgres> {
         await halt()
         rmSync(dir, { recursive: true, force: true })
       },
-      async restart() {
-        await halt()
-        server = await startServer(dir, native, port, url, user)
+      async restart(ending) {
+        await endServer(server, ending)
+        server = await startServer(dir, native, url, user)
       },
     }
   } catch (error) {
@@ -180,7 +193,7 @@ async function initialise(dir: string, native: string, user: User | undefined): 
 
 /**
  * The server dies with this process, however that ends: a shell between them waits for the end of
- * its standard input. `stop` keeps the files; the bare end of the input removes them.
+ * its standard input. `fast` and `immediate` keep the files; the bare end of the input removes them.
  */
 const GUARD = `
 trap '' INT TERM HUP
@@ -188,20 +201,20 @@ dir=$1; shift
 "$@" </dev/null >"$dir/log" 2>&1 &
 server=$!
 read -r word
-if [ "$word" = stop ]; then kill -INT $server; else kill -QUIT $server; fi
+if [ "$word" = fast ]; then kill -INT $server; else kill -QUIT $server; fi
 wait $server
-if [ "$word" != stop ]; then rm -rf "$dir" 2>/dev/null; fi
+if [ "$word" = "" ]; then rm -rf "$dir" 2>/dev/null; fi
 `
 
 async function startServer(
   dir: string,
   native: string,
-  port: number,
   url: string,
   user: User | undefined,
 ): Promise<ChildProcess> {
+  const { hostname, port } = new URL(url)
   const settings = [
-    'listen_addresses=127.0.0.1',
+    `listen_addresses=${hostname}`,
     `port=${port}`,
     'unix_socket_directories=',
     'shared_buffers=32MB',
@@ -225,10 +238,10 @@ async function startServer(
   return guard
 }
 
-async function endServer(guard: ChildProcess): Promise<void> {
+async function endServer(guard: ChildProcess, ending: Ending = 'fast'): Promise<void> {
   if (guard.exitCode !== null) return
   const closed = once(guard, 'close')
-  guard.stdin?.end('stop\n')
+  guard.stdin?.end(`${ending}\n`)
   await closed
 }
 
