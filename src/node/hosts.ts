@@ -167,6 +167,10 @@ export class Hosts {
     for (const host of this.all) host.declare(classes)
   }
 
+  setDead(node: string, dead: boolean): void {
+    for (const host of this.all) host.setDead(node, dead)
+  }
+
   vouch(atMs: number): void {
     for (const host of this.all) host.vouch(atMs)
   }

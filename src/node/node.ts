@@ -33,8 +33,6 @@ import { Voucher } from './voucher.ts'
 const LOAD_INTERVAL_MS = 250
 /** Memory in use, as a part of the most, above which no worker is let in. */
 const MEMORY_FULL = 0.95
-/** Between an owner seen dead by gossip and its eviction: a second look at whether it came back. */
-const DEATH_GRACE_MS = 50
 
 export interface NodeComponents {
   readonly store: Store
@@ -195,9 +193,10 @@ export class Node {
     this.#rpc = new RpcServer({ handlers, log }, { token })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })
     gossip.onChange(({ member: { id, role, state }, before }) => {
-      if (role === 'node' && state !== before) this.#host.setDead(id, state === 'unreachable')
-      if (role === 'node' && state === 'suspect') this.#ownership.suspect(id)
-      if (role === 'node' && state === 'unreachable') this.#mourn(id)
+      if (role !== 'node' || state === before) return
+      this.#children.hosts.setDead(id, state === 'unreachable')
+      if (state === 'suspect') this.#ownership.suspect(id)
+      if (state === 'unreachable') void this.#mourn(id)
     })
   }
 
@@ -371,14 +370,12 @@ export class Node {
     if (owner && to) this.#open.opened(to, id, owner.epoch)
   }
 
-  /** Gossip says that the node is dead: look again, then evict it and take over. */
-  #mourn(node: string): void {
-    this.#c.world.clock.after(DEATH_GRACE_MS, () => {
-      if (this.#stopping || this.#c.gossip.member(node)?.state !== 'unreachable') return
-      void this.#ownership.evictUnreachable(node).catch((error: unknown) => {
-        this.#c.log.error({ err: error, node }, 'could not evict')
-      })
-    })
+  async #mourn(node: string): Promise<void> {
+    try {
+      await this.#ownership.evictUnreachable(node)
+    } catch (error) {
+      if (!this.#stopping) this.#c.log.error({ err: error, node }, 'could not evict')
+    }
   }
 
   async #takeOver(node: string): Promise<void> {

@@ -125,6 +125,8 @@ export class Ownership {
   async evictUnreachable(node: string): Promise<void> {
     const member = this.#c.membership.member(node)
     if (!member || (await this.#lastWord.spoken(member.id))) return
+    // It may have come back meanwhile, under a new incarnation.
+    if (this.#c.membership.member(node)?.state !== 'unreachable') return
     const record = (await this.#c.store.nodes()).find((n) => n.id === node)
     if (record?.status === 'active') await this.evict(node, record.incarnation)
   }
