@@ -287,7 +287,7 @@ export class Sessions {
     if (owner !== undefined && session.redirects < REDIRECTS_MAX) {
       session.redirects += 1
       owners.learn(session.worker, owner)
-      if (nodes.mayBeThere(owner.node)) this.#attach(session, owner)
+      if (nodes.mayBeThere(owner)) this.#attach(session, owner)
       else void this.#locate(session, owner)
       return
     }

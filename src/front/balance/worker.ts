@@ -85,7 +85,7 @@ export class WorkerPicker extends CountedPicker {
       return this.#resolve(undefined)
     }
     this.#balance.owners.learn(this.#worker, told)
-    return this.#balance.nodes.mayBeThere(told.node) ? this.#target(told) : this.#resolve(told)
+    return this.#balance.nodes.mayBeThere(told) ? this.#target(told) : this.#resolve(told)
   }
 
   #timeUp(failure: AttemptFailure): AriesError {
