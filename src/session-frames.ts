@@ -22,6 +22,13 @@ export const MESSAGE_BYTES_MAX = FRAME_BYTES_MAX - 4_096
 /** Unique in the cluster: front, shard, boot and a counter. */
 export type SessionId = string
 
+/** A raw connection of a client, as the front sees it. */
+export interface TcpClient {
+  readonly remoteAddress: string
+  /** Of the listener. */
+  readonly localPort: number
+}
+
 export type Frame =
   /** Front → host, first on a link. */
   | {
@@ -37,6 +44,8 @@ export type Frame =
       readonly worker: string
       readonly url: string
       readonly headers: readonly (readonly [string, string])[]
+      /** A raw connection; `url` and `headers` are empty. Its empty message ends a direction. */
+      readonly tcp?: TcpClient
     }
   /** Front → host: the session goes on here. `seen`: number of the last outgoing message the front has. */
   | {

@@ -8,15 +8,15 @@ import { countAnswer, type ShardStats } from './metrics.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
 import { replyError } from './reply.ts'
 import type { CompiledRoute, Match, RouteTable } from './routes.ts'
-import type { Sessions } from './sessions.ts'
 import type { Upstream, Upstreams } from './upstreams.ts'
+import type { WebSocketClients } from './websocket-clients.ts'
 
 export interface PlannerComponents {
   readonly tasks: TaskBalance
   readonly workers: WorkerBalance
   readonly upstreamBalance: UpstreamBalance
   readonly upstreams: Upstreams
-  readonly sessions: Sessions
+  readonly webSockets: WebSocketClients
   readonly stats: ShardStats
 }
 
@@ -113,12 +113,12 @@ export class RoutePlanner implements Planner {
   }
 
   #planSession(head: RequestHead, worker: Extract<Match, { worker: unknown }>['worker']): Plan {
-    const { sessions } = this.#components
-    const fault = sessions.fault(head)
+    const { webSockets } = this.#components
+    const fault = webSockets.fault(head)
     if (fault !== undefined) return this.#reply(fault)
     return {
       kind: 'take',
-      take: (socket: Socket, early: Buffer) => sessions.open(head, worker, socket, early),
+      take: (socket: Socket, early: Buffer) => webSockets.open(head, worker, socket, early),
     }
   }
 

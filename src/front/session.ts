@@ -1,9 +1,7 @@
-import type { Socket } from 'node:net'
-import type { WebSocket } from 'ws'
 import type { WorkerId } from '../identity.ts'
 import type { SessionId } from '../session-frames.ts'
 import type { OwnerAddress } from '../wire.ts'
-import type { RequestHead } from './plan.ts'
+import type { ClientEnd, Opening } from './client-end.ts'
 import type { HostLink } from './session-link.ts'
 
 /** What a client may have sent without the worker having applied it; past it, it is not read. */
@@ -11,23 +9,11 @@ const UNACKED_MESSAGES_MAX = 1_024
 const UNACKED_BYTES_MAX = 4 * 1024 * 1024
 /** What may wait to be written to a client; one that reads slower than this is let go. */
 const CLIENT_BYTES_MAX = 8 * 1024 * 1024
-/** How long a client has to read the close frame before its connection is cut. */
-const CLOSE_TIMEOUT_MS = 2_000
-/** RFC 6455, 5.5: a close frame has 125 bytes, two of which are the code. */
-const REASON_BYTES_MAX = 123
 
 interface InMessage {
   readonly n: number
   readonly data: string | Uint8Array
   readonly bytes: number
-}
-
-/** The request that asked for the session, until it is accepted or refused. */
-export interface Opening {
-  readonly head: RequestHead
-  readonly socket: Socket
-  /** What the client sent past the head. */
-  readonly early: Buffer
 }
 
 export interface SessionInit {
@@ -38,7 +24,7 @@ export interface SessionInit {
 }
 
 /**
- * A client's WebSocket and its numbers. It outlives its links: where the worker goes, it is attached
+ * A client's session and its numbers. It outlives its links: where the worker goes, it is attached
  * again, sends what was not acknowledged and drops what it has seen.
  */
 export class Session {
@@ -47,7 +33,7 @@ export class Session {
   /** `formatWorkerId` of the worker. */
   readonly worker: string
   opening: Opening | undefined
-  ws: WebSocket | undefined
+  client: ClientEnd | undefined
   owner: OwnerAddress | undefined
   link: HostLink | undefined
   /** Since when no host has answered for it, on the monotonic clock; undefined: one has. */
@@ -58,9 +44,9 @@ export class Session {
   left: readonly [code: number, reason: string] | undefined
   /** Nothing more is to be done for it. */
   over = false
-  /** A pong came since the last ping. */
-  isResponsive = true
   #seen = 0
+  /** Up to here everything is off our hands: the host may forget it. */
+  #handedOn = 0
   #sent = 0
   #unacked: InMessage[] = []
   #unackedBytes = 0
@@ -105,14 +91,18 @@ export class Session {
     if (n > this.#seen + 1) return false
     if (n === this.#seen + 1) {
       this.#seen = n
-      if (this.ws?.readyState === 1) this.ws.send(data)
+      this.client?.send(data, () => {
+        this.#handedOn = n
+        this.link?.acknowledge(this.sid, n)
+      })
+    } else {
+      this.link?.acknowledge(this.sid, this.#handedOn)
     }
-    this.link?.acknowledge(this.sid, this.#seen)
     return true
   }
 
   get isTooSlow(): boolean {
-    return (this.ws?.bufferedAmount ?? 0) > CLIENT_BYTES_MAX
+    return (this.client?.bufferedBytes ?? 0) > CLIENT_BYTES_MAX
   }
 
   /** Goes on over `link`: asks to be opened or attached there, and sends again what is not acknowledged. */
@@ -123,11 +113,11 @@ export class Session {
     link.sessions.add(this)
     const { sid, worker, opening } = this
     if (opening !== undefined) {
-      const { target } = opening.head
-      link.send({ type: 'open', sid, worker, url: target, headers: openHeaders(opening.head) })
+      link.send({ type: 'open', sid, worker, ...opening.request })
       return
     }
     link.send({ type: 'attach', sid, worker, seen: this.#seen })
+    if (this.#handedOn > 0) link.acknowledge(sid, this.#handedOn)
     for (const { n, data } of this.#unacked) link.send({ type: 'message', sid, n, data })
     this.updateFlow()
   }
@@ -139,59 +129,10 @@ export class Session {
 
   /** Reads the client or does not, by how much of what it sent is still on its way. */
   updateFlow(): void {
-    const { ws } = this
-    if (ws === undefined) return
     const isFull =
       this.#unacked.length >= UNACKED_MESSAGES_MAX ||
       this.#unackedBytes >= UNACKED_BYTES_MAX ||
       this.link?.isCongested === true
-    if (isFull && !ws.isPaused) ws.pause()
-    else if (!isFull && ws.isPaused) ws.resume()
+    this.client?.setReading(!isFull)
   }
-
-  /** Closes the client's WebSocket; one that does not answer the close is cut. */
-  closeClient(code: number, reason: string): void {
-    const { ws } = this
-    if (ws === undefined || ws.readyState === 3) return
-    if (ws.isPaused) ws.resume()
-    if (code === 1006) {
-      ws.terminate()
-      return
-    }
-    if (code === 1005) ws.close()
-    else ws.close(isSendable(code) ? code : 1011, shorten(reason))
-    const timer = setTimeout(() => ws.terminate(), CLOSE_TIMEOUT_MS)
-    ws.once('close', () => clearTimeout(timer))
-  }
-}
-
-const NOT_FOR_WORKERS =
-  /^(connection|upgrade|keep-alive|proxy-.*|aries-.*|x-forwarded-for|sec-websocket-(key|version|extensions))$/
-
-/** Headers of the client's request as the worker sees them, and who the client is. */
-function openHeaders(head: RequestHead): [string, string][] {
-  const headers = head.headers.filter(([name]) => !NOT_FOR_WORKERS.test(name.toLowerCase()))
-  return [
-    ...headers.map(([name, value]): [string, string] => [name, value]),
-    ['x-forwarded-for', head.remoteAddress],
-  ]
-}
-
-/** Codes that may stand in a close frame (RFC 6455, 7.4). */
-function isSendable(code: number): boolean {
-  return (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || isPrivate(code)
-}
-
-function isPrivate(code: number): boolean {
-  return code >= 3000 && code <= 4999
-}
-
-/** As much of `reason` as fits into a close frame, without half a character at its end. */
-function shorten(reason: string): string {
-  const bytes = Buffer.from(reason)
-  if (bytes.length <= REASON_BYTES_MAX) return reason
-  return bytes
-    .subarray(0, REASON_BYTES_MAX)
-    .toString()
-    .replace(/\uFFFD+$/, '')
 }

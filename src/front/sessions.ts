@@ -1,37 +1,31 @@
 /**
- * WebSockets to workers. A client's WebSocket ends here and stays here; its messages travel over
- * one link per host (`src/session-frames.ts`). It is opened only when the worker has accepted it,
- * so that a refusal is an HTTP status. When the worker moves or its host dies, the session is
- * attached where the worker is then, and the client notices nothing but the time it took.
+ * Sessions with workers. A client's WebSocket or raw socket ends here and stays here; its messages
+ * travel over one link per host (`src/session-frames.ts`). When the worker moves or its host dies,
+ * the session is attached where the worker is then, and the client notices nothing but the time it
+ * took.
  */
-import type { Socket } from 'node:net'
-import type { WebSocket } from 'ws'
 import { AriesError, toAriesError } from '../errors.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { Owners } from '../owners.ts'
 import type { Frame, SessionId } from '../session-frames.ts'
 import type { OwnerAddress } from '../wire.ts'
-import type { ShardStats, SplicedBytes } from './metrics.ts'
+import type { ClientEnd, Opening } from './client-end.ts'
+import type { ShardStats } from './metrics.ts'
 import type { Nodes } from './nodes.ts'
-import type { RequestHead } from './plan.ts'
-import { writeError } from './reply.ts'
 import { Session } from './session.ts'
 import type { HostLink } from './session-link.ts'
 import { HostLinks } from './session-links.ts'
-import { handshakeFault, WebSocketEndpoint } from './websocket.ts'
 
 export interface SessionsComponents {
   readonly log: Logger
   readonly owners: Owners
   readonly nodes: Nodes
   readonly stats: ShardStats
-  readonly bytes: SplicedBytes
 }
 
 export interface SessionsLimits {
   readonly token: string
-  readonly messageBytesMax: number
   readonly connectionsMax: number
   readonly connectTimeoutMs: number
   /** How long a session may be without a host. */
@@ -40,8 +34,6 @@ export interface SessionsLimits {
 
 type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
 
-/** A client that does not answer a ping until the next is gone. */
-const PING_INTERVAL_MS = 30_000
 const PAUSE_MS = 25
 const REDIRECTS_MAX = 10
 /** Sessions whose clients have gone, remembered for a `moved` that was on its way. */
@@ -51,11 +43,12 @@ export class Sessions {
   readonly #components: SessionsComponents
   #limits: SessionsLimits
   readonly #hello: FrameOf<'hello'>
-  readonly #endpoint: WebSocketEndpoint
   readonly #sessions = new Map<SessionId, Session>()
   readonly #links: HostLinks
   readonly #left = new Map<SessionId, readonly [code: number, reason: string]>()
-  readonly #pings: NodeJS.Timeout
+  /** Those that are connected, also when their session is over. */
+  readonly #clients = new Set<ClientEnd>()
+  #onNoClients: () => void = () => {}
   #count = 0
   #stopping = false
 
@@ -67,7 +60,6 @@ export class Sessions {
     this.#components = components
     this.#limits = limits
     this.#hello = { type: 'hello', ...init }
-    this.#endpoint = new WebSocketEndpoint(limits)
     this.#links = new HostLinks(
       {
         frame: (link, frame) => this.#frame(link, frame),
@@ -75,20 +67,15 @@ export class Sessions {
       },
       { hello: this.#hello, ...limits },
     )
-    this.#pings = setInterval(() => this.#ping(), PING_INTERVAL_MS)
-    this.#pings.unref()
   }
 
   setLimits(limits: SessionsLimits): void {
     this.#limits = limits
-    this.#endpoint.setLimits(limits)
     this.#links.setLimits(limits)
   }
 
-  /** Why the request cannot become a WebSocket at all; undefined when it can. */
-  fault(head: RequestHead): AriesError | undefined {
-    const fault = handshakeFault(head)
-    if (fault !== undefined) return fault
+  /** Why no session can be opened now; undefined when one can. */
+  fault(): AriesError | undefined {
     if (this.#stopping) return new AriesError('ARIES_E_NO_TARGET', 'the front is stopping')
     if (this.#sessions.size >= this.#limits.connectionsMax) {
       return new AriesError(
@@ -99,23 +86,16 @@ export class Sessions {
     return undefined
   }
 
-  /** Takes the client's socket, paused, and what it sent past the head. */
-  open(head: RequestHead, id: WorkerId, socket: Socket, early: Buffer): void {
+  /** A client asks for a session with the worker. Tell `left` when it goes before it has one. */
+  open(id: WorkerId, opening: Opening): Session {
     this.#count += 1
     const { front, shard, boot } = this.#hello
     const sid = `${front}.${shard}.${boot.toString(36)}.${this.#count}`
-    const worker = formatWorkerId(id)
-    const session = new Session({ sid, id, worker, opening: { head, socket, early } })
-    const { bytesRead, bytesWritten } = socket
-    socket.on('error', () => socket.destroy())
-    socket.once('close', () => {
-      this.#components.bytes.in += socket.bytesRead - bytesRead
-      this.#components.bytes.out += socket.bytesWritten - bytesWritten
-      if (session.opening !== undefined) this.#clientLeft(session, 1006, '')
-    })
+    const session = new Session({ sid, id, worker: formatWorkerId(id), opening })
     this.#sessions.set(sid, session)
     session.lostAtMs = performance.now()
     void this.#locate(session, undefined)
+    return session
   }
 
   /** Gossip found the node dead: its links are over, even when TCP does not know it yet. */
@@ -126,7 +106,6 @@ export class Sessions {
   /** Closes every client with 1001, tells the hosts, cuts what is left after `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#stopping = true
-    clearInterval(this.#pings)
     const open = [...this.#sessions.values()]
     for (const session of open) {
       if (session.opening !== undefined) {
@@ -135,11 +114,13 @@ export class Sessions {
       }
       this.#end(session, 1001, 'the front is stopping')
     }
-    const sockets = open.flatMap(({ ws }) => (ws === undefined || ws.readyState === 3 ? [] : [ws]))
     const cut = setTimeout(() => {
-      for (const ws of sockets) ws.terminate()
+      for (const client of this.#clients) client.close(1006, '')
     }, graceMs)
-    await Promise.all(sockets.map((ws) => new Promise((done) => ws.once('close', done))))
+    await new Promise<void>((resolve) => {
+      this.#onNoClients = resolve
+      if (this.#clients.size === 0) resolve()
+    })
     clearTimeout(cut)
     this.#links.end()
   }
@@ -227,7 +208,7 @@ export class Sessions {
         break
       case 'close':
         this.#finish(session)
-        session.closeClient(frame.code, frame.reason)
+        session.client?.close(frame.code, frame.reason)
         break
       default:
         throw new Error(`${frame.type} is not for a front`)
@@ -238,39 +219,29 @@ export class Sessions {
     const { opening } = session
     if (opening === undefined) return
     session.opening = undefined
-    const { head, socket, early } = opening
-    session.ws = this.#endpoint.upgrade(
-      head,
+    const { stats } = this.#components
+    const client = opening.accept(
+      {
+        data: (data) => {
+          if (session.left === undefined && !session.over) session.take(data)
+        },
+        left: (code, reason) => {
+          stats.sessions -= 1
+          if (session.client) this.#clients.delete(session.client)
+          if (this.#clients.size === 0) this.#onNoClients()
+          this.left(session, code, reason)
+        },
+      },
       { protocol, node: this.#nodeOf(session) },
-      socket,
-      early,
     )
-    socket.resume()
-    if (session.ws === undefined) {
-      this.#clientLeft(session, 1006, '')
+    session.client = client
+    if (client === undefined) {
+      this.left(session, 1006, '')
       return
     }
-    this.#components.stats.sessions += 1
-    this.#components.stats.sessionsTotal += 1
-    this.#listen(session, session.ws)
-  }
-
-  #listen(session: Session, ws: WebSocket): void {
-    ws.on('message', (data: Buffer, isBinary: boolean) => {
-      if (session.left !== undefined || session.over) return
-      session.take(isBinary ? data : data.toString())
-    })
-    ws.on('pong', () => {
-      session.isResponsive = true
-    })
-    // What is wrong with the client's frames; ws closes it by itself with the right code.
-    ws.on('error', (error) => {
-      this.#components.log.debug({ sid: session.sid, error: error.message }, 'client fault')
-    })
-    ws.once('close', (code: number, reason: Buffer) => {
-      this.#components.stats.sessions -= 1
-      this.#clientLeft(session, code, reason.toString())
-    })
+    stats.sessions += 1
+    stats.sessionsTotal += 1
+    this.#clients.add(client)
   }
 
   #deliver(session: Session, frame: FrameOf<'message'>): void {
@@ -322,7 +293,7 @@ export class Sessions {
   }
 
   /** The client has gone. The host is told when it has applied what the client sent before. */
-  #clientLeft(session: Session, code: number, reason: string): void {
+  left(session: Session, code: number, reason: string): void {
     if (session.over || session.left !== undefined) return
     session.left = [code, reason]
     if (session.hasUnacked) {
@@ -347,7 +318,7 @@ export class Sessions {
   #end(session: Session, code: number, reason: string): void {
     session.left = [code, reason]
     this.#tellLeft(session)
-    session.closeClient(code, reason)
+    session.client?.close(code, reason)
   }
 
   /** No host takes it: an HTTP answer while it is opening, else 1012: the client may come again. */
@@ -361,9 +332,7 @@ export class Sessions {
     const node = this.#nodeOf(session)
     session.opening = undefined
     this.#finish(session)
-    if (opening === undefined || opening.socket.destroyed) return
-    opening.socket.resume()
-    writeError(opening.socket, status >= 400 && status <= 599 ? status : 502, error, node)
+    opening?.refuse(status, error, node)
   }
 
   /** The node that accepted or refused, else this front. */
@@ -375,18 +344,5 @@ export class Sessions {
     session.over = true
     session.detach()
     this.#sessions.delete(session.sid)
-  }
-
-  #ping(): void {
-    for (const session of this.#sessions.values()) {
-      const { ws } = session
-      if (ws?.readyState !== 1 || ws.isPaused) continue
-      if (!session.isResponsive) {
-        ws.terminate()
-        continue
-      }
-      session.isResponsive = false
-      ws.ping()
-    }
   }
 }

@@ -17,6 +17,7 @@ import { Sessions, type SessionsLimits } from './sessions.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
 import { TcpSplicer } from './tcp.ts'
 import { Upstreams } from './upstreams.ts'
+import { WebSocketClients } from './websocket-clients.ts'
 
 const STATS_INTERVAL_MS = 1_000
 
@@ -35,6 +36,7 @@ export class Shard {
   readonly #resolver: Resolver
   readonly #upstreams: Upstreams
   readonly #sessions: Sessions
+  readonly #webSockets: WebSocketClients
   readonly #planner: RoutePlanner
   readonly #engines: Engines
   readonly #tcp: TcpSplicer
@@ -63,9 +65,13 @@ export class Shard {
     )
     this.#upstreams = new Upstreams({ log })
     this.#sessions = new Sessions(
-      { log, owners: this.#owners, nodes: this.#nodes, stats, bytes: this.#bytes },
+      { log, owners: this.#owners, nodes: this.#nodes, stats },
       { front: setup.front, shard: setup.shard, boot: setup.boot },
       sessionsLimits(config),
+    )
+    this.#webSockets = new WebSocketClients(
+      { log, sessions: this.#sessions, bytes: this.#bytes },
+      config,
     )
     const onFailed = (upstream: { healthy: boolean; address: UpstreamAddress }): void => {
       upstream.healthy = false
@@ -91,7 +97,7 @@ export class Shard {
         },
         upstreamBalance: { random, stats, onFailed },
         upstreams: this.#upstreams,
-        sessions: this.#sessions,
+        webSockets: this.#webSockets,
         stats,
       },
       { table, token: config.token, bodyLimits: config.bodyLimits },
@@ -151,6 +157,7 @@ export class Shard {
   async stop(graceMs: number): Promise<void> {
     clearInterval(this.#reporting)
     this.#listeners.close()
+    this.#webSockets.stop()
     await Promise.all([
       this.#engines.close(graceMs),
       this.#sessions.close(graceMs),
@@ -183,6 +190,7 @@ export class Shard {
       this.#tcp.setLimits(config.front)
       this.#owners.setLimits(ownersLimits(config))
       this.#sessions.setLimits(sessionsLimits(config))
+      this.#webSockets.setLimits(config)
       this.#components.post({ type: 'done', call })
     } catch (thrown) {
       this.#upstreams.set(before)
@@ -211,7 +219,7 @@ function ownersLimits({ front }: ShardConfig): OwnersInit {
   }
 }
 
-function sessionsLimits({ front, messageBytesMax, token }: ShardConfig): SessionsLimits {
+function sessionsLimits({ front, token }: ShardConfig): SessionsLimits {
   const { connectionsMax, connectTimeoutMs, ownerTimeoutMs } = front
-  return { token, messageBytesMax, connectionsMax, connectTimeoutMs, ownerTimeoutMs }
+  return { token, connectionsMax, connectTimeoutMs, ownerTimeoutMs }
 }
