@@ -53,11 +53,15 @@ export function isInnerHeader(name: string): boolean {
   return HOP_BY_HOP.has(name) || name.startsWith('aries-')
 }
 
-/** Where a worker lives: what a front needs to reach it. */
-export interface OwnerAddress {
+/** Where a host process listens. */
+export interface HostAddress {
   readonly node: string
   readonly host: string
   readonly port: number
+}
+
+/** Where a worker lives: what a front needs to reach it. */
+export interface OwnerAddress extends HostAddress {
   readonly epoch: number
 }
 

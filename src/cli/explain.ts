@@ -27,8 +27,9 @@ export async function explain(worker: string, options: ReadOptions): Promise<voi
 }
 
 function explainText(detail: WorkerDetail): string {
-  const { node, epoch, decision, lastMove, cannotMove } = detail
+  const { node, epoch, decision, lastMove, cannotMove, standby } = detail
   const lines = [`${formatWorkerId(detail)} lives on ${node} under epoch ${epoch}`]
+  if (standby) lines.push(`its standby is on ${standby}`)
   if (cannotMove) lines.push(`it cannot move now: ${harmless(cannotMove)}`)
   lines.push('', ...(decision ? decisionLines(decision) : ['no decision about it is remembered']))
   if (lastMove) lines.push('', 'last move', moveText(lastMove))

@@ -4,19 +4,12 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AriesError } from '../errors.ts'
 import { encodeMessage, MessageDecoder, type WireMessage } from '../move/codec.ts'
-import { HEADER } from '../wire.ts'
+import { HEADER, type HostAddress } from '../wire.ts'
 
 const CONNECT_TIMEOUT_MS = 2_000
 
 /** What a connection between hosts may be for: the value of `Upgrade`. */
 export type HostProtocol = 'aries-move' | 'aries-standby'
-
-/** Where a host listens. */
-export interface HostAddress {
-  readonly node: string
-  readonly host: string
-  readonly port: number
-}
 
 export class HostLink<Out extends WireMessage, In extends WireMessage> {
   readonly #socket: Duplex

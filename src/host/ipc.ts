@@ -9,8 +9,7 @@ import type { ClassConfig, ConfigFile } from '../config/schema.ts'
 import type { ErrorBody } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
 import type { MoveReport, WorkerInfo } from '../rpc.ts'
-import type { OwnerAddress } from '../wire.ts'
-import type { HostAddress } from './host-link.ts'
+import type { HostAddress, OwnerAddress } from '../wire.ts'
 
 export interface HostSetup {
   readonly node: string

@@ -1,8 +1,8 @@
 /** The owner's end: has the workers of this host followed by standbys on other nodes. */
 import type { Logger } from '../log.ts'
 import { rendezvous } from '../placement/rendezvous.ts'
+import type { HostAddress } from '../wire.ts'
 import type { Clock, TimerHandle } from '../world.ts'
-import type { HostAddress } from './host-link.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { StandbyLink } from './standby-link.ts'
 

@@ -1,12 +1,12 @@
 import { answerResolve, type ResolveAsk } from '../calls/resolves.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError, fromBody } from '../errors.ts'
-import type { Answer, FromHost, HostSetup, HostStats, ToHost } from '../host/ipc.ts'
+import type { Answer, FromHost, HostSetup, HostStats, LastTurn, ToHost } from '../host/ipc.ts'
 import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
 import type { MoveReport } from '../rpc.ts'
-import type { OwnerAddress } from '../wire.ts'
+import type { HostAddress, OwnerAddress } from '../wire.ts'
 import type { World } from '../world.ts'
 import { Child } from './child.ts'
 import { Silence } from './silence.ts'
@@ -119,8 +119,14 @@ export class HostClient {
     this.#child.kill()
   }
 
-  async open(id: WorkerId, epoch: number): Promise<void> {
-    await this.#call((call) => ({ type: 'open', call, id, epoch }))
+  /** `from`: where a last owner, now gone, left the worker. */
+  async open(id: WorkerId, epoch: number, from?: LastTurn): Promise<void> {
+    await this.#call((call) => ({ type: 'open', call, id, epoch, from }))
+  }
+
+  /** The hosts of other nodes that standbys may be on. */
+  setPeers(peers: readonly HostAddress[]): void {
+    this.#child.send({ type: 'peers', peers })
   }
 
   /** Version of a class as this process has it. Throws what `ClassLoader.load` throws. */

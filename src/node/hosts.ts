@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts'
 import type { HostSetup, HostStats, WorkerFigures } from '../host/ipc.ts'
 import type { Logger } from '../log.ts'
 import type { ProcessInfo } from '../rpc.ts'
+import type { HostAddress } from '../wire.ts'
 import { sleep, type TimerHandle, type World } from '../world.ts'
 import { Backoff } from './backoff.ts'
 import { HostClient, type HostEvents } from './host-client.ts'
@@ -37,6 +38,7 @@ export class Hosts {
   readonly #events: HostsEvents
   readonly #backoff = new Backoff()
   readonly #all = new Set<HostClient>()
+  #peers: readonly HostAddress[] = []
   #current: HostClient | undefined
   #spare: HostClient | undefined
   /** Of the processes that are started by themselves, without a deploy. */
@@ -163,6 +165,12 @@ export class Hosts {
     if (this.#isStarted) this.#fill()
   }
 
+  /** The hosts of other nodes that standbys may be on, for these processes and for those to come. */
+  setPeers(peers: readonly HostAddress[]): void {
+    this.#peers = peers
+    for (const host of this.serving) host.setPeers(peers)
+  }
+
   declare(classes: Config['classes']): void {
     for (const host of this.all) host.declare(classes)
   }
@@ -186,7 +194,7 @@ export class Hosts {
   async begin(generation: number, loadTimeoutMs: number): Promise<HostClient> {
     const host = this.#make(generation)
     try {
-      await host.start()
+      await this.#startOne(host)
       const late = sleep(this.#c.world.clock, loadTimeoutMs).then(() => {
         throw new Error(`its modules were not loaded after ${loadTimeoutMs} ms`)
       })
@@ -237,6 +245,11 @@ export class Hosts {
     return host
   }
 
+  async #startOne(host: HostClient): Promise<void> {
+    await host.start()
+    host.setPeers(this.#peers)
+  }
+
   /** Sees to it that one is current and, if wanted, one is in reserve. */
   #fill(): void {
     if (this.#stopping) return
@@ -261,7 +274,7 @@ export class Hosts {
     this.#starting = true
     const host = this.#make(this.#generation)
     try {
-      await host.start()
+      await this.#startOne(host)
       // A module that is broken shows when it is asked for.
       void host.load().catch(() => undefined)
       if (!this.#current) this.#setCurrent(host)

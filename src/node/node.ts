@@ -27,6 +27,7 @@ import { OpenWorkers } from './open-workers.ts'
 import { Ownership } from './ownership.ts'
 import { Placer } from './placer.ts'
 import { RpcServer } from './rpc-server.ts'
+import { StandbyPeers } from './standby-peers.ts'
 import { Takeover } from './takeover.ts'
 import { Voucher } from './voucher.ts'
 
@@ -60,6 +61,7 @@ export class Node {
   readonly #voucher: Voucher
   readonly #watch: HostWatch
   readonly #placer: Placer
+  readonly #standbyPeers: StandbyPeers
   readonly #mover: Mover
   readonly #ownership: Ownership
   readonly #takeover: Takeover
@@ -91,7 +93,11 @@ export class Node {
     this.#peers = new Peers({ membership: gossip }, { token })
     this.#placer = new Placer(
       { membership: gossip, world },
-      { node, candidates: () => this.#config.placement.candidates },
+      {
+        node,
+        candidates: () => this.#config.placement.candidates,
+        hasStandby: (name) => (this.#config.classes.get(name)?.standby ?? 0) > 0,
+      },
     )
     this.#open = new OpenWorkers()
     this.#children = new Children(
@@ -112,6 +118,10 @@ export class Node {
       },
     )
     const { hosts, pools } = this.#children
+    this.#standbyPeers = new StandbyPeers(
+      { placer: this.#placer, hosts },
+      { wanted: () => [...this.#config.classes.values()].some((c) => c.standby > 0) },
+    )
     this.#lease = new Lease(
       { store, log: log.child({ component: 'lease' }), world },
       { node, leaseMs: config.host.leaseMs },
@@ -193,6 +203,7 @@ export class Node {
     this.#rpc = new RpcServer({ handlers, log }, { token })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })
     gossip.onChange(({ member: { id, role, state }, before }) => {
+      this.#standbyPeers.refresh()
       if (role !== 'node' || state === before) return
       this.#children.hosts.setDead(id, state === 'unreachable')
       if (state === 'suspect') this.#ownership.suspect(id)
@@ -331,6 +342,7 @@ export class Node {
 
   #tellLoad(): void {
     this.#watch.round(LOAD_INTERVAL_MS)
+    this.#standbyPeers.refresh()
     this.#c.gossip.setLoad(this.#meter.sample(this.#open.count))
     this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())
   }

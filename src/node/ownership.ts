@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Membership } from '../gossip/types.ts'
+import type { LastTurn } from '../host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { isRefused, type Peers } from '../peers.ts'
@@ -163,7 +164,10 @@ export class Ownership {
     handOver?: number,
   ): Promise<OwnerAddress> {
     const { refused } = search
-    const decision = this.#c.placer.place(id, record ? 'failover' : 'create', refused)
+    const decision =
+      record && handOver === undefined
+        ? this.#c.placer.failover(id, record.node, refused)
+        : this.#c.placer.place(id, record ? 'failover' : 'create', refused)
     if (decision.chosen === undefined) {
       if (isClosed(decision)) {
         throw new AriesError(
@@ -239,9 +243,9 @@ export class Ownership {
     if (refusal) throw busy(refusal)
     const host = this.#hostFor(mine && record.ownerActive ? record : undefined)
     const mode = given ? 'handover' : 'takeover'
-    const epoch = await this.#epochToOpen(id, record, host, { incarnation, mode })
+    const { epoch, from } = await this.#epochToOpen(id, record, host, { incarnation, mode })
     try {
-      await host.open(id, epoch)
+      await host.open(id, epoch, from)
     } catch (error) {
       // Whoever has newer code may claim it from this epoch: it is not opened under it any more.
       if (isOlder(error)) this.#c.open.spend(id, epoch)
@@ -255,15 +259,18 @@ export class Ownership {
     return this.#address(open)
   }
 
-  /** The epoch that this node owns the worker under: a new one, if it has to be claimed. */
+  /**
+   * The epoch that this node owns the worker under: a new one, if it has to be claimed; and then,
+   * where the last owner left it.
+   */
   async #epochToOpen(
     id: WorkerId,
     record: OwnerRecord | undefined,
     host: HostClient,
     by: Pick<ClaimRequest, 'incarnation' | 'mode'>,
-  ): Promise<number> {
+  ): Promise<{ epoch: number; from?: LastTurn }> {
     const isMine = record?.ownerActive && record.node === this.#init.node
-    if (isMine && this.#c.open.mayOpen(host, record)) return record.epoch
+    if (isMine && this.#c.open.mayOpen(host, record)) return { epoch: record.epoch }
     const claim = await this.#c.store.claim({
       id,
       fromEpoch: record?.epoch ?? 0,
@@ -278,7 +285,8 @@ export class Ownership {
         : notOwner(id, claim.owner?.node)
     }
     this.#c.open.claimed(id)
-    return claim.epoch
+    const { epoch, seq } = claim
+    return record ? { epoch, from: { epoch: record.epoch, seq } } : { epoch }
   }
 
   /** The process to open it in: the one that it was claimed for, if that may still have it. */

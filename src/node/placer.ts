@@ -3,12 +3,22 @@ import { formatWorkerId, type WorkerId } from '../identity.ts'
 import { choose } from '../placement/choose.ts'
 import { WORKER_DEMAND } from '../placement/cost.ts'
 import { Decisions } from '../placement/decisions.ts'
+import { rendezvous } from '../placement/rendezvous.ts'
 import type { Candidate, Decision } from '../placement/types.ts'
 import type { MoveReport } from '../rpc.ts'
+import type { HostAddress } from '../wire.ts'
 import type { World } from '../world.ts'
 
 const MOVES_REMEMBERED = 1_000
 const DECISIONS_REMEMBERED = 10_000
+
+export interface PlacerInit {
+  readonly node: string
+  /** Random nodes that a decision compares. */
+  readonly candidates: () => number
+  /** Whether the workers of a class have a standby. */
+  readonly hasStandby: (className: string) => boolean
+}
 
 /**
  * Decides on which node a worker lives, from the board and from what this node itself sent since
@@ -17,16 +27,13 @@ const DECISIONS_REMEMBERED = 10_000
 export class Placer {
   readonly #membership: Membership
   readonly #world: World
-  readonly #init: { node: string; candidates: () => number }
+  readonly #init: PlacerInit
   readonly #decisions = new Decisions({ workersMax: DECISIONS_REMEMBERED })
   readonly #moves = new Map<string, MoveReport>()
   /** Per node: the load that was last seen, and how many workers were sent there since. */
   readonly #sent = new Map<string, { load: LoadVector | undefined; count: number }>()
 
-  constructor(
-    components: { membership: Membership; world: World },
-    init: { node: string; candidates: () => number },
-  ) {
+  constructor(components: { membership: Membership; world: World }, init: PlacerInit) {
     this.#membership = components.membership
     this.#world = components.world
     this.#init = init
@@ -66,6 +73,46 @@ export class Placer {
     refused: ReadonlySet<string> = new Set(),
     except?: string,
   ): Decision {
+    return this.#count(this.#decide(id, why, refused, except))
+  }
+
+  /** As `place`, for a worker whose owner is gone: its standby takes it, if its class has one. */
+  failover(id: WorkerId, lastOwner: string, refused: ReadonlySet<string> = new Set()): Decision {
+    const decision = this.#decide(id, 'failover', refused)
+    const standby = this.#init.hasStandby(id.class)
+      ? this.#standbyOf(id, lastOwner, refused)
+      : undefined
+    return this.#count(
+      standby === undefined ? decision : { ...decision, why: 'standby', chosen: standby },
+    )
+  }
+
+  /** The hosts of other nodes that may take workers now; see `rendezvous`. */
+  peers(): HostAddress[] {
+    const peers: HostAddress[] = []
+    for (const { role, id, host, meta } of this.#membership.members()) {
+      if (role !== 'node' || id === this.#init.node || this.exclusion(id) !== undefined) continue
+      peers.push({ node: id, host, port: meta.hostPorts[0]! })
+    }
+    return peers
+  }
+
+  /** The node that the last owner had its standby on: both pick it from the same nodes. */
+  #standbyOf(id: WorkerId, lastOwner: string, refused: ReadonlySet<string>): string | undefined {
+    const nodes = this.#membership
+      .members()
+      .filter(({ role, id: node }) => role === 'node' && node !== lastOwner)
+      .filter(({ id: node }) => this.exclusion(node) === undefined)
+    const standby = rendezvous(formatWorkerId(id), nodes, (member) => member.id)?.id
+    return standby !== undefined && refused.has(standby) ? undefined : standby
+  }
+
+  #decide(
+    id: WorkerId,
+    why: Decision['why'],
+    refused: ReadonlySet<string>,
+    except?: string,
+  ): Decision {
     const candidates = this.candidates()
     const choice = choose(candidates, WORKER_DEMAND, {
       random: this.#world.random,
@@ -75,7 +122,7 @@ export class Placer {
       refused,
       excluded: (node) => (node === except ? 'moves off' : this.exclusion(node)),
     })
-    const decision: Decision = {
+    return {
       atMs: this.#world.clock.wallMs(),
       subject: formatWorkerId(id),
       why,
@@ -83,7 +130,10 @@ export class Placer {
       candidates: choice.costs,
       chosen: choice.chosen,
     }
-    if (choice.chosen !== undefined) this.sentTo(choice.chosen)
+  }
+
+  #count(decision: Decision): Decision {
+    if (decision.chosen !== undefined) this.sentTo(decision.chosen)
     return decision
   }
 

@@ -45,7 +45,7 @@ export class Takeover {
       const queue = page.filter((record) => !record.ownerActive).map((record) => record.id)
       const lane = async (): Promise<void> => {
         for (let id = queue.shift(); id && !this.#stopped; id = queue.shift()) {
-          if (await this.#take(id)) taken++
+          if (await this.#take(id, node)) taken++
         }
       }
       await Promise.all(Array.from({ length: CONCURRENCY }, lane))
@@ -55,8 +55,8 @@ export class Takeover {
     this.#c.log.info({ node, taken }, 'took over the workers of a dead node')
   }
 
-  async #take(id: WorkerId): Promise<boolean> {
-    const decision = this.#c.placer.place(id, 'failover')
+  async #take(id: WorkerId, lastOwner: string): Promise<boolean> {
+    const decision = this.#c.placer.failover(id, lastOwner)
     try {
       if (decision.chosen === undefined) return false
       await this.#c.ownership.activateAt(id, decision)

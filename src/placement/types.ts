@@ -57,7 +57,16 @@ export interface CandidateCost {
 export interface Decision {
   readonly atMs: number
   readonly subject: string
-  readonly why: 'create' | 'failover' | 'drain' | 'rebalance' | 'usher' | 'operator' | 'request'
+  readonly why:
+    | 'create'
+    | 'failover'
+    /** A failover to the node that had a copy of the state: see `Standby`. */
+    | 'standby'
+    | 'drain'
+    | 'rebalance'
+    | 'usher'
+    | 'operator'
+    | 'request'
   readonly by: string
   readonly candidates: readonly CandidateCost[]
   readonly chosen: string | undefined

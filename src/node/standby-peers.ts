@@ -1,0 +1,30 @@
+import type { Hosts } from './hosts.ts'
+import type { Placer } from './placer.ts'
+
+export interface StandbyPeersInit {
+  /** Whether any class has standbys. */
+  readonly wanted: () => boolean
+}
+
+/** Tells the hosts of this node where the standbys of their workers may be, when that changes. */
+export class StandbyPeers {
+  readonly #placer: Placer
+  readonly #hosts: Hosts
+  readonly #wanted: () => boolean
+  #told = '[]'
+
+  constructor(components: { placer: Placer; hosts: Hosts }, init: StandbyPeersInit) {
+    this.#placer = components.placer
+    this.#hosts = components.hosts
+    this.#wanted = init.wanted
+  }
+
+  /** To be called often: does nothing when nothing has changed. */
+  refresh(): void {
+    const peers = this.#wanted() ? this.#placer.peers() : []
+    const text = JSON.stringify(peers)
+    if (text === this.#told) return
+    this.#told = text
+    this.#hosts.setPeers(peers)
+  }
+}
