@@ -192,6 +192,16 @@ const rows = {
     means: 'An operator froze the worker: it takes no requests for now.',
     todo: 'Try again after `Retry-After`; `aries thaw` takes the worker back into use.',
   },
+  ARIES_E_CHECKPOINT: {
+    status: 422,
+    means: 'The file is not a checkpoint, or not as it was written; nothing was changed.',
+    todo: 'Take another copy of the file; the message says what is wrong with this one.',
+  },
+  ARIES_E_WORKER_EXISTS: {
+    status: 409,
+    means: 'The worker has a state that the checkpoint would overwrite; nothing was changed.',
+    todo: 'Recover it under another name with `--as`, or overwrite it with `--replace`.',
+  },
   // Cluster operations.
   ARIES_E_NODE_UNKNOWN: {
     status: 404,

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { Agent } from 'undici'
 import { untilAborted } from './abort.ts'
 import { AriesError, fromBody } from './errors.ts'
@@ -95,6 +96,29 @@ export class Peers {
       )
     } finally {
       if (verdict) this.#hopeful.get(node)?.delete(verdict)
+    }
+  }
+
+  /** A file of the node's data port, to it or from it. The answer may be an `ErrorBody`. */
+  async file(
+    node: string,
+    path: string,
+    body?: Readable,
+  ): Promise<{ readonly status: number; readonly type: string; readonly body: Readable }> {
+    const member = this.#membership.member(node)
+    try {
+      const response = await this.#agent.request({
+        origin: `http://${member?.host}:${member?.dataPort}`,
+        path,
+        method: body ? 'POST' : 'GET',
+        headers: this.#token === '' ? {} : { [HEADER.auth]: this.#token },
+        body: body ?? null,
+      })
+      const type = String(response.headers['content-type'])
+      return { status: response.statusCode, type, body: response.body }
+    } catch (thrown) {
+      const why = causeCode(thrown) ?? String(thrown)
+      throw new AriesError('ARIES_E_NODE_UNREACHABLE', `node ${node} does not answer (${why})`)
     }
   }
 

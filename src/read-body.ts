@@ -3,6 +3,11 @@ import { AriesError } from './errors.ts'
 
 /** The whole body as text. Throws `ARIES_E_BODY_TOO_LARGE`. */
 export async function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
+  return (await readBytes(request, bytesMax)).toString()
+}
+
+/** The whole body. Throws `ARIES_E_BODY_TOO_LARGE`. */
+export async function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -12,7 +17,7 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
     }
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString()
+  return Buffer.concat(chunks)
 }
 
 /** The JSON object that `text` holds. Throws `ARIES_E_BAD_REQUEST` on anything else. */

@@ -67,6 +67,18 @@ export interface MoveReport {
   readonly commitMs: number
 }
 
+export interface RecoverReport {
+  readonly class: string
+  readonly key: string
+  /** Of the checkpoint: its last turn, and the version of the class that wrote it. */
+  readonly seq: number
+  readonly version: number
+  /** The new epoch. */
+  readonly epoch: number
+  /** The node that had it open and did not answer: until it does it may still answer old reads. */
+  readonly untold?: string
+}
+
 /** A worker with what is remembered of it: `aries explain` and `GET /api/workers/{class}/{key}`. */
 export interface WorkerDetail extends WorkerInfo {
   readonly decision?: Decision
@@ -117,6 +129,8 @@ export interface Rpc {
   move: { params: WorkerId & { readonly to: string }; result: MoveReport }
   /** Any node: find the owner and have it take no requests, or take them again. */
   freeze: { params: WorkerId & { readonly freeze: boolean }; result: Record<string, never> }
+  /** The worker belongs to another under `epoch`: drop what is open of an older one. */
+  forget: { params: WorkerId & { readonly epoch: number }; result: Record<string, never> }
   /** The node itself; answers when it is done. */
   drain: { params: Record<string, never>; result: DrainReport }
   undrain: { params: Record<string, never>; result: Record<string, never> }

@@ -74,3 +74,6 @@ export function parseOwner(text: string): OwnerAddress | undefined {
   if (!match) return undefined
   return { node: match[1]!, host: match[2]!, port: Number(match[3]), epoch: Number(match[4]) }
 }
+
+/** Content type of a worker's checkpoint. */
+export const CHECKPOINT_TYPE = 'application/x-aries-checkpoint'

@@ -5,7 +5,14 @@
  */
 import type { ErrorCode } from '../errors.ts'
 import type { LoadVector, MemberRole, MemberState } from '../gossip/types.ts'
-import type { DrainReport, MoveReport, NodeStatusInfo, WorkerDetail, WorkerInfo } from '../rpc.ts'
+import type {
+  DrainReport,
+  MoveReport,
+  NodeStatusInfo,
+  RecoverReport,
+  WorkerDetail,
+  WorkerInfo,
+} from '../rpc.ts'
 
 /** One member as the asked process sees it. */
 export interface ClusterMember {
@@ -67,6 +74,8 @@ export interface AdminApi {
   'POST /api/workers/{class}/{key}/move': MoveReport
   'POST /api/workers/{class}/{key}/freeze': Record<string, never>
   'POST /api/workers/{class}/{key}/thaw': Record<string, never>
+  'GET /api/workers/{class}/{key}/checkpoint': Uint8Array
+  'POST /api/workers/{class}/{key}/recover': RecoverReport
   'POST /api/nodes/{id}/drain': DrainReport
   'POST /api/nodes/{id}/undrain': Record<string, never>
   'POST /api/nodes/{id}/cordon': Record<string, never>
@@ -167,6 +176,27 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
     answers: 'An empty object, when it is committed.',
     type: '{}',
     errors: onWorker,
+  },
+  'GET /api/workers/{class}/{key}/checkpoint': {
+    does: 'The state of a worker as of its last committed turn, while it goes on.',
+    answers: 'A file, not JSON; its digest is at its end.',
+    type: 'Uint8Array',
+    errors: ['ARIES_E_BAD_REQUEST', 'ARIES_E_WORKER_UNKNOWN', 'ARIES_E_NODE_UNREACHABLE'],
+  },
+  'POST /api/workers/{class}/{key}/recover': {
+    does: 'Gives a worker the state of a checkpoint, under a new epoch; `?replace=true` over another state.',
+    answers: 'What it has now.',
+    type: 'RecoverReport',
+    body: 'the file, as `application/x-aries-checkpoint`',
+    errors: [
+      'ARIES_E_BAD_REQUEST',
+      'ARIES_E_CLASS_UNKNOWN',
+      'ARIES_E_CLASS_OLDER',
+      'ARIES_E_CHECKPOINT',
+      'ARIES_E_WORKER_EXISTS',
+      'ARIES_E_FENCED',
+      'ARIES_E_NODE_UNREACHABLE',
+    ],
   },
   'POST /api/nodes/{id}/drain': {
     does: 'Moves every worker off a node and places nothing new there; answers when it is done.',

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { describeRoutes } from '../config/routes.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
@@ -118,6 +119,11 @@ export class ClusterView {
 
   freeze(id: WorkerId, freeze: boolean): Promise<Record<string, never>> {
     return this.#peers.call(this.#anyNode(), 'freeze', { ...id, freeze })
+  }
+
+  /** A checkpoint from a node, or, with `body`, one to it: see `RpcFiles`. */
+  file(path: string, body?: Readable): ReturnType<Peers['file']> {
+    return this.#peers.file(this.#anyNode(), path, body)
   }
 
   drain(node: string): Promise<DrainReport> {

@@ -1,11 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { AriesError, toAriesError } from '../errors.ts'
-import { parseWorkerId, type WorkerId } from '../identity.ts'
+import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
 import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
 import { parseJsonObject, readBody } from '../read-body.ts'
 import { WORKERS_LIMIT_MAX, type WorkersQuery } from '../rpc.ts'
+import { CHECKPOINT_TYPE } from '../wire.ts'
 import { COMPARE, type WorkerOrder } from '../worker-order.ts'
 import type { AdminEndpoint, MoveBody } from './api.ts'
 import type { ClusterView } from './cluster-view.ts'
@@ -15,12 +18,18 @@ const BODY_BYTES_MAX = 4_096
 const WORKERS_LIMIT = 1_000
 
 interface Params {
+  readonly file?: Readable
   readonly worker?: WorkerId
   readonly id?: string
   readonly body?: unknown
   readonly query: URLSearchParams
 }
-type Endpoint = { readonly status?: number; readonly json?: unknown; readonly text?: string }
+type Endpoint = {
+  readonly status?: number
+  readonly json?: unknown
+  readonly text?: string
+  readonly file?: { readonly type: string; readonly body: Readable }
+}
 
 /** Pattern of each endpoint: the captures are class and key, or the node's id. */
 const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
@@ -34,6 +43,8 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['POST /api/workers/{class}/{key}/move', /^\/api\/workers\/([^/]+\/[^/]+)\/move$/],
   ['POST /api/workers/{class}/{key}/freeze', /^\/api\/workers\/([^/]+\/[^/]+)\/freeze$/],
   ['POST /api/workers/{class}/{key}/thaw', /^\/api\/workers\/([^/]+\/[^/]+)\/thaw$/],
+  ['GET /api/workers/{class}/{key}/checkpoint', /^\/api\/workers\/([^/]+\/[^/]+)\/checkpoint$/],
+  ['POST /api/workers/{class}/{key}/recover', /^\/api\/workers\/([^/]+\/[^/]+)\/recover$/],
   ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
   ['POST /api/nodes/{id}/undrain', /^\/api\/nodes\/([^/]+)\/undrain$/],
   ['POST /api/nodes/{id}/cordon', /^\/api\/nodes\/([^/]+)\/cordon$/],
@@ -64,7 +75,12 @@ export class AdminServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const { status = 200, json, text } = await this.#answer(request)
+      const { status = 200, json, text, file } = await this.#answer(request)
+      if (file) {
+        response.writeHead(status, { 'content-type': file.type, 'cache-control': 'no-store' })
+        await pipeline(file.body, response)
+        return
+      }
       const body = text ?? `${JSON.stringify(json)}\n`
       const type = text === undefined ? 'application/json' : 'text/plain; version=0.0.4'
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
@@ -127,15 +143,21 @@ export class AdminServer {
       query: new URLSearchParams(request.url?.split('?')[1]),
     }
     if (!endpoint.startsWith('POST')) return params
+    const isFile = endpoint === 'POST /api/workers/{class}/{key}/recover'
     // A page of another origin can send a form or plain text unasked, but not this type.
-    if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
-      throw new AriesError('ARIES_E_BAD_REQUEST', 'send it with content-type: application/json')
+    const type = isFile ? CHECKPOINT_TYPE : 'application/json'
+    if (request.headers['content-type']?.split(';')[0]?.toLowerCase() !== type) {
+      throw new AriesError('ARIES_E_BAD_REQUEST', `send it with content-type: ${type}`)
     }
+    if (isFile) return { ...params, file: request }
     const text = await readBody(request, BODY_BYTES_MAX)
     return { ...params, body: text === '' ? {} : parseJsonObject(text) }
   }
 
-  async #run(endpoint: AdminEndpoint, { worker, id, body, query }: Params): Promise<Endpoint> {
+  async #run(
+    endpoint: AdminEndpoint,
+    { worker, id, body, file, query }: Params,
+  ): Promise<Endpoint> {
     const view = this.#view
     switch (endpoint) {
       case 'GET /healthz':
@@ -160,6 +182,12 @@ export class AdminServer {
         return { json: await view.freeze(worker!, true) }
       case 'POST /api/workers/{class}/{key}/thaw':
         return { json: await view.freeze(worker!, false) }
+      case 'GET /api/workers/{class}/{key}/checkpoint':
+        return fileAnswer(await view.file(`/checkpoint/${formatWorkerId(worker!)}`))
+      case 'POST /api/workers/{class}/{key}/recover': {
+        const replace = query.get('replace') === 'true' ? '?replace=true' : ''
+        return fileAnswer(await view.file(`/recover/${formatWorkerId(worker!)}${replace}`, file))
+      }
       case 'POST /api/nodes/{id}/drain':
         return { json: await view.drain(id!) }
       case 'POST /api/nodes/{id}/undrain':
@@ -168,6 +196,10 @@ export class AdminServer {
         return { json: await view.cordon(id!) }
     }
   }
+}
+
+function fileAnswer({ status, type, body }: Awaited<ReturnType<ClusterView['file']>>): Endpoint {
+  return { status, file: { type, body } }
 }
 
 function moveTarget(body: unknown): string {

@@ -1,6 +1,8 @@
-import { Agent } from 'undici'
+import type { Readable } from 'node:stream'
+import { Agent, type Dispatcher } from 'undici'
 import type { AdminApi, AdminEndpoint, ReadyInfo } from '../admin/api.ts'
 import { AriesError, fromBody } from '../errors.ts'
+import { CHECKPOINT_TYPE } from '../wire.ts'
 
 const CONNECT_TIMEOUT_MS = 2_000
 const READ_TIMEOUT_MS = 15_000
@@ -52,6 +54,27 @@ export class AdminClient {
     return this.#take(await this.#call('POST', pathOf(endpoint, names), options)) as AdminApi[E]
   }
 
+  /** A file. */
+  async download<E extends Reads>(endpoint: E, names: Names): Promise<Readable> {
+    const { statusCode, body } = await this.#send({ method: 'GET', path: pathOf(endpoint, names) })
+    if (statusCode === 200) return body
+    return this.#take({ status: statusCode, value: parseJson(await body.text()) }) as never
+  }
+
+  /** Sends a file. */
+  async upload<E extends Changes>(
+    endpoint: E,
+    names: Names,
+    file: Buffer,
+    query: Names,
+  ): Promise<AdminApi[E]> {
+    const path = `${pathOf(endpoint, names)}?${new URLSearchParams(query)}`
+    const headers = { 'content-type': CHECKPOINT_TYPE }
+    const { statusCode, body } = await this.#send({ method: 'POST', path, headers, body: file })
+    const value = parseJson(await body.text())
+    return this.#take({ status: statusCode, value }) as AdminApi[E]
+  }
+
   /** What it says of its readiness; undefined when nobody answers. */
   async ready(timeoutMs: number): Promise<ReadyInfo | undefined> {
     try {
@@ -70,22 +93,31 @@ export class AdminClient {
 
   async #call(method: 'GET' | 'POST', path: string, options: ChangeOptions): Promise<Answer> {
     const { body, timeoutMs } = options
+    const response = await this.#send({
+      path,
+      method,
+      headers: method === 'POST' ? { 'content-type': 'application/json' } : {},
+      body: method === 'POST' ? JSON.stringify(body ?? {}) : null,
+      signal: timeoutMs === undefined ? null : AbortSignal.timeout(timeoutMs),
+    })
+    const text = await response.body.text().catch((error: Error) => this.#unreachable(error))
+    return { status: response.statusCode, value: parseJson(text) }
+  }
+
+  async #send(
+    request: Omit<Dispatcher.RequestOptions, 'origin'>,
+  ): Promise<Dispatcher.ResponseData> {
     try {
-      const response = await this.#agent.request({
-        origin: `http://${this.#address}`,
-        path,
-        method,
-        headers: method === 'POST' ? { 'content-type': 'application/json' } : {},
-        body: method === 'POST' ? JSON.stringify(body ?? {}) : null,
-        signal: timeoutMs === undefined ? null : AbortSignal.timeout(timeoutMs),
-      })
-      const text = await response.body.text()
-      return { status: response.statusCode, value: parseJson(text) }
+      return await this.#agent.request({ origin: `http://${this.#address}`, ...request })
     } catch (error) {
-      const why = reasonOf(error as NodeJS.ErrnoException)
-      const message = `no front or node answers at ${this.#address}: ${why}`
-      throw new AriesError('ARIES_E_ADMIN_UNREACHABLE', message, { cause: error })
+      return this.#unreachable(error as Error)
     }
+  }
+
+  #unreachable(error: Error): never {
+    const why = reasonOf(error)
+    const message = `no front or node answers at ${this.#address}: ${why}`
+    throw new AriesError('ARIES_E_ADMIN_UNREACHABLE', message, { cause: error })
   }
 
   #take({ status, value }: Answer): unknown {

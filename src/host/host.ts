@@ -162,6 +162,9 @@ export class Host {
       case 'open':
         this.#answer(message.call, this.#open(message))
         break
+      case 'forget':
+        this.#answer(message.call, this.#table.forget(message.id, message.epoch))
+        break
       case 'freeze':
         this.#answer(message.call, this.#freeze(message.id, message.freeze))
         break

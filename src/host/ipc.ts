@@ -50,6 +50,13 @@ export type ToHost =
       /** Where the last owner, now gone, left it: a standby that is there makes a load needless. */
       readonly from?: LastTurn | undefined
     }
+  /** It belongs to another under `epoch`: drop what is open of an older one. Answered with `null`. */
+  | {
+      readonly type: 'forget'
+      readonly call: number
+      readonly id: WorkerId
+      readonly epoch: number
+    }
   /** Freeze or thaw it. Answered with `null`. */
   | {
       readonly type: 'freeze'

@@ -138,6 +138,14 @@ export class WorkerTable {
     this.#c.onRemoved(worker)
   }
 
+  /** The worker belongs to another under `epoch`: drops it if it is open under an older one. */
+  async forget(id: WorkerId, epoch: number): Promise<void> {
+    const name = formatWorkerId(id)
+    await this.#opening.get(name)?.done.catch(() => undefined)
+    const worker = this.#open.get(name)
+    if (worker && worker.epoch < epoch) worker.drop('fenced')
+  }
+
   /** The node's incarnation is void: drops every worker, opens none any more. */
   fence(): void {
     this.#fenced = true

@@ -16,6 +16,7 @@ import type { Node } from './node.ts'
 import type { OpenEntry, OpenWorkers } from './open-workers.ts'
 import type { Ownership } from './ownership.ts'
 import type { Placer } from './placer.ts'
+import type { Recovery } from './recovery.ts'
 import type { RpcHandlers } from './rpc-server.ts'
 
 /** Longer than any move may take. */
@@ -28,6 +29,7 @@ export interface CallComponents {
   readonly mover: Mover
   readonly open: OpenWorkers
   readonly peers: Peers
+  readonly recovery: Recovery
   readonly store: Store
   readonly incarnation: () => number
   readonly classes: () => Config['classes']
@@ -56,6 +58,10 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
     recall: async (params) => recall(c, workerId(params)),
     move: async (params) => move(c, workerId(params), String(params.to)),
     freeze: async (params) => freeze(c, workerId(params), params.freeze === true),
+    forget: async (params) => {
+      await c.recovery.forget(workerId(params), Number(params.epoch))
+      return {}
+    },
     drain: async () => c.node.drain(),
     undrain: async () => {
       c.node.setFlags({ draining: false, cordoned: false })

@@ -144,6 +144,10 @@ export class HostClient {
     await this.#call((call) => ({ type: 'freeze', call, id, freeze }))
   }
 
+  async forget(id: WorkerId, epoch: number): Promise<void> {
+    await this.#call((call) => ({ type: 'forget', call, id, epoch }))
+  }
+
   async move(id: WorkerId, to: { node: string; host: string; port: number }): Promise<MoveReport> {
     const report = await this.#call((call) => ({ type: 'move', call, id, to }))
     return report as MoveReport

@@ -26,6 +26,7 @@ import { Mover } from './mover.ts'
 import { OpenWorkers } from './open-workers.ts'
 import { Ownership } from './ownership.ts'
 import { Placer } from './placer.ts'
+import { Recovery, recoveryFiles } from './recovery.ts'
 import { RpcServer } from './rpc-server.ts'
 import { StandbyPeers } from './standby-peers.ts'
 import { Takeover } from './takeover.ts'
@@ -189,6 +190,11 @@ export class Node {
       },
       { mayScan: () => this.#lease.incarnation !== 0 && this.#lease.trouble === undefined },
     )
+    const recovery = new Recovery(
+      { store, ownership: this.#ownership, open: this.#open, hosts, peers: this.#peers },
+      { node, incarnation: () => this.#lease.incarnation, refusal: () => this.#refusal() },
+    )
+    const files = recoveryFiles(recovery, world.clock)
     const handlers = nodeCalls({
       node: this,
       ownership: this.#ownership,
@@ -196,11 +202,12 @@ export class Node {
       mover: this.#mover,
       open: this.#open,
       peers: this.#peers,
+      recovery,
       store,
       incarnation: () => this.#lease.incarnation,
       classes: () => this.#config.classes,
     })
-    this.#rpc = new RpcServer({ handlers, log }, { token })
+    this.#rpc = new RpcServer({ handlers, files, log }, { token })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })
     gossip.onChange(({ member: { id, role, state }, before }) => {
       this.#standbyPeers.refresh()

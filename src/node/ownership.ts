@@ -14,6 +14,16 @@ import type { Hosts } from './hosts.ts'
 import { LastWord } from './last-word.ts'
 import type { OpenEntry, OpenWorkers } from './open-workers.ts'
 import type { Placer } from './placer.ts'
+import {
+  busy,
+  classOlder,
+  isClosed,
+  isOlder,
+  mayPass,
+  NoNewerClass,
+  notOwner,
+  type Search,
+} from './search.ts'
 
 /** How long `resolve` looks for an owner before it gives up; the front asks again. */
 const RESOLVE_TIMEOUT_MS = 5_000
@@ -226,6 +236,22 @@ export class Ownership {
     return opening
   }
 
+  /** Does `work` while nobody opens the worker on this node; who asks for it meanwhile asks again. */
+  async whileClosed<T>(id: WorkerId, work: () => Promise<T>): Promise<T> {
+    const name = formatWorkerId(id)
+    for (let opening = this.#opening.get(name); opening; opening = this.#opening.get(name)) {
+      await opening.catch(() => undefined)
+    }
+    const working = work()
+    const closed = working.then(() => {
+      throw busy(`${name} was written anew`)
+    })
+    const opening = closed.finally(() => this.#opening.delete(name))
+    opening.catch(() => undefined)
+    this.#opening.set(name, opening)
+    return working
+  }
+
   async #activate(
     id: WorkerId,
     decision: Decision | undefined,
@@ -301,62 +327,4 @@ export class Ownership {
   #address({ epoch, host }: OpenEntry): OwnerAddress {
     return { node: this.#init.node, host: this.#init.address, port: host.port, epoch }
   }
-}
-
-/** True when it is an operator who keeps the worker out everywhere, and no second look helps. */
-function isClosed({ candidates }: Decision): boolean {
-  return (
-    candidates.length > 0 &&
-    candidates.every(({ excluded }) => excluded === 'draining' || excluded === 'cordoned')
-  )
-}
-
-/** What one `resolve` has learned so far. */
-interface Search {
-  /** Nodes that would not have the worker. */
-  readonly refused: Set<string>
-  /** Those of them whose class is too old for its state. */
-  readonly older: Map<string, AriesError>
-}
-
-/** No node is left whose class could open the worker: to look again does not help. */
-class NoNewerClass extends AriesError {
-  constructor(older: AriesError) {
-    super(older.code, older.message)
-  }
-}
-
-function isOlder(error: unknown): error is AriesError {
-  return error instanceof AriesError && error.code === 'ARIES_E_CLASS_OLDER'
-}
-
-/** Errors after which a second look may find another situation. */
-function mayPass(error: unknown): boolean {
-  return (
-    error instanceof AriesError &&
-    !(error instanceof NoNewerClass) &&
-    (error.code === 'ARIES_E_CLASS_OLDER' ||
-      error.code === 'ARIES_E_NOT_OWNER' ||
-      error.code === 'ARIES_E_NO_TARGET' ||
-      error.code === 'ARIES_E_NODE_UNREACHABLE' ||
-      error.code === 'ARIES_E_FENCED')
-  )
-}
-
-function busy(why: string): AriesError {
-  return new AriesError('ARIES_E_NO_TARGET', why)
-}
-
-function classOlder(id: WorkerId, node: string): AriesError {
-  return new AriesError(
-    'ARIES_E_CLASS_OLDER',
-    `the state of ${formatWorkerId(id)} was written by a newer version of its class than ${node} has`,
-  )
-}
-
-function notOwner(id: WorkerId, owner: string | undefined): AriesError {
-  return new AriesError(
-    'ARIES_E_NOT_OWNER',
-    `${formatWorkerId(id)} belongs to ${owner ?? 'another node'}`,
-  )
 }

@@ -1,27 +1,43 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { tokensEqual } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
+import { parseWorkerId, type WorkerId } from '../identity.ts'
 import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
-import { parseJsonObject, readBody } from '../read-body.ts'
-import type { Rpc, RpcName } from '../rpc.ts'
-import { HEADER } from '../wire.ts'
+import { parseJsonObject, readBody, readBytes } from '../read-body.ts'
+import type { RecoverReport, Rpc, RpcName } from '../rpc.ts'
+import { CHECKPOINT_BYTES_MAX } from '../store/checkpoint.ts'
+import { CHECKPOINT_TYPE, HEADER } from '../wire.ts'
 
 const BODY_BYTES_MAX = 1024 * 1024
+const FILE = /^\/(checkpoint|recover)\/([^/?]+\/[^/?]+)(\?replace=true)?$/
 
 export type RpcHandlers = {
   readonly [N in RpcName]: (params: Rpc[N]['params']) => Promise<Rpc[N]['result']>
 }
 
-/** The data port: `POST /rpc/<name>`, for callers who show the cluster's token. */
+/** What is too large for a call: `GET /checkpoint/<class>/<key>`, `POST /recover/<class>/<key>`. */
+export interface RpcFiles {
+  readonly checkpoint: (id: WorkerId) => Promise<Iterable<Uint8Array>>
+  readonly recover: (id: WorkerId, file: Buffer, replace: boolean) => Promise<RecoverReport>
+}
+
+/** The data port: `POST /rpc/<name>` and files, for callers who show the cluster's token. */
 export class RpcServer {
   readonly #handlers: RpcHandlers
+  readonly #files: RpcFiles
   readonly #log: Logger
   readonly #token: string
   readonly #server: Server
 
-  constructor(components: { handlers: RpcHandlers; log: Logger }, init: { token: string }) {
+  constructor(
+    components: { handlers: RpcHandlers; files: RpcFiles; log: Logger },
+    init: { token: string },
+  ) {
     this.#handlers = components.handlers
+    this.#files = components.files
     this.#log = components.log
     this.#token = init.token
     this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
@@ -40,8 +56,10 @@ export class RpcServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const result = await this.#answer(request)
-      send(response, 200, result)
+      this.#authorize(request)
+      const file = FILE.exec(request.url ?? '')
+      if (file) await this.#file(file, request, response)
+      else send(response, 200, await this.#answer(request))
     } catch (thrown) {
       const error = toAriesError(thrown)
       if (error.code === 'ARIES_E_INTERNAL') this.#log.error({ err: thrown }, 'call failed')
@@ -49,10 +67,29 @@ export class RpcServer {
     }
   }
 
-  async #answer(request: IncomingMessage): Promise<unknown> {
-    if (!tokensEqual(request.headers[HEADER.auth]?.toString(), this.#token)) {
-      throw new AriesError('ARIES_E_UNAUTHORIZED', 'the caller did not show the cluster key')
+  #authorize(request: IncomingMessage): void {
+    if (tokensEqual(request.headers[HEADER.auth]?.toString(), this.#token)) return
+    throw new AriesError('ARIES_E_UNAUTHORIZED', 'the caller did not show the cluster key')
+  }
+
+  async #file(
+    [, name, worker, replace]: RegExpExecArray,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const id = parseWorkerId(worker!)
+    if (name === 'checkpoint') {
+      const pieces = await this.#files.checkpoint(id)
+      response.writeHead(200, { 'content-type': CHECKPOINT_TYPE })
+      // Who reads a file that broke off finds that its digest is missing.
+      await pipeline(Readable.from(pieces), response)
+      return
     }
+    const file = await readBytes(request, CHECKPOINT_BYTES_MAX)
+    send(response, 200, await this.#files.recover(id, file, replace !== undefined))
+  }
+
+  async #answer(request: IncomingMessage): Promise<unknown> {
     const name = /^\/rpc\/([a-z]+)$/.exec(request.url ?? '')?.[1]
     if (request.method !== 'POST' || !name || !Object.hasOwn(this.#handlers, name)) {
       throw new AriesError(

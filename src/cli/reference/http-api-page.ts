@@ -21,6 +21,7 @@ const SHAPES = [
   'WorkerDetail',
   'Decision',
   'CandidateCost',
+  'RecoverReport',
   'MoveReport',
   'MovePhase',
   'DrainReport',
