@@ -28,6 +28,7 @@ export class HostLink<Out extends WireMessage, In extends WireMessage> {
       } catch {
         socket.destroy()
       }
+      release(chunk)
     })
     socket.on('error', () => socket.destroy())
     socket.on('end', () => socket.end())
@@ -71,6 +72,17 @@ export class HostLink<Out extends WireMessage, In extends WireMessage> {
   destroy(): void {
     this.#socket.destroy()
   }
+}
+
+/**
+ * Gives the memory of a chunk back whose bytes were all copied from it. Left to the collector, the
+ * chunks of a large state make it run whole collections, each of which stops the host for some
+ * milliseconds.
+ */
+function release(chunk: Buffer): void {
+  const { buffer } = chunk
+  // Else others have views of the same memory.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0)
 }
 
 /** Connects to another host. Throws `ARIES_E_MOVE_REFUSED`: nothing has begun. */
