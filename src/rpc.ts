@@ -29,6 +29,8 @@ export interface WorkerInfo {
   readonly standby?: string
   /** It takes no requests: see `aries freeze`. */
   readonly frozen?: true
+  /** It does nothing and has no instance; whatever comes for it wakes it. */
+  readonly asleep: boolean
   /** Why it cannot move now; undefined when it can. */
   readonly cannotMove?: string
 }

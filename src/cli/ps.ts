@@ -61,6 +61,8 @@ function row(worker: WorkerInfo): string[] {
     percent(worker.cpuShare),
     age(worker.ageMs),
     String(worker.sessions),
-    [worker.frozen ? 'frozen' : '', worker.cannotMove ?? ''].filter(Boolean).join('; '),
+    [worker.asleep ? 'asleep' : '', worker.frozen ? 'frozen' : '', worker.cannotMove ?? '']
+      .filter(Boolean)
+      .join('; '),
   ]
 }

@@ -29,7 +29,7 @@ function hint(name: string, known: ReadonlyMap<ModuleName, string>): string {
 /** The classes with their options; what is not set for one is what `host` says for all. */
 export function resolveClasses(
   files: ReadonlyMap<ModuleName, string>,
-  host: Pick<ConfigFile['host'], 'queueMax' | 'requestTimeoutMs'>,
+  host: Pick<ConfigFile['host'], 'queueMax' | 'requestTimeoutMs' | 'sleepAfterMs'>,
   options: Readonly<Record<ModuleName, ClassOptions>>,
 ): Map<ModuleName, ClassConfig> {
   return new Map(
@@ -38,6 +38,7 @@ export function resolveClasses(
       const config: ClassConfig = {
         file,
         queueMax: own?.queueMax ?? host.queueMax,
+        sleepAfterMs: own?.sleepAfterMs ?? host.sleepAfterMs,
         requestTimeoutMs: own?.requestTimeoutMs ?? host.requestTimeoutMs,
         readsMax: own?.readsMax ?? 1,
         standby: own?.standby ?? 0,

@@ -8,6 +8,8 @@ import type { WorkerClass } from '../worker/worker.ts'
 export class ClassLoader {
   #configs: ReadonlyMap<string, ClassConfig>
   readonly #loaded = new Map<string, Promise<WorkerClass>>()
+  /** Those of them that are there. */
+  readonly #atHand = new Map<string, WorkerClass>()
 
   constructor(classes: Iterable<readonly [name: string, config: ClassConfig]>) {
     this.#configs = new Map(classes)
@@ -18,12 +20,19 @@ export class ClassLoader {
     const before = this.#configs
     this.#configs = new Map(classes)
     for (const [name, { file }] of before) {
-      if (this.#configs.get(name)?.file !== file) this.#loaded.delete(name)
+      if (this.#configs.get(name)?.file === file) continue
+      this.#loaded.delete(name)
+      this.#atHand.delete(name)
     }
   }
 
   get configs(): ReadonlyMap<string, ClassConfig> {
     return this.#configs
+  }
+
+  /** The class, if it is loaded already. */
+  atHand(name: string): WorkerClass | undefined {
+    return this.#atHand.get(name)
   }
 
   /** Throws `ARIES_E_CLASS_UNKNOWN`, or `ARIES_E_WORKER_FAILED` when the module does not load. */
@@ -37,7 +46,12 @@ export class ClassLoader {
       }
       loading = importClass(name, file)
       this.#loaded.set(name, loading)
-      loading.catch(() => this.#loaded.delete(name))
+      loading.then(
+        (loaded) => {
+          if (this.#loaded.get(name) === loading) this.#atHand.set(name, loaded)
+        },
+        () => this.#loaded.delete(name),
+      )
     }
     return loading
   }

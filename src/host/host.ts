@@ -74,6 +74,7 @@ export class Host {
         onAdded: (worker) => this.#feeds.opened(worker),
         onRemoved: (worker) => this.#feeds.closed(worker),
         atHand: (name, from) => this.#standbys.take(name, from),
+        onLost: (id) => components.send({ type: 'gone', id, owner: undefined, why: 'fenced' }),
       },
       { node },
     )
@@ -142,6 +143,7 @@ export class Host {
   /** Takes no new connection, finishes what runs, waits for its commits. */
   async stop(): Promise<void> {
     const closed = this.#server.close()
+    this.#table.stop()
     await this.#idle()
     await Promise.all([...this.#table.values()].map((worker) => quiet(worker)))
     this.#stopped = true
@@ -237,12 +239,16 @@ export class Host {
   }
 
   async #close(id: WorkerId): Promise<void> {
-    const worker = this.#table.get(formatWorkerId(id))
+    const name = formatWorkerId(id)
+    const worker = this.#table.awake(name)
+    if (this.#table.letGo(name)) {
+      this.#c.send({ type: 'gone', id, owner: undefined, why: 'closed' })
+    }
     if (!worker) return
     await new Promise<void>((resolve) => {
-      worker.offer(new StopMail(worker, this.#c.clock.nowMs(), resolve), true)
+      worker.offer(new StopMail(worker, this.#c.clock.nowMs(), 'closed', resolve), true)
     })
-    if (this.#table.get(worker.name) !== worker) return
+    if (this.#table.awake(name) !== worker) return
     const waiting = worker.retire()
     this.#table.remove(worker)
     this.#sessions.lose(worker, 'the worker was closed')
@@ -267,7 +273,7 @@ export class Host {
   }
 
   #sweep(): void {
-    for (const name of this.#table.active.names()) this.#table.get(name)?.expire()
+    for (const name of this.#table.active.names()) this.#table.awake(name)?.expire()
     this.#sessions.sweep()
   }
 

@@ -99,6 +99,10 @@ export interface HostStats {
    * is told of later, and one that does nothing not again. `gone` ends what was told of a worker.
    */
   readonly changed: readonly WorkerFigures[]
+  readonly awake: number
+  readonly asleep: number
+  /** How often one that slept was woken, since the host was started. */
+  readonly wakes: number
   /** Cores used since the last report. */
   readonly cpu: number
   readonly memoryBytes: number

@@ -1,4 +1,4 @@
-import type { Worker } from '../worker/worker.ts'
+import type { StopReason, Worker } from '../worker/worker.ts'
 import type { Mail } from './mailbox.ts'
 import type { OpenWorker } from './open-worker.ts'
 
@@ -18,23 +18,25 @@ export class StartMail implements Mail {
   moved(): void {}
 }
 
-/** The last turn of a worker that is closed: what `stop` changes is committed. */
+/** The last turn of a worker that is closed or falls asleep: what `stop` changes is committed. */
 export class StopMail implements Mail {
   readonly arrivedMs: number
   readonly abandoned = false
   readonly #worker: OpenWorker
+  readonly #reason: StopReason
   readonly #done: () => void
 
-  constructor(worker: OpenWorker, arrivedMs: number, done: () => void) {
+  constructor(worker: OpenWorker, arrivedMs: number, reason: StopReason, done: () => void) {
     this.#worker = worker
     this.arrivedMs = arrivedMs
+    this.#reason = reason
     this.#done = done
   }
 
   run(instance: Worker): unknown {
     // No turn comes after this one.
     this.#worker.pause(this.#done)
-    return instance.stop?.('closed')
+    return instance.stop?.(this.#reason)
   }
 
   succeed(): void {}
@@ -46,4 +48,19 @@ export class StopMail implements Mail {
   moved(): void {
     this.#done()
   }
+}
+
+/** Has the instance stop, and calls back when it can be let go of; mail that comes wakes it. */
+export function fallAsleep(worker: OpenWorker, nowMs: number, done: () => void): void {
+  if (!worker.stops) {
+    done()
+    return
+  }
+  const stopped = (): void => {
+    if (worker.dropped) return
+    if (worker.mailbox.size === 0) done()
+    else worker.resume()
+  }
+  worker.stopped = true
+  worker.offer(new StopMail(worker, nowMs, 'asleep', stopped), true)
 }

@@ -20,6 +20,8 @@ export interface LiveInstanceInit {
   readonly sections: Iterable<readonly [string, Uint8Array]>
   /** Version of the class that wrote the sections; 0: nothing was written. */
   readonly version: number
+  /** The author's object is made when it is needed. */
+  readonly asleep: boolean
 }
 
 export class LiveInstance {
@@ -28,7 +30,7 @@ export class LiveInstance {
   readonly #context: LiveInstanceInit['context']
   #state: SectionState
   #replies: Replies
-  #worker: Worker
+  #worker: Worker | undefined
   #started = false
   /** The version that the state is still of, when `migrate` must come first. */
   #outdated: number | undefined
@@ -39,7 +41,7 @@ export class LiveInstance {
     this.#context = init.context
     this.#state = new SectionState(init.sections)
     this.#replies = new Replies(this.#state, components.workerClass.idempotency)
-    this.#worker = this.#create()
+    if (!init.asleep) this.#worker = this.#create()
     const { version } = init
     this.#outdated = isOutdated(version, components.workerClass) ? version : undefined
   }
@@ -54,8 +56,18 @@ export class LiveInstance {
   }
 
   get takesWebSockets(): boolean {
-    const worker = this.#worker
-    return worker.webSocketOpen !== undefined || worker.webSocketMessage !== undefined
+    try {
+      const worker = this.#live
+      return worker.webSocketOpen !== undefined || worker.webSocketMessage !== undefined
+    } catch {
+      // What its constructor throws is told in the turn.
+      return true
+    }
+  }
+
+  /** Whether it wants to be told before it is let go of. */
+  get stops(): boolean {
+    return this.#started && this.#worker?.stop !== undefined
   }
 
   /** Whether `start` was called: before that nothing may run together. */
@@ -67,7 +79,8 @@ export class LiveInstance {
   run(turn: Turn): unknown {
     if (turn.isRead) this.#state.beginRead()
     else this.#state.beginTurn()
-    if (this.#started || turn.mail.whenFrozen === 'runs') return turn.mail.run(this.#worker)
+    const live = this.#live
+    if (this.#started || turn.mail.whenFrozen === 'runs') return turn.mail.run(live)
     if (this.#outdated === undefined) return this.#startThenRun(turn)
     turn.migrates = true
     const { workerClass } = this.#c
@@ -111,7 +124,7 @@ export class LiveInstance {
   async stop(reason: StopReason): Promise<void> {
     if (!this.#started) return
     try {
-      await this.#worker.stop?.(reason)
+      await this.#worker?.stop?.(reason)
     } catch (error) {
       this.#c.log.warn({ err: error, worker: this.#name }, 'stop threw')
     }
@@ -128,13 +141,18 @@ export class LiveInstance {
     return new AriesError('ARIES_E_WORKER_FAILED', `${this.#name}: ${message}`)
   }
 
+  get #live(): Worker {
+    this.#worker ??= this.#create()
+    return this.#worker
+  }
+
   #create(): Worker {
     const state = this.#state
     return new this.#c.workerClass({ ...this.#context, state, alarm: alarmSetting(state) })
   }
 
   #startThenRun(turn: Turn): unknown {
-    const worker = this.#worker
+    const worker = this.#live
     turn.starts = true
     const starting = worker.start?.()
     if (!isPromise(starting)) {

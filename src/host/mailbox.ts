@@ -92,6 +92,13 @@ export class Mailbox {
     return mail
   }
 
+  /** Those that have waited since before `beforeMs`. */
+  *takeOlder(beforeMs: number): Iterable<Mail> {
+    for (let first = this.peek(); first && first.arrivedMs < beforeMs; first = this.peek()) {
+      yield this.shift()!
+    }
+  }
+
   takeAll(): Mail[] {
     const all = this.#queue.slice(this.#head) as Mail[]
     this.#queue = []

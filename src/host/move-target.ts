@@ -116,7 +116,7 @@ export class MoveTarget {
   async #admit(offer: Extract<TargetEffect, { do: 'admit' }>): Promise<string | undefined> {
     try {
       this.#id = parseWorkerId(offer.worker)
-      const isHere = offer.from === this.#init.node && this.#c.table.get(offer.worker)
+      const isHere = offer.from === this.#init.node && this.#c.table.has(offer.worker)
       if (isHere) return 'it lives in this host'
       const [refusal, workerClass] = await Promise.all([
         this.#c.reserve(this.#id, offer.from, offer.stateBytes),

@@ -57,15 +57,21 @@ export class Moves {
   async move(id: WorkerId, to: MoveOrder['to']): Promise<MoveReport> {
     const name = formatWorkerId(id)
     const { node, incarnation, host, token } = this.#setup
-    const worker = this.#c.table.get(name)
-    if (!worker) throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node}`)
+    if (!this.#c.table.has(name)) {
+      throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node}`)
+    }
     const busy = this.cannotMove(name)
     if (busy) throw new AriesError('ARIES_E_MOVE_REFUSED', `${name}: ${busy}`)
     this.#leaving.set(name, to.node)
     this.#c.table.active.note(name)
     try {
       const socket = await connectHost(to, token, 'aries-move')
-      if (worker.dropped) {
+      // After the wait: meanwhile it may have fallen asleep, or be gone.
+      const worker = await this.#c.table.toMove(name).catch((error: unknown) => {
+        socket.destroy()
+        throw error
+      })
+      if (!worker) {
         socket.destroy()
         throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node} any more`)
       }

@@ -23,9 +23,11 @@ import { type Mail, Mailbox } from './mailbox.ts'
 import { WorkerMeter } from './meter.ts'
 import { versionOf } from './migrate.ts'
 import type { Replies } from './replies.ts'
+import { RunningTurns } from './running-turns.ts'
 import { SessionSet } from './session-set.ts'
 import { currentTurn, isPromise, type Output, Turn } from './turn.ts'
 import { type Tail, TurnCommits } from './turn-commits.ts'
+import { endRead, endTurn } from './turn-end.ts'
 
 /** How long turns run before the event loop gets its turn. */
 const SLICE_MS = 2
@@ -39,6 +41,8 @@ export interface OpenWorkerInit {
   readonly config: ClassConfig
   /** Version of the class that wrote the state; 0: nothing was written. */
   readonly version: number
+  /** It wakes, or is moved in its sleep: its instance is made when mail comes. */
+  readonly asleep?: boolean
   /** What `migrate` has changed in `sections` already and the store has not: the first record. */
   readonly migrated?: Changes | undefined
 }
@@ -68,18 +72,17 @@ export class OpenWorker {
   readonly sessions = new SessionSet()
   readonly meter: WorkerMeter
   /** When the last turn ended. */
-  turnEndedMs = 0
+  turnEndedMs: number
   /** Hears why the worker was dropped: the move that is under way. */
   onLost: ((why: string) => void) | undefined
+  /** Its instance is told that it stops: `resume` makes another. */
+  stopped = false
   readonly #c: OpenWorkerComponents
   readonly #instance: LiveInstance
   readonly #commits: TurnCommits
   readonly #alarm: AlarmClock
   #config: ClassConfig
-  /** The turn that runs alone. */
-  #turn: Turn | undefined
-  /** Or those that run together. */
-  readonly #reads: Turn[] = []
+  readonly #running = new RunningTurns()
   #paused = false
   /** Until then what waited could not be run. */
   #thawedMs = 0
@@ -96,6 +99,7 @@ export class OpenWorker {
     this.#config = init.config
     this.mailbox = new Mailbox(init.config.queueMax)
     this.meter = new WorkerMeter(components.clock)
+    this.turnEndedMs = this.meter.openedMs
     const { name } = this
     this.#commits = new TurnCommits(
       {
@@ -113,9 +117,9 @@ export class OpenWorker {
       workers: workersBy((call, signal) => components.call(this, call, signal)),
     }
     if (init.migrated) this.#commits.submit(init.migrated, true, true)
-    const { sections } = init
+    const { sections, asleep = false } = init
     const { version } = this.#commits
-    this.#instance = new LiveInstance(components, { name, context, sections, version })
+    this.#instance = new LiveInstance(components, { name, context, sections, version, asleep })
     this.#alarm = new AlarmClock(
       { ...components, state: () => this.state, offer: (mail) => this.offer(mail, true) },
       name,
@@ -170,7 +174,24 @@ export class OpenWorker {
 
   /** Waiting, running, or done and not yet committed. */
   get load(): number {
-    return this.mailbox.size + this.#commits.size + this.#running.length
+    return this.mailbox.size + this.#commits.size + this.#running.size
+  }
+
+  /** Nothing happens with it: no turn, no session, nothing to commit, no move. */
+  get isIdle(): boolean {
+    const isHeld =
+      this.#paused || this.frozen || this.onLost !== undefined || this.#commits.isFollowed
+    return !isHeld && this.load === 0 && this.#commits.settled && this.sessions.size === 0
+  }
+
+  /** How long it may be idle before it falls asleep, milliseconds; 0: for ever. */
+  get sleepAfterMs(): number {
+    return this.#config.sleepAfterMs
+  }
+
+  /** Whether the instance wants to be told before it is let go of. */
+  get stops(): boolean {
+    return this.#instance.stops
   }
 
   get takesWebSockets(): boolean {
@@ -191,14 +212,15 @@ export class OpenWorker {
     }
     if (!this.mailbox.push(mail, always)) return false
     this.#c.onMail(this.name)
-    if (!this.#turn && !this.#paused && !this.#scheduled) this.#pump()
+    if (!this.#running.alone && !this.#paused && !this.#scheduled) this.#pump()
     return true
   }
 
   /** What the running turn wants to send; it leaves with the commit. Throws outside a turn. */
   output(output: Output): void {
-    if (!this.#turn || this.dropped) {
-      const reads = this.#reads.length > 0
+    const turn = this.#running.alone
+    if (!turn || this.dropped) {
+      const reads = this.#running.size > 0
       throw new AriesError(
         'ARIES_E_WORKER_FAILED',
         reads
@@ -206,7 +228,7 @@ export class OpenWorker {
           : 'a worker sends within its turns only',
       )
     }
-    this.#turn.outputs.push(output)
+    turn.outputs.push(output)
   }
 
   /** Resolves when every turn before the one that runs is durable; rejects when they will not be. */
@@ -225,6 +247,8 @@ export class OpenWorker {
   resume(epoch = this.epoch): void {
     this.#commits.epoch = epoch
     this.#paused = false
+    if (this.stopped) this.#instance.replace()
+    this.stopped = false
     this.#onQuiet = undefined
     this.#pump()
   }
@@ -248,9 +272,7 @@ export class OpenWorker {
     if (this.dropped) return
     const waiting = this.retire()
     const error = new AriesError('ARIES_E_NOT_OWNER', `${this.name} is not here any more`)
-    const running = this.#running
-    this.#turn = undefined
-    this.#reads.length = 0
+    const running = this.#running.takeAll()
     this.#commits.turnAway(error, unknownSeq)
     for (const turn of running) {
       turn.givenUp = true
@@ -265,15 +287,15 @@ export class OpenWorker {
   expire(): void {
     const limitMs = this.#config.requestTimeoutMs
     const nowMs = this.#c.clock.nowMs()
-    const isLate = (turn: Turn): boolean => nowMs - turn.startedMs > limitMs
-    if (this.#turn ? isLate(this.#turn) : this.#reads.some(isLate)) {
+    const late = this.#running.all.filter((turn) => nowMs - turn.startedMs > limitMs)
+    if (late.length > 0) {
       this.#c.log.warn(
         { worker: this.name, limitMs },
         'turn took too long, its changes are dropped',
       )
       this.#instance.replace()
       const error = timeout(`a turn of ${this.name} took over ${limitMs} ms`)
-      for (const turn of this.#running.filter(isLate)) {
+      for (const turn of late) {
         turn.givenUp = true
         this.#finish(turn, undefined, error)
       }
@@ -281,11 +303,10 @@ export class OpenWorker {
     }
     this.#commits.expire(nowMs - 2 * limitMs)
     if (this.frozen) return
-    for (;;) {
-      const first = this.mailbox.peek()
-      if (!first || nowMs - Math.max(first.arrivedMs, this.#thawedMs) <= limitMs) return
-      this.mailbox.shift()
-      first.fail(timeout(`it waited over ${limitMs} ms for ${this.name}`))
+    const beforeMs = nowMs - limitMs
+    if (this.#thawedMs > beforeMs) return
+    for (const mail of this.mailbox.takeOlder(beforeMs)) {
+      mail.fail(timeout(`it waited over ${limitMs} ms for ${this.name}`))
     }
   }
 
@@ -294,7 +315,7 @@ export class OpenWorker {
     const untilMs = this.#c.clock.nowMs() + SLICE_MS
     while (!this.#paused && !this.dropped) {
       const mail = this.frozen ? this.mailbox.peekFrozen() : this.mailbox.peek()
-      if (!mail || !this.#mayRun(mail)) return
+      if (!mail || !this.#running.mayBegin(this.#isRead(mail), this.#config.readsMax)) return
       this.mailbox.take(mail)
       if (mail.abandoned) continue
       this.#run(mail)
@@ -309,21 +330,13 @@ export class OpenWorker {
     }
   }
 
-  /** Reads together up to `readsMax`, everything else alone. */
-  #mayRun(mail: Mail): boolean {
-    if (this.#turn) return false
-    if (this.#reads.length === 0) return true
-    return this.#isRead(mail) && this.#reads.length < this.#config.readsMax
-  }
-
   #isRead(mail: Mail): boolean {
     return this.#config.readsMax > 1 && mail.isRead === true && this.#instance.started
   }
 
   #run(mail: Mail): void {
     const turn = new Turn(mail, this.name, this.#c.clock.nowMs(), this.#isRead(mail))
-    if (turn.isRead) this.#reads.push(turn)
-    else this.#turn = turn
+    this.#running.begin(turn)
     try {
       const result = currentTurn.run(turn, () => this.#instance.run(turn))
       if (isPromise(result)) {
@@ -343,7 +356,7 @@ export class OpenWorker {
 
   /** An asynchronous turn came to its end; unless it was given up before. */
   #settled(turn: Turn, value: unknown, thrown: unknown): void {
-    if (this.#turn !== turn && !this.#reads.includes(turn)) return
+    if (!this.#running.has(turn)) return
     this.#finish(turn, value, thrown)
     this.#pump()
   }
@@ -354,7 +367,7 @@ export class OpenWorker {
     this.meter.turns++
     const failed = thrown ?? turn.mail.fault?.(value)
     const error = failed === undefined ? undefined : this.#instance.failure(failed)
-    const held = turn.isRead ? this.#endRead(turn, error) : this.#endTurn(turn, error)
+    const held = this.#end(turn, error)
     this.#commits.hold({ mail: turn.mail, outputs: turn.outputs, value, ...held })
     this.#alarm.arm()
     if (turn.mail.whenFrozen === 'runs') this.#frozenOrThawed()
@@ -367,39 +380,15 @@ export class OpenWorker {
     for (const mail of this.mailbox.takeImpatient()) mail.fail(frozen(this.name))
   }
 
-  #endTurn(turn: Turn, failure: AriesError | undefined): Pick<Held, 'error' | 'ownSeq'> {
-    this.#turn = undefined
-    let error = failure
-    let ownSeq = 0
-    const { fresh } = this.#commits
-    const touched = this.state.touched || turn.migrates
-    if (!error && (touched || !fresh)) error = this.#commits.trouble(touched)
-    if (!error) {
-      try {
-        ownSeq = this.#commits.submit(this.#instance.endTurn(turn), fresh, turn.migrates)
-      } catch (unencodable) {
-        error = this.#instance.failure(unencodable)
-      }
-    }
-    if (error) this.#instance.undo(turn)
-    return { error, ownSeq }
-  }
-
-  #endRead(turn: Turn, failure: AriesError | undefined): Pick<Held, 'error' | 'ownSeq'> {
-    this.#reads.splice(this.#reads.indexOf(turn), 1)
-    this.#instance.endRead(failure !== undefined, this.#reads.length === 0)
-    const { fresh } = this.#commits
-    const error = failure ?? (fresh ? undefined : this.#commits.trouble(false))
-    if (!error) this.#commits.confirm(fresh)
-    return { error, ownSeq: 0 }
-  }
-
-  get #running(): readonly Turn[] {
-    return this.#turn ? [this.#turn] : [...this.#reads]
+  #end(turn: Turn, failure: AriesError | undefined): Pick<Held, 'error' | 'ownSeq'> {
+    this.#running.end(turn)
+    const parts = { instance: this.#instance, commits: this.#commits }
+    if (!turn.isRead) return endTurn(turn, failure, parts)
+    return endRead(this.#running.size === 0, failure, parts)
   }
 
   #checkQuiet(): void {
-    if (!this.#paused || this.#turn || this.#reads.length > 0 || this.#commits.size > 0) return
+    if (!this.#paused || this.#running.size > 0 || this.#commits.size > 0) return
     const onQuiet = this.#onQuiet
     this.#onQuiet = undefined
     onQuiet?.()

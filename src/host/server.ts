@@ -89,17 +89,19 @@ export class HostServer {
       const name = workerName(req)
       const key = req.headers['idempotency-key']
       if (key !== undefined) checkKey(String(key))
-      if (!this.#table.get(name) && !this.#table.wentTo(name)) this.#notOwner(res, name)
-      else if (!BodyReader.expected(req)) this.#deliver(req, res, name, undefined)
-      else {
-        this.#bodies.read(req, res).then(
-          (body) => this.#deliver(req, res, name, body),
-          (error: unknown) => this.#refuse(req, res, error),
-        )
-      }
+      if (!this.#table.has(name) && !this.#table.wentTo(name)) this.#notOwner(res, name)
+      else if (BodyReader.expected(req) || this.#table.rouse(name)) {
+        this.#deliverLater(req, res, name).catch((error: unknown) => this.#refuse(req, res, error))
+      } else this.#deliver(req, res, name, undefined)
     } catch (error) {
       this.#refuse(req, res, error)
     }
+  }
+
+  async #deliverLater(req: IncomingMessage, res: ServerResponse, name: string): Promise<void> {
+    const body = BodyReader.expected(req) ? await this.#bodies.read(req, res) : undefined
+    await this.#table.rouse(name)
+    this.#deliver(req, res, name, body)
   }
 
   #deliver(

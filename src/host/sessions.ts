@@ -1,6 +1,6 @@
 /** The host's end of the session links: which frame goes to which session of which worker. */
 import type { Duplex } from 'node:stream'
-import { AriesError } from '../errors.ts'
+import { AriesError, toAriesError } from '../errors.ts'
 import { parseWorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { Frame, SessionId } from '../session-frames.ts'
@@ -32,6 +32,8 @@ export class Sessions {
   readonly #links = new Set<SessionLink>()
   /** Those that no link served when it was last looked. */
   readonly #detached = new Set<Session>()
+  /** Those whose worker is being woken, with the link that asked. */
+  readonly #waking = new Map<SessionId, SessionLink>()
   bytes = 0
 
   constructor(
@@ -154,12 +156,36 @@ export class Sessions {
     if (typeof sid !== 'string' || sid.length > SID_LENGTH_MAX) throw new Error('bad sid')
     parseWorkerId(frame.worker)
     const known = this.#sessions.get(sid)
+    const rousing = known ? undefined : this.#table.rouse(frame.worker)
+    if (rousing) {
+      this.#openAfter(rousing, link, frame)
+      return
+    }
     const worker = this.#table.get(frame.worker)
     if (known) this.#openAgain(link, known)
     else if (!worker) refuse(link, sid, 421, 'not here', this.#table.wentTo(frame.worker))
     else if (!worker.takesWebSockets) refuse(link, sid, 400, 'this worker takes no WebSocket')
     else if (this.#sessions.size >= SESSIONS_MAX) refuse(link, sid, 503, 'too many sessions')
     else this.#openNew(link, frame, worker)
+  }
+
+  /** Its worker is loaded first; a client that leaves meanwhile is not let in any more. */
+  #openAfter(rousing: Promise<void>, link: SessionLink, frame: FrameOf<'open'>): void {
+    this.#waking.set(frame.sid, link)
+    const isWanted = (): boolean => {
+      const wanted = this.#waking.get(frame.sid) === link
+      if (wanted) this.#waking.delete(frame.sid)
+      return wanted && this.#links.has(link)
+    }
+    rousing
+      .then(() => {
+        if (isWanted()) this.#open(link, frame)
+      })
+      .catch((thrown: unknown) => {
+        const { status, message } = toAriesError(thrown)
+        if (this.#links.has(link)) refuse(link, frame.sid, status, message)
+        this.#waking.delete(frame.sid)
+      })
   }
 
   #openNew(link: SessionLink, frame: FrameOf<'open'>, worker: OpenWorker): void {
@@ -208,6 +234,7 @@ export class Sessions {
   }
 
   #close(link: SessionLink, { sid, code, reason }: FrameOf<'close'>): void {
+    this.#waking.delete(sid)
     const session = this.#sessions.get(sid)
     if (!session || session.left) return
     session.link ??= link

@@ -1,8 +1,10 @@
+import { parseWorkerId } from '../identity.ts'
 import type { Clock } from '../world.ts'
 import type { HostStats, WorkerFigures } from './ipc.ts'
 import type { OpenWorker } from './open-worker.ts'
 import type { HostServer } from './server.ts'
 import type { Sessions } from './sessions.ts'
+import type { Sleeper } from './sleepers.ts'
 import type { WorkerTable } from './worker-table.ts'
 
 /** So many workers are told of in one report: it shall not hold up the loops of host and node. */
@@ -48,6 +50,7 @@ export class StatsSampler {
     this.#lastBytes = bytes
     return {
       changed: this.#changed(nowMs),
+      ...this.#c.table.counts,
       cpu: (cpu.user + cpu.system) / 1_000 / elapsedMs,
       memoryBytes: process.memoryUsage.rss(),
       requests: this.#load(),
@@ -59,7 +62,7 @@ export class StatsSampler {
   #load(): number {
     const { table } = this.#c
     let load = 0
-    for (const name of table.active.names()) load += table.get(name)?.load ?? 0
+    for (const name of table.active.names()) load += table.awake(name)?.load ?? 0
     return load
   }
 
@@ -69,9 +72,12 @@ export class StatsSampler {
     const changed: WorkerFigures[] = []
     for (const [name, toldMs] of active.entries()) {
       if (changed.length >= REPORTED_MAX) break
-      const worker = table.get(name)
-      if (!worker) active.settled(name)
-      else if (toldMs === 0) {
+      const worker = table.awake(name)
+      if (!worker) {
+        const sleeper = table.asleep(name)
+        if (sleeper) changed.push(figuresOf(sleeper, nowMs))
+        active.settled(name)
+      } else if (toldMs === 0) {
         worker.meter.sample()
         changed.push(this.#figures(worker, nowMs))
         // A turn that runs or waits changes them once more.
@@ -101,9 +107,27 @@ export class StatsSampler {
       ageMs: Math.round(nowMs - meter.openedMs),
       sessions: worker.sessions.size,
       queued: worker.mailbox.size,
+      asleep: false,
       ...(worker.frozen ? { frozen: true } : {}),
       ...(cannotMove ? { cannotMove } : {}),
       ...(standby ? { standby } : {}),
     }
+  }
+}
+
+function figuresOf(sleeper: Sleeper, nowMs: number): WorkerFigures {
+  const { name, epoch, seq, stateBytes, sections, openedMs } = sleeper
+  return {
+    ...parseWorkerId(name),
+    epoch,
+    seq,
+    stateBytes,
+    sections,
+    requestsPerSecond: 0,
+    cpuShare: 0,
+    ageMs: Math.round(nowMs - openedMs),
+    sessions: 0,
+    queued: 0,
+    asleep: true,
   }
 }

@@ -92,6 +92,16 @@ export class TurnCommits implements CommitOwner {
     return this.#gate.committedSeq
   }
 
+  /** Whether everything is durable. */
+  get settled(): boolean {
+    return this.#gate.isOpenTo(this.#seq)
+  }
+
+  /** Whether a move or a standby hears of each turn. */
+  get isFollowed(): boolean {
+    return this.tail !== undefined || this.feed !== undefined
+  }
+
   /** Turns that are done and wait to be committed. */
   get size(): number {
     return this.#gate.size + (this.#backlog?.size ?? 0)

@@ -45,6 +45,7 @@ const JUST_OPENED = {
   ageMs: 0,
   sessions: 0,
   queued: 0,
+  asleep: false,
 }
 
 /** What a node answers on its data port; `src/rpc.ts` says what each call means. */

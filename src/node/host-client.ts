@@ -48,6 +48,9 @@ type Waiting = {
 
 const IDLE: HostStats = {
   changed: [],
+  awake: 0,
+  asleep: 0,
+  wakes: 0,
   cpu: 0,
   memoryBytes: 0,
   requests: 0,

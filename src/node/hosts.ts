@@ -93,8 +93,20 @@ export class Hosts {
 
   /** Figures of all processes together. */
   get stats(): Omit<HostStats, 'changed'> {
-    const sum = { cpu: 0, memoryBytes: 0, requests: 0, connections: 0, ioBytesPerSecond: 0 }
+    const sum = {
+      awake: 0,
+      asleep: 0,
+      wakes: 0,
+      cpu: 0,
+      memoryBytes: 0,
+      requests: 0,
+      connections: 0,
+      ioBytesPerSecond: 0,
+    }
     for (const { stats } of this.#all) {
+      sum.awake += stats.awake
+      sum.asleep += stats.asleep
+      sum.wakes += stats.wakes
       sum.cpu += stats.cpu
       sum.memoryBytes += stats.memoryBytes
       sum.requests += stats.requests

@@ -20,8 +20,24 @@ export const NODE_METRICS: MetricTable<NodeFigures> = [
     (f) => (f.ready ? 1 : 0),
   ],
   [
-    { name: 'aries_node_workers', help: 'Workers open on this node.', kind: 'gauge' },
-    (f) => f.workers,
+    {
+      name: 'aries_node_workers',
+      help: 'Workers open on this node, awake or asleep.',
+      kind: 'gauge',
+      labels: ['state'],
+    },
+    (f) => [
+      [{ state: 'awake' }, f.workers - f.host.asleep],
+      [{ state: 'asleep' }, f.host.asleep],
+    ],
+  ],
+  [
+    {
+      name: 'aries_node_wakes_total',
+      help: 'Workers woken by the host processes that run now.',
+      kind: 'counter',
+    },
+    (f) => f.host.wakes,
   ],
   [
     {

@@ -7,7 +7,7 @@ import type { Workers } from './workers.ts'
 const ALARM_MS_MAX = 8.64e15
 
 /** Why a worker stops on this node. Its state lives on, except its fields, which do not move. */
-export type StopReason = 'moved' | 'closed'
+export type StopReason = 'moved' | 'closed' | 'asleep'
 
 /**
  * `strict`: what a turn says leaves when the turn is committed; nothing that was answered is ever
@@ -101,7 +101,10 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
 
   /** Called when the worker opens on a node: the first time, after a failover, after a move. */
   start?(): void | Promise<void>
-  /** Called when it leaves the node. After a move the state can no longer be changed here. */
+  /**
+   * Called when it leaves the node, and before it falls asleep: `start` of another instance is called
+   * when it wakes. After a move the state can no longer be changed here.
+   */
   stop?(reason: StopReason): void | Promise<void>
   /**
    * The time of the alarm, `at`, has come. When the turn is committed the alarm is no more, unless

@@ -154,6 +154,7 @@ function worker(key: string, more: Partial<WorkerInfo> = {}): WorkerInfo {
     sessions: 2,
     queued: 0,
     generation: 1,
+    asleep: false,
     ...more,
   }
 }

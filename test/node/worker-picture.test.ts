@@ -15,6 +15,7 @@ function figures(key: string, more: Partial<WorkerFigures> = {}): WorkerFigures 
     ageMs: 100,
     sessions: 0,
     queued: 0,
+    asleep: false,
     ...more,
   }
 }

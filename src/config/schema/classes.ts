@@ -2,6 +2,9 @@
 import { z } from 'zod'
 import { ms } from './values.ts'
 
+/** Milliseconds; 0 stands for never. */
+export const sleepAfterMs = z.int().min(0).max(86_400_000)
+
 export const classSchema = z
   .strictObject({
     queueMax: z
@@ -32,6 +35,11 @@ export const classSchema = z
       .describe(
         'Nodes that keep a copy of each worker in memory, in step with its commits: when its node dies the worker goes on there without being loaded from the store. Costs the memory of the state and the traffic of its changes.',
       ),
+    sleepAfterMs: sleepAfterMs
+      .optional()
+      .describe(
+        'Milliseconds without an event until a worker falls asleep; 0: never. Default: `host.sleepAfterMs`.',
+      ),
   })
   .describe('Limits of the workers of one class.')
 
@@ -50,6 +58,7 @@ export interface ClassConfig {
   readonly file: string
   readonly queueMax: number
   readonly requestTimeoutMs: number
+  readonly sleepAfterMs: number
   readonly readsMax: number
   readonly standby: number
 }

@@ -1,5 +1,6 @@
 /** Sections of the nodes: tasks, workers, their moves, where they are placed. */
 import { z } from 'zod'
+import { sleepAfterMs } from './classes.ts'
 import { ms } from './values.ts'
 
 export const poolSchema = z
@@ -36,6 +37,11 @@ export const poolSchema = z
 export const hostSchema = z
   .strictObject({
     requestTimeoutMs: ms.default(30_000).describe('Longest turn of a worker, milliseconds.'),
+    sleepAfterMs: sleepAfterMs
+      .default(60_000)
+      .describe(
+        'Milliseconds without an event until a worker falls asleep; 0: never. A minute: longer than the pauses of who is at work with it, and far above what waking costs.',
+      ),
     queueMax: z
       .int()
       .min(1)

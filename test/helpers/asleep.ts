@@ -1,0 +1,18 @@
+/** Waiting for workers of a real host process to fall asleep. */
+import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
+import { type HostProcess, until } from './host-process.ts'
+
+/** By a report that was made from now on: the second one that comes. */
+export async function asleep(host: HostProcess, ...ids: readonly WorkerId[]): Promise<void> {
+  let reports = 0
+  let last = host.stats
+  const sleeps = (id: WorkerId): boolean => host.figures.get(formatWorkerId(id))?.asleep === true
+  await until(
+    () => {
+      if (host.stats !== last) reports++
+      last = host.stats
+      return reports >= 2 && ids.every(sleeps)
+    },
+    `asleep: ${ids.map(formatWorkerId).join(' ')}`,
+  )
+}

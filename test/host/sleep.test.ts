@@ -1,0 +1,174 @@
+import t from 'tap'
+import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
+import { asleep } from '../helpers/asleep.ts'
+import { CLASSES, until } from '../helpers/host-process.ts'
+import { LinkClient } from '../helpers/session-client.ts'
+import { Hosts } from '../helpers/two-hosts.ts'
+
+const SLEEP_AFTER_MS = 100
+const limits = { sleepAfterMs: SLEEP_AFTER_MS }
+const DROWSY = new URL('./fixtures/drowsy.ts', import.meta.url).pathname
+
+const idOf = (name: string): WorkerId => ({ class: name, key: 'a b/ä' })
+
+t.test('an idle worker falls asleep, and a request wakes it', async (t) => {
+  const classes = new Map([...CLASSES, ['drowsy', DROWSY] as const])
+  const hosts = await Hosts.start(t, ['n1'], { limits, classes })
+  const n1 = hosts.get('n1')
+  const ask = async (id: WorkerId, path = '/'): Promise<unknown> =>
+    JSON.parse((await n1.request(id, { path })).body)
+
+  t.test('without an instance, with its state', async (t) => {
+    const id = idOf('counter')
+    await hosts.create(id, 'n1')
+    await n1.request(id, { method: 'POST' })
+    await asleep(n1, id)
+    t.match(n1.figures.get(formatWorkerId(id)), { seq: 1, sections: 1, epoch: 1 })
+    t.match(n1.stats, { awake: 0, asleep: 1 })
+    t.match(JSON.parse((await n1.request(id, { method: 'POST' })).body), { value: 2 })
+    await until(() => n1.stats?.wakes === 1, 'it is counted')
+    t.equal((await hosts.store.owner(id))?.epoch, 1, 'to wake needs no claim')
+  })
+
+  t.test('its stop is a turn, its start that of another instance', async (t) => {
+    const id = idOf('drowsy')
+    await hosts.create(id, 'n1')
+    t.same(await ask(id), { starts: 1, stops: 0, turns: 1 })
+    t.same(await ask(id), { starts: 1, stops: 0, turns: 2 })
+    await asleep(n1, id)
+    t.same(await ask(id), { starts: 2, stops: 1, turns: 1 })
+  })
+
+  t.test('a stop that throws changes nothing, and the worker sleeps', async (t) => {
+    const id = idOf('drowsy')
+    await ask(id, '/?ms=1')
+    await asleep(n1, id)
+    t.same(await ask(id, '/?ms=0'), { starts: 3, stops: 1, turns: 1 })
+  })
+
+  t.test('what comes while it stops waits, and wakes it', async (t) => {
+    const id: WorkerId = { class: 'drowsy', key: 'slow' }
+    await hosts.create(id, 'n1')
+    await ask(id, '/?ms=2000')
+    // Long after it has begun to stop, long before that is done; and sleeping it would say the same.
+    await new Promise((resolve) => setTimeout(resolve, 5 * SLEEP_AFTER_MS))
+    t.same(await ask(id), { starts: 2, stops: 1, turns: 1 }, 'another instance')
+  })
+
+  t.test('a state that is not small is let go of, and loaded again', async (t) => {
+    const id = idOf('probe')
+    await hosts.create(id, 'n1')
+    await n1.request(id, { path: '/?do=fill&bytes=50000' })
+    await n1.request(id, { path: '/?do=set&name=x', method: 'POST', body: 'kept' })
+    await asleep(n1, id)
+    const answers = await Promise.all([
+      n1.request(id, { path: '/?do=get&name=x' }),
+      n1.request(id, { path: '/?do=touch', method: 'POST', body: 'with a body' }),
+    ])
+    t.same(
+      answers.map(({ status, body }) => [status, body]),
+      [
+        [200, '"kept"'],
+        [200, '1'],
+      ],
+    )
+    t.match(await ask(id, '/?do=started'), 1)
+  })
+
+  t.test('a client of a worker that is loaded first is let in', async (t) => {
+    const id = idOf('probe')
+    const link = await LinkClient.connect(n1.port)
+    t.teardown(() => link.close())
+    await asleep(n1, id)
+    link.open('s1', formatWorkerId(id))
+    link.open('s2', formatWorkerId(id))
+    link.send({ type: 'close', sid: 's2', code: 1001, reason: '' })
+    await link.next('accept', 's1')
+    link.send({ type: 'message', sid: 's1', n: 1, data: 'hello' })
+    t.match(await link.next('message', 's1'), { data: '1:hello' })
+    t.same(link.all('accept', 's2'), [], 'who left meanwhile is not')
+    const other = idOf('counter')
+    await asleep(n1, other)
+    t.notOk(n1.figures.get(formatWorkerId(id))?.asleep, 'with a session it stays awake')
+    link.send({ type: 'close', sid: 's1', code: 1000, reason: '' })
+    await asleep(n1, id)
+  })
+
+  t.test('a reply by Idempotency-Key survives', async (t) => {
+    const id = idOf('keyed')
+    await hosts.create(id, 'n1')
+    const send = () =>
+      n1.request(id, { method: 'POST', body: 'x', headers: { 'idempotency-key': 'k' } })
+    const first = await send()
+    await asleep(n1, id)
+    const second = await send()
+    t.equal(second.headers.get('idempotent-replayed'), 'true')
+    t.equal(second.body, first.body)
+    t.equal((await n1.request(id)).body, '1', 'applied once')
+  })
+
+  t.test('one that is closed while it sleeps is gone, and opens again', async (t) => {
+    const id = idOf('counter')
+    await asleep(n1, id)
+    await n1.close(id)
+    t.match(n1.gone.at(-1), { id, why: 'closed' })
+    t.equal((await n1.request(id)).status, 421)
+    await n1.open(id, 1)
+    t.match(JSON.parse((await n1.request(id)).body), { value: 2 })
+  })
+})
+
+t.test('an alarm wakes its worker, small or not', async (t) => {
+  const hosts = await Hosts.start(t, ['n1'], { limits })
+  const n1 = hosts.get('n1')
+  const small = idOf('reminder')
+  const large: WorkerId = { class: 'reminder', key: 'large' }
+  for (const id of [small, large]) await hosts.create(id, 'n1')
+  // Each leaves a reply in the state.
+  for (let i = 0; i < 10; i++) {
+    await n1.request(large, { method: 'POST', headers: { 'idempotency-key': `k${i}` } })
+  }
+  for (const id of [small, large]) await n1.request(id, { path: '/?in=3000' })
+  await asleep(n1, small, large)
+  const { wakes } = n1.stats!
+  for (const id of [small, large]) {
+    await until(async () => {
+      const loaded = await hosts.store.load(id)
+      return loaded?.sections.some(({ name }) => name === 'rang') ?? false
+    }, 'it rang')
+  }
+  await asleep(n1, small, large)
+  t.equal(n1.stats?.wakes, wakes + 2, 'nobody else woke them')
+  const answer = JSON.parse((await n1.request(small)).body) as { rang: number[]; alarm: unknown }
+  t.equal(answer.rang.length, 1)
+  t.equal(answer.alarm, null)
+})
+
+t.test('a class may never sleep', async (t) => {
+  const hosts = await Hosts.start(t, ['n1'], {
+    limits,
+    classOptions: { counter: { readsMax: 1, sleepAfterMs: 0 } },
+  })
+  const n1 = hosts.get('n1')
+  const [awake, other] = [idOf('counter'), idOf('keyed')]
+  await hosts.create(awake, 'n1')
+  await hosts.create(other, 'n1')
+  await asleep(n1, other)
+  t.match(n1.stats, { awake: 1, asleep: 1 })
+})
+
+t.test('thousands that sleep take little memory', async (t) => {
+  const hosts = await Hosts.start(t, ['n1'], { limits })
+  const n1 = hosts.get('n1')
+  await until(() => n1.stats !== undefined, 'a report')
+  const before = n1.stats!.memoryBytes
+  const ids = Array.from({ length: 5_000 }, (_, i) => ({ class: 'counter', key: `k${i}` }))
+  for (let from = 0; from < ids.length; from += 250) {
+    await Promise.all(ids.slice(from, from + 250).map((id) => hosts.create(id, 'n1')))
+  }
+  await until(() => n1.stats!.asleep === ids.length, 'all sleep')
+  const bytes = (n1.stats!.memoryBytes - before) / ids.length
+  t.ok(bytes < 20_000, `${Math.round(bytes)} bytes each, what opening them left behind included`)
+  await until(() => n1.figures.size === ids.length, 'all were told of')
+  t.ok([...n1.figures.values()].every((figures) => figures.asleep))
+})
