@@ -22,7 +22,7 @@ export const configSchema = z
       .string()
       .default('sqlite:../data/aries.db')
       .describe(
-        'Where owner records and state are kept: `sqlite:<file>`, relative to this file, for one machine; `postgres://user:password@host/db` for several.',
+        'Where owner records and state are kept: `sqlite:<file>`, relative to this file, for one machine; `postgres://user:password@host/db` for several (TLS and limits: docs/guides/postgresql.md).',
       ),
     listeners: z.array(listenerSchema).min(1).describe('Where the fronts take clients.'),
     routes: z

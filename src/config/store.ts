@@ -1,5 +1,6 @@
 /** The `store` of the configuration: which kind it is, and where. */
 import { resolve } from 'node:path'
+import { parsePostgresUrl } from '../store/postgres/url.ts'
 
 const SQLITE = 'sqlite:'
 
@@ -12,7 +13,12 @@ export function storeProblem(text: string): string | undefined {
     return undefined
   }
   if (/^postgres(ql)?:\/\//.test(text)) {
-    return URL.canParse(text) ? undefined : 'is not a valid `postgres://user:password@host/db`'
+    try {
+      parsePostgresUrl(text)
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
   }
   return 'must be `sqlite:<file>` or `postgres://user:password@host/db`'
 }

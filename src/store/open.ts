@@ -2,6 +2,7 @@ import { isAbsolute, normalize } from 'node:path'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { PostgresStore } from './postgres/store.ts'
+import { type PostgresOptions, parsePostgresUrl } from './postgres/url.ts'
 import { SqliteStore } from './sqlite/store.ts'
 import type { Store } from './store.ts'
 
@@ -18,7 +19,7 @@ export async function openStore(components: { log: Logger }, url: string): Promi
       return SqliteStore.open(components, sqlitePath(url.slice('sqlite:'.length)))
     case 'postgres':
     case 'postgresql':
-      return PostgresStore.open(components, url, postgresDescription(url))
+      return PostgresStore.open(components, postgresOptions(url), postgresDescription(url))
     default:
       // Only the scheme is repeated: a url that is wrong anywhere may hold a password anywhere.
       throw new AriesError(
@@ -33,9 +34,16 @@ function sqlitePath(path: string): string {
   throw new AriesError('ARIES_E_CONFIG', `store: "${path}" is not the absolute path of a file`)
 }
 
+function postgresOptions(url: string): PostgresOptions {
+  try {
+    return parsePostgresUrl(url)
+  } catch (error) {
+    throw new AriesError('ARIES_E_CONFIG', `store: ${(error as Error).message}`)
+  }
+}
+
 /** User, host and database: the parameters after them may hold a password as well. */
 function postgresDescription(url: string): string {
-  if (!URL.canParse(url)) throw new AriesError('ARIES_E_CONFIG', 'store: not a valid postgres url')
   const { username, host, pathname } = new URL(url)
   return `postgres://${username === '' ? '' : `${username}@`}${host}${pathname}`
 }

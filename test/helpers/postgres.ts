@@ -53,13 +53,15 @@ interface User {
 export interface PostgresOptions {
   /** Where it listens, for the addresses of the network `from`. Default: loopback. */
   readonly at?: { readonly host: string; readonly from: string }
+  /** PEM of the server's certificate and of its key: it takes TLS too. */
+  readonly tls?: { readonly certificate: string; readonly key: string }
 }
 
 /** How a server is ended: its connections are closed in order, or it crashes and has to recover. */
 export type Ending = 'fast' | 'immediate'
 
 /** Starts an empty PostgreSQL; the caller stops it. It also ends, whatever happens, when this process does. */
-export async function startPostgres({ at }: PostgresOptions = {}): Promise<Postgres> {
+export async function startPostgres({ at, tls }: PostgresOptions = {}): Promise<Postgres> {
   const host = at?.host ?? '127.0.0.1'
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined
   const dir = mkdtempSync(join(reachableTmp(user), 'aries-postgres-'))
@@ -72,6 +74,7 @@ export async function startPostgres({ at }: PostgresOptions = {}): Promise<Postg
     if (at) {
       appendFileSync(join(dir, 'data', 'pg_hba.conf'), `host all all ${at.from} scram-sha-256\n`)
     }
+    if (tls) enableTls(join(dir, 'data'), tls, user)
     const port = await freePort()
     const url = `postgres://aries:${PASSWORD}@${host}:${port}/postgres`
     let server = await startServer(dir, native, url, user)
@@ -205,6 +208,20 @@ if [ "$word" = fast ]; then kill -INT $server; else kill -QUIT $server; fi
 wait $server
 if [ "$word" = "" ]; then rm -rf "$dir" 2>/dev/null; fi
 `
+
+function enableTls(
+  data: string,
+  tls: { readonly certificate: string; readonly key: string },
+  user: User | undefined,
+): void {
+  const files = { 'server.crt': tls.certificate, 'server.key': tls.key }
+  for (const [name, text] of Object.entries(files)) {
+    const file = join(data, name)
+    writeFileSync(file, text, { mode: 0o600 })
+    if (user !== undefined) chownSync(file, user.uid, user.gid)
+  }
+  appendFileSync(join(data, 'postgresql.conf'), 'ssl = on\n')
+}
 
 async function startServer(
   dir: string,

@@ -2,13 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { AriesError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
+import type { PostgresOptions } from './url.ts'
 
-/** Connections per process: one for commits, one for claims, the rest for reads and leases. */
-const CONNECTIONS_MAX = 4
 const CONNECT_TIMEOUT_MS = 2_000
-/** The server gives up a statement after this, and the client soon after when it hears nothing. */
-const STATEMENT_TIMEOUT_MS = 10_000
-const QUERY_TIMEOUT_MS = 12_000
+/** A server that has not given up a statement itself so long after its time does not answer. */
+const SILENCE_MS = 2_000
 /** How long calls wait for a server that went away; after that each is tried once and fails. */
 const PATIENCE_MS = 5_000
 const BACKOFF_MIN_MS = 20
@@ -44,17 +42,18 @@ export class Session {
   readonly #description: string
   #lostAtMs: number | undefined
 
-  constructor(components: { log: Logger }, init: { url: string; description: string }) {
+  constructor(components: { log: Logger }, init: PostgresOptions & { description: string }) {
     this.#log = components.log
     this.#description = init.description
     this.#pool = new pg.Pool({
       connectionString: init.url,
       application_name: 'aries',
-      max: CONNECTIONS_MAX,
+      ssl: init.ssl,
+      max: init.connections,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      query_timeout: QUERY_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
+      statement_timeout: init.statementTimeoutMs,
+      query_timeout: init.statementTimeoutMs + SILENCE_MS,
+      idle_in_transaction_session_timeout: init.statementTimeoutMs,
       options: SETTINGS,
       keepAlive: true,
       types: { getTypeParser: parserOf },

@@ -28,6 +28,7 @@ import { type CommitJob, commitAll } from './commit.ts'
 import { migrate } from './migrate.ts'
 import { OWNER, toNode, toOwner } from './records.ts'
 import { type Row, Session } from './session.ts'
+import type { PostgresOptions } from './url.ts'
 
 /** The most one commit statement carries, bytes of values and of what a record costs besides. */
 const STATEMENT_BYTES_MAX = 4 * 1024 * 1024
@@ -93,13 +94,13 @@ export class PostgresStore implements Store {
     )
   }
 
-  /** Connects to `url`; `description` is what may be shown of it. Throws `ARIES_E_STORE`. */
+  /** `description` is what may be shown of the url. Throws `ARIES_E_STORE`. */
   static async open(
     components: { log: Logger },
-    url: string,
+    options: PostgresOptions,
     description: string,
   ): Promise<PostgresStore> {
-    const session = new Session(components, { url, description })
+    const session = new Session(components, { ...options, description })
     try {
       await session.use(async (client) => migrate(client))
     } catch (error) {
