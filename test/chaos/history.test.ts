@@ -8,6 +8,7 @@ function operation([n, kind, startMs, endMs, outcome]: Short): Operation {
   return {
     n,
     kind: kind === 'w' ? 'write' : 'read',
+    safe: false,
     key: 'k',
     startMs,
     endMs,

@@ -19,6 +19,8 @@ export type Outcome =
 export interface Operation {
   readonly n: number
   readonly kind: 'write' | 'read'
+  /** It may be repeated without harm (a read, or a write with an `Idempotency-Key`): it never fails. */
+  readonly safe: boolean
   readonly key: string
   readonly startMs: number
   readonly endMs: number

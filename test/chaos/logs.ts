@@ -6,6 +6,7 @@ import { join } from 'node:path'
 const EXPECTED: ReadonlySet<string> = new Set([
   // A child was killed.
   'process ended, restarting',
+  'host process was ended by SIGKILL',
   // The store was restarted, or a paused process held the lock of its file.
   'the store does not answer',
   'commit failed',

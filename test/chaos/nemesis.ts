@@ -1,6 +1,9 @@
 /** What is done to the cluster of a chaos run, chosen by the seed. */
 import { type Random, randomInt, sample } from '../../src/world.ts'
 import type { TestCluster } from '../helpers/cluster.ts'
+import type { Machines } from '../helpers/machines.ts'
+import type { Ending } from '../helpers/postgres.ts'
+import type { Failovers } from './failover.ts'
 import type { Report } from './report.ts'
 
 const PAUSE_MS_MIN = 200
@@ -12,8 +15,11 @@ export interface NemesisComponents {
   readonly cluster: TestCluster
   readonly random: Random
   readonly report: Report
+  readonly failovers: Failovers
   /** Absent: the run has no PostgreSQL. */
-  readonly restartStore: (() => Promise<void>) | undefined
+  readonly restartStore: ((ending: Ending) => Promise<void>) | undefined
+  /** Absent: no machine can be cut off. */
+  readonly machines: Machines | undefined
 }
 
 export interface NemesisInit {
@@ -29,8 +35,11 @@ interface Deed {
   run(): Promise<void>
 }
 
-/** Which process of a node. */
-type Part = 'node' | 'host' | 'pool'
+/** Which processes of a node. */
+type Part = 'node' | 'host' | 'spare' | 'pool'
+const WHOLE: readonly Part[] = ['node', 'host', 'spare', 'pool']
+/** A shorter pause may end before anyone has noticed: how long a failover takes, it does not tell. */
+const NOTICED_MS = 2_000
 
 export class Nemesis {
   readonly #c: NemesisComponents
@@ -50,11 +59,14 @@ export class Nemesis {
       planned('restart of a node', () => this.#restart()),
       planned('leave and join by the map', () => this.#leaveAndJoin()),
       fault('kill a node', () => this.#killNode(this.#nodes(1))),
-      fault('kill a host', () => this.#killPart('host')),
-      fault('kill a pool', () => this.#killPart('pool')),
-      fault('pause a whole node', () => this.#pause(this.#nodes(1), ['node', 'host', 'pool'])),
+      fault('kill a host', () => this.#killHost()),
+      fault('kill a pool', () => this.#killPool()),
+      fault('pause a whole node', () => this.#pauseWhole()),
       fault('pause a control loop', () => this.#pause(this.#nodes(1), ['node'])),
       fault('pause a host', () => this.#pause(this.#nodes(1), ['host'])),
+      fault('pause a host and its control loop', () =>
+        this.#pause(this.#nodes(1), ['node', 'host']),
+      ),
       fault('kill a node while another is paused', () => this.#killAndPause()),
       fault('moves to a paused host', () => this.#movesAndPause('to', ['host'])),
       fault('moves from a paused host', () => this.#movesAndPause('from', ['host'])),
@@ -66,7 +78,17 @@ export class Nemesis {
       fault('moves to a node that dies', () => this.#movesAndKill()),
       fault('restart of a front', () => this.#restartFront()),
       ...(components.restartStore
-        ? [fault('restart of PostgreSQL', () => this.#restartStore())]
+        ? [
+            fault('restart of PostgreSQL', () => this.#restartStore('fast')),
+            fault('crash of PostgreSQL', () => this.#restartStore('immediate')),
+          ]
+        : []),
+      ...(components.machines
+        ? [
+            fault('cut off a machine', () => this.#cutOff()),
+            fault('moves to a machine that is cut off', () => this.#movesAndCut('to')),
+            fault('moves from a machine that is cut off', () => this.#movesAndCut('from')),
+          ]
         : []),
     ]
     this.#deeds = deeds.filter((deed) => deed.name.includes(init.only))
@@ -99,11 +121,10 @@ export class Nemesis {
     const { cluster } = this.#c
     const status = (await cluster.get('/api/status')).find((one) => one.id === node)
     const children = status?.processes ?? []
-    return parts.map((part) =>
-      part === 'node'
-        ? cluster.pid(node)
-        : (children.find((child) => child.role === part)?.pid ?? 0),
-    )
+    return parts.flatMap((part) => {
+      if (part === 'node') return [cluster.pid(node)]
+      return children.filter((child) => child.role === part).map((child) => child.pid)
+    })
   }
 
   #signal(pids: readonly number[], signal: NodeJS.Signals): void {
@@ -187,40 +208,96 @@ export class Nemesis {
 
   async #killNode([node]: readonly string[]): Promise<void> {
     const { cluster } = this.#c
-    await cluster.kill(node!)
-    await sleep(this.#away())
-    cluster.startNode(node!)
-    await cluster.readyNode(node!)
+    const awayMs = this.#away()
+    await this.#c.failovers.watch('node killed', node!, async () => {
+      await cluster.kill(node!)
+      await sleep(awayMs)
+      cluster.startNode(node!)
+      await cluster.readyNode(node!)
+    })
   }
 
-  async #killPart(part: Part): Promise<void> {
+  async #killHost(): Promise<void> {
     const [node] = this.#nodes(1)
-    this.#signal(await this.#pids(node!, [part]), 'SIGKILL')
+    const pids = await this.#pids(node!, ['host'])
+    await this.#c.failovers.watch('host killed', node!, async () => this.#signal(pids, 'SIGKILL'))
+  }
+
+  async #killPool(): Promise<void> {
+    const [node] = this.#nodes(1)
+    this.#signal(await this.#pids(node!, ['pool']), 'SIGKILL')
+  }
+
+  async #pauseWhole(): Promise<void> {
+    const [node] = this.#nodes(1)
+    const ms = this.#faultMs()
+    if (ms < NOTICED_MS) return this.#pause([node!], WHOLE, ms)
+    const pids = await this.#pids(node!, WHOLE)
+    this.#c.report.event(`pause of ${node} (all of it) for ${ms.toFixed(0)} ms`)
+    await this.#c.failovers.watch('node paused', node!, () => this.#stop(pids, ms))
+  }
+
+  async #cutOff(): Promise<void> {
+    const [node] = this.#nodes(1)
+    await this.#c.failovers.watch('machine cut off', node!, () => this.#cut(node!))
+  }
+
+  /** Long enough for everyone to notice. */
+  async #cut(node: string): Promise<void> {
+    const { machines, cluster, report } = this.#c
+    const ms = Math.max(NOTICED_MS, this.#faultMs())
+    report.event(`${node} is cut off for ${ms.toFixed(0)} ms`)
+    machines!.cut(cluster.machineOf(node))
+    try {
+      await sleep(ms)
+    } finally {
+      machines!.mend(cluster.machineOf(node))
+    }
+  }
+
+  async #movesAndCut(where: 'from' | 'to'): Promise<void> {
+    const [cut, other] = this.#nodes(2)
+    const [from, to] = where === 'from' ? [cut!, other!] : [other!, cut!]
+    const moves = (await this.#someOf(from)).map((w) => this.#move(w.class, w.key, to, undefined))
+    await sleep(this.#int(15))
+    await Promise.all([this.#cut(cut!), ...moves])
+  }
+
+  async #someOf(node: string): Promise<{ class: string; key: string }[]> {
+    const workers = (await this.#c.cluster.get('/api/workers')).filter((w) => w.node === node)
+    return sample(this.#c.random, workers, MOVES_AT_ONCE)
   }
 
   async #killAndPause(): Promise<void> {
     const [killed, paused] = this.#nodes(2)
-    await Promise.all([this.#pause([paused!], ['node', 'host', 'pool']), this.#killNode([killed!])])
+    await Promise.all([this.#pause([paused!], WHOLE), this.#killNode([killed!])])
   }
 
   async #movesAndPause(where: 'from' | 'to', parts: readonly Part[]): Promise<void> {
-    const { cluster, random } = this.#c
     const [paused, other] = this.#nodes(2)
-    const from = where === 'from' ? paused : other
-    const to = where === 'from' ? other : paused
-    const workers = (await cluster.get('/api/workers')).filter((w) => w.node === from)
+    const [from, to] = where === 'from' ? [paused!, other!] : [other!, paused!]
+    const workers = await this.#someOf(from)
     const pause = this.#pause([paused!], parts)
-    const moves = sample(random, workers, MOVES_AT_ONCE).map((w) =>
-      this.#move(w.class, w.key, to!, undefined),
-    )
+    const moves = workers.map((w) => this.#move(w.class, w.key, to, undefined))
     await Promise.all([pause, ...moves])
   }
 
-  async #pause([node]: readonly string[], parts: readonly Part[]): Promise<void> {
+  /** As often short as long. */
+  #faultMs(): number {
+    return PAUSE_MS_MIN * (this.#pauseMsMax / PAUSE_MS_MIN) ** this.#c.random.next()
+  }
+
+  async #pause(
+    [node]: readonly string[],
+    parts: readonly Part[],
+    ms = this.#faultMs(),
+  ): Promise<void> {
     const pids = await this.#pids(node!, parts)
-    // As often short as long.
-    const ms = PAUSE_MS_MIN * (this.#pauseMsMax / PAUSE_MS_MIN) ** this.#c.random.next()
     this.#c.report.event(`pause of ${node} (${parts.join(', ')}) for ${ms.toFixed(0)} ms`)
+    await this.#stop(pids, ms)
+  }
+
+  async #stop(pids: readonly number[], ms: number): Promise<void> {
     this.#signal(pids, 'SIGSTOP')
     await sleep(ms)
     this.#signal(pids, 'SIGCONT')
@@ -264,8 +341,8 @@ export class Nemesis {
     await cluster.readyFront(front)
   }
 
-  async #restartStore(): Promise<void> {
-    await this.#c.restartStore?.()
+  async #restartStore(ending: Ending): Promise<void> {
+    await this.#c.restartStore?.(ending)
   }
 }
 

@@ -2,17 +2,25 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
+import { untilAborted } from '../../src/abort.ts'
 import { seededRandom } from '../../src/world.ts'
 import { TestCluster, until } from '../helpers/cluster.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { canMakeMachines, Machines, SWITCH_ADDRESS, SWITCH_SUBNET } from '../helpers/machines.ts'
+import { type Postgres, startPostgres } from '../helpers/postgres.ts'
 import { Crowd } from './crowd.ts'
+import { historyLines } from './export.ts'
+import { Failovers, type FailoverTimes } from './failover.ts'
 import { unexpected } from './logs.ts'
-import { Nemesis } from './nemesis.ts'
+import { Nemesis, type NemesisComponents } from './nemesis.ts'
 import { Report } from './report.ts'
 import { Workload } from './workload.ts'
 
 const LOG = fileURLToPath(new URL('./fixtures/log.ts', import.meta.url))
 const START_MS = 30_000
+/** Of a cluster on several machines, which must have one. */
+const CLUSTER_KEY = 'the key of a cluster that is not for long'
+/** Pool, host and spare. */
+const CHILDREN_MAX = 3
 const CALM_MS = 1_000
 /** Resident memory of one process; it has about 130 MB when it starts. */
 const MEMORY_BYTES_MAX = 600 * 1024 * 1024
@@ -32,6 +40,8 @@ export interface ChaosOptions {
   readonly perSecond: number
   readonly clients: number
   readonly progress: (line: string) => void
+  /** Ends the run before its time; what it started is ended, then it rejects. */
+  readonly signal?: AbortSignal
 }
 
 export interface ChaosResult {
@@ -45,66 +55,90 @@ export interface ChaosResult {
   readonly reconnects: number
   readonly events: number
   readonly recoveriesMs: readonly number[]
+  readonly failoversMs: FailoverTimes
   /** What failed while something was broken, and how often. */
   readonly failures: Readonly<Record<string, number>>
   readonly violations: readonly string[]
   /** The violations with what happened around them; empty when there are none. */
   readonly details: string
+  /** Every operation as a line of JSON; see `export.ts`. */
+  readonly history: string
 }
 
 /** Runs; resolves with what was found. Leaves nothing behind. */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { seed, nodes, fronts, store, progress } = options
-  const postgres = store === 'postgres' ? await startPostgres() : undefined
+  if (options.store === 'sqlite') return onStore(options, undefined, undefined)
+  // What is cut off must be a machine of its own, and SQLite is for one.
+  const machines = canMakeMachines() ? await Machines.start(options.nodes) : undefined
   try {
-    const cluster = await TestCluster.start({
-      nodes,
-      fronts,
-      ...(postgres && { store: postgres.url }),
-      routes: [{ path: '/log/:key', worker: LOG }],
-      config: { log: { level: 'info' } },
-    })
-    const report = new Report(progress)
+    const at = { host: SWITCH_ADDRESS, from: SWITCH_SUBNET }
+    const postgres = await startPostgres(machines ? { at } : {})
     try {
-      const run = new Run(cluster, report, options, postgres && (() => postgres.restart()))
-      await run.all()
-      const result = run.result()
-      if (result.violations.length > 0) progress(`seed ${seed}`)
-      return result
+      return await onStore(options, postgres, machines)
     } finally {
-      await cluster.stop()
+      await postgres.stop()
     }
   } finally {
-    await postgres?.stop()
+    await machines?.stop()
   }
 }
+
+async function onStore(
+  options: ChaosOptions,
+  postgres: Postgres | undefined,
+  machines: Machines | undefined,
+): Promise<ChaosResult> {
+  const { seed, nodes, fronts, progress, signal } = options
+  const cluster = await TestCluster.start({
+    nodes,
+    fronts,
+    key: CLUSTER_KEY,
+    ...(postgres && { store: postgres.url }),
+    ...(machines && { machines }),
+    routes: [{ path: '/log/:key', worker: LOG }],
+    config: { log: { level: 'info' } },
+  })
+  const report = new Report(progress)
+  const failovers = new Failovers({ cluster, report })
+  try {
+    const restartStore = postgres?.restart.bind(postgres)
+    const run = new Run({ cluster, report, failovers, restartStore, machines }, options)
+    await (signal ? untilAborted(run.all(), signal) : run.all())
+    const result = run.result()
+    if (result.violations.length > 0) progress(`seed ${seed}`)
+    return result
+  } finally {
+    await failovers.close()
+    await cluster.stop()
+  }
+}
+
+type RunComponents = Omit<NemesisComponents, 'random'>
 
 class Run {
   readonly #cluster: TestCluster
   readonly #report: Report
+  readonly #failovers: Failovers
   readonly #options: ChaosOptions
   readonly #workload: Workload
   readonly #crowd: Crowd
   readonly #nemesis: Nemesis
   #events = 0
 
-  constructor(
-    cluster: TestCluster,
-    report: Report,
-    options: ChaosOptions,
-    restartStore: (() => Promise<void>) | undefined,
-  ) {
+  constructor(components: RunComponents, options: ChaosOptions) {
+    const { cluster, report, failovers } = components
     const { urls } = cluster
     const random = seededRandom(options.seed)
     this.#cluster = cluster
     this.#report = report
+    this.#failovers = failovers
     this.#options = options
     this.#workload = new Workload(
       { random: seededRandom(options.seed + 1), report },
       { urls, perSecond: options.perSecond },
     )
     this.#crowd = new Crowd({ report }, { urls, count: options.clients })
-    this.#nemesis = new Nemesis({ cluster, random, report, restartStore }, options)
+    this.#nemesis = new Nemesis({ ...components, random }, options)
   }
 
   async all(): Promise<void> {
@@ -141,9 +175,11 @@ class Run {
       reconnects: this.#crowd.reconnects,
       events: this.#events,
       recoveriesMs,
+      failoversMs: this.#failovers.times,
       failures,
       violations,
       details: violations.length > 0 ? this.#report.details() : '',
+      history: historyLines(operations, this.#workload.finals),
     }
   }
 
@@ -197,7 +233,7 @@ class Run {
     for (const id of cluster.nodeIds) {
       const member = members.find((one) => one.id === id)
       if (member?.state !== 'alive' || member.draining) return `${id} is ${member?.state}`
-      const ready = await fetch(`http://127.0.0.1:${cluster.adminPort(id)}/readyz`)
+      const ready = await fetch(`${cluster.adminUrl(id)}/readyz`)
       if (ready.status !== 200) return `${id}: ${await ready.text()}`
     }
     return this.#crowd.notServed() ?? this.#workload.notServed()
@@ -215,11 +251,12 @@ class Run {
     await this.#checkProcesses()
     for (const line of unexpected(this.#cluster.dir)) this.#report.violation(`log: ${line}`)
   }
-  /** A node has a pool and a host process and no others, and none has grown out of bounds. */
+
+  /** A node has its processes and no others, and none has grown out of bounds. */
   async #checkProcesses(): Promise<void> {
     for (const { id, pid } of await this.#cluster.get('/api/status')) {
       const children = childrenOf(pid)
-      if (children.length > 2) {
+      if (children.length > CHILDREN_MAX) {
         this.#report.violation(`${id} has ${children.length} child processes`)
       }
       for (const each of [pid, ...children]) {

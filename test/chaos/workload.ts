@@ -2,6 +2,7 @@
 import { AriesError, fromBody } from '../../src/errors.ts'
 import { type Random, randomInt } from '../../src/world.ts'
 import { Client, OpenLoop } from '../helpers/load.ts'
+import type { FinalRead } from './export.ts'
 import { checkHistory, type FinalState, type Operation, type Outcome } from './history.ts'
 import { judge } from './models.ts'
 import type { Report } from './report.ts'
@@ -10,6 +11,8 @@ const COUNTERS = 24
 const LOGS = 8
 /** One request in so many goes to the hot counter. */
 const HOT = 5
+/** One write in so many has an `Idempotency-Key`. */
+const KEYED = 2
 const OPEN_MAX = 2_000
 /** Bounds the search for an order of the operations of one worker. */
 const STEPS_MAX = 50_000_000
@@ -21,6 +24,8 @@ const NOT_APPLIED: ReadonlySet<string> = new Set([
   'ARIES_E_STORE',
   'ARIES_E_NODE_UNREACHABLE',
 ])
+/** A store that is away takes no write, and confirms no read where that is needed. */
+const STORE_AWAY = 'ARIES_E_STORE'
 /** Answers that a client may get while something is broken. */
 const ALLOWED: ReadonlySet<string> = new Set([
   ...NOT_APPLIED,
@@ -41,6 +46,7 @@ export class Workload {
   readonly #report: Report
   readonly #loop: OpenLoop
   readonly #histories = new Map<string, Operation[]>()
+  readonly #finals: FinalRead[] = []
   #under = 0
   #skipped = 0
 
@@ -56,6 +62,11 @@ export class Workload {
 
   get sent(): number {
     return this.#loop.sent
+  }
+
+  /** What was read at the end. */
+  get finals(): readonly FinalRead[] {
+    return this.#finals
   }
 
   /** Requests that were due while too many were open. */
@@ -96,6 +107,7 @@ export class Workload {
   /** Reads the end of every worker and checks its history. */
   async check(): Promise<void> {
     for (const key of this.keys) {
+      const startMs = performance.now()
       const { status, body } = await this.#ask(
         0,
         'GET',
@@ -106,6 +118,7 @@ export class Workload {
         continue
       }
       const final = JSON.parse(body) as FinalState
+      this.#finals.push({ key, startMs, endMs: performance.now(), final })
       const history = this.#histories.get(key) ?? []
       for (const { what, operations } of checkHistory(history, final)) {
         this.#report.violation(`${key}: ${what}`, operations)
@@ -146,7 +159,8 @@ export class Workload {
     const startMs = performance.now()
     const { status, body, node } = await this.#ask(n, 'GET', '/hello')
     const answer = `${status} ${node} ${status === 200 ? '' : body}`
-    const op = { n, kind: 'read', key: '/hello', startMs, endMs: performance.now() } as const
+    const times = { startMs, endMs: performance.now() }
+    const op = { n, kind: 'read', safe: true, key: '/hello', ...times } as const
     this.#note({ ...op, outcome: status === 200 ? 'ok' : 'failed', value: 0, answer }, body, calm)
   }
 
@@ -155,6 +169,8 @@ export class Workload {
     const keys = this.keys
     const key = keys[n % HOT === 0 ? 0 : randomInt(this.#random, keys.length)]!
     const kind = randomInt(this.#random, 4) === 0 ? 'read' : 'write'
+    const keyed = kind === 'write' && randomInt(this.#random, KEYED) === 0
+    const safe = keyed || kind === 'read'
     const startMs = performance.now()
     const body = key.startsWith('/log') && kind === 'write' ? String(n) : undefined
     const sent = await this.#ask(
@@ -162,9 +178,10 @@ export class Workload {
       kind === 'read' ? 'GET' : 'POST',
       key,
       body,
+      keyed ? { 'idempotency-key': `chaos-${n}` } : {},
     )
     const answer = `${sent.status} ${sent.node} ${sent.body}`
-    const common = { n, kind, key, startMs, endMs: performance.now(), answer } as const
+    const common = { n, kind, safe, key, startMs, endMs: performance.now(), answer } as const
     const value = sent.status === 200 ? (JSON.parse(sent.body) as { value: number }).value : 0
     const op: Operation = { ...common, outcome: outcomeOf(sent), value }
     const history = this.#histories.get(key) ?? []
@@ -176,17 +193,29 @@ export class Workload {
   #note(op: Operation, body: string, calm: number | undefined): void {
     this.#report.add(op)
     if (op.outcome === 'ok') return
-    if (calm !== undefined && calm === this.#report.calm) {
-      this.#report.violation(`failed though nothing was broken: ${op.answer}`, [op])
-    } else if (!op.answer.startsWith('0 ') && !ALLOWED.has(codeOf(body) ?? '')) {
-      this.#report.violation(`an answer that is not documented: ${op.answer}`, [op])
+    const { answer } = op
+    const wasCalm = calm !== undefined && calm === this.#report.calm
+    if (wasCalm) this.#report.violation(`failed though nothing was broken: ${answer}`, [op])
+    // The front was ended: its clients see a connection that is refused or lost.
+    else if (answer.startsWith('0 ')) return
+    else if (op.safe && codeOf(body) !== STORE_AWAY) {
+      this.#report.violation(`a request that is safe to repeat failed: ${answer}`, [op])
+    } else if (!ALLOWED.has(codeOf(body) ?? '')) {
+      this.#report.violation(`an answer that is not documented: ${answer}`, [op])
     }
   }
 
   /** Status 0: no answer came; `body` is why. */
-  async #ask(front: number, method: 'GET' | 'POST', path: string, body?: string): Promise<Sent> {
+  async #ask(
+    front: number,
+    method: 'GET' | 'POST',
+    path: string,
+    body?: string,
+    headers?: Record<string, string>,
+  ): Promise<Sent> {
     try {
-      const answer = await this.#clients[front % this.#clients.length]!.send(method, path, body)
+      const client = this.#clients[front % this.#clients.length]!
+      const answer = await client.send(method, path, body, headers)
       return { status: answer.status, body: answer.body, node: answer.node ?? '-' }
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException

@@ -160,7 +160,12 @@ export class TestCluster {
   }
 
   #nodeHost(id: string): string {
-    return this.#options.machines?.address(machineOf(id)) ?? '127.0.0.1'
+    return this.#options.machines?.address(this.machineOf(id)) ?? '127.0.0.1'
+  }
+
+  /** Of the node with the id `n<i>`, among the `machines`: from 0. */
+  machineOf(id: string): number {
+    return Number(id.slice(1)) - 1
   }
 
   adminPort(node: string): number {
@@ -265,7 +270,7 @@ export class TestCluster {
   }
 
   startNode(id: string): void {
-    const on = this.#options.machines?.on(machineOf(id)) ?? []
+    const on = this.#options.machines?.on(this.machineOf(id)) ?? []
     this.#spawn(id, ['node', '--id', id, '--config', this.configFile], on)
   }
 
@@ -380,9 +385,4 @@ export class TestCluster {
     await Promise.all(ends)
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
   }
-}
-
-/** Of the node with the id `n<i>`: from 0. */
-function machineOf(id: string): number {
-  return Number(id.slice(1)) - 1
 }

@@ -17,11 +17,17 @@ export class Client {
     this.#agent = new Agent({ connections, pipelining: 1, allowH2: false, headersTimeout: 30_000 })
   }
 
-  async send(method: 'GET' | 'POST', path: string, body?: string): Promise<Answer> {
+  async send(
+    method: 'GET' | 'POST',
+    path: string,
+    body?: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
     const startedMs = performance.now()
     const response = await request(this.#base + path, {
       method,
       dispatcher: this.#agent,
+      headers,
       ...(body === undefined ? {} : { body }),
     })
     const text = await response.body.text()

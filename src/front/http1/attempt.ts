@@ -149,6 +149,10 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       this.#notOwner(response)
       return follows
     }
+    if (response.fault === 'ARIES_E_OUTCOME_UNKNOWN' && this.#exchange.repeatable) {
+      this.#outcomeUnknown()
+      return follows
+    }
     this.#answered(response)
     const framing = this.#framing(response, bodiless)
     const last = framing === 'until-close' || !head.keepAlive || !client.bodyEnded || engine.closing
@@ -261,11 +265,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   }
 
   #notOwner(response: ParsedResponse): void {
-    const connection = this.#connection!
-    this.#connection = undefined
-    this.#state = OVER
-    if (connection.sentAll) connection.discard(this.#exchange.engine.init.bodyIdleTimeoutMs)
-    else connection.abandon()
+    this.#discard()
     const error = new AriesError('ARIES_E_NOT_OWNER', `${this.target.id} does not own the worker`)
     this.#exchange.attemptFailed(
       {
@@ -276,6 +276,23 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       },
       'again',
     )
+  }
+
+  /** The host lost the answer of its store; what is safe to repeat is asked again. */
+  #outcomeUnknown(): void {
+    const phase = this.#connection!.sentAll ? 'waiting' : 'sending'
+    this.#discard()
+    const message = `${this.target.id} does not know whether it was applied`
+    this.#fail(phase, new AriesError('ARIES_E_OUTCOME_UNKNOWN', message), 'again')
+  }
+
+  /** Nobody wants the response; the connection may serve again. */
+  #discard(): void {
+    const connection = this.#connection!
+    this.#connection = undefined
+    this.#state = OVER
+    if (connection.sentAll) connection.discard(this.#exchange.engine.init.bodyIdleTimeoutMs)
+    else connection.abandon()
   }
 
   #switchProtocols(response: ParsedResponse): 'tunnel' {
