@@ -5,8 +5,8 @@ import { join } from 'node:path'
 /** What is logged as an error because something was broken on purpose. */
 const EXPECTED: ReadonlySet<string> = new Set([
   // A child was killed.
-  'process ended, restarting',
   'host process was ended by SIGKILL',
+  'pool process was ended by SIGKILL',
   // The store was restarted, or a paused process held the lock of its file.
   'the store does not answer',
   'commit failed',
