@@ -146,6 +146,12 @@ const rows = {
       'The answer to a call is larger than `host.bodyBytesMax`. A method that was called did not count; a `fetch` did.',
     todo: 'Answer with less, or raise the limit.',
   },
+  ARIES_E_STATE_TOO_LARGE: {
+    status: 500,
+    means:
+      'The turn would have made the state of the worker larger than its limit; nothing was changed.',
+    todo: 'Delete what is not needed, split the worker over several keys, or raise `stateBytesMax`.',
+  },
   ARIES_E_WORKER_UNKNOWN: {
     status: 404,
     means: 'No worker of that class and key exists.',

@@ -29,7 +29,10 @@ function hint(name: string, known: ReadonlyMap<ModuleName, string>): string {
 /** The classes with their options; what is not set for one is what `host` says for all. */
 export function resolveClasses(
   files: ReadonlyMap<ModuleName, string>,
-  host: Pick<ConfigFile['host'], 'queueMax' | 'requestTimeoutMs' | 'sleepAfterMs'>,
+  host: Pick<
+    ConfigFile['host'],
+    'queueMax' | 'requestTimeoutMs' | 'sleepAfterMs' | 'stateBytesMax'
+  >,
   options: Readonly<Record<ModuleName, ClassOptions>>,
 ): Map<ModuleName, ClassConfig> {
   return new Map(
@@ -40,6 +43,7 @@ export function resolveClasses(
         queueMax: own?.queueMax ?? host.queueMax,
         sleepAfterMs: own?.sleepAfterMs ?? host.sleepAfterMs,
         requestTimeoutMs: own?.requestTimeoutMs ?? host.requestTimeoutMs,
+        stateBytesMax: own?.stateBytesMax ?? host.stateBytesMax,
         readsMax: own?.readsMax ?? 1,
         standby: own?.standby ?? 0,
       }

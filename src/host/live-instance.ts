@@ -91,8 +91,8 @@ export class LiveInstance {
   }
 
   /** The turn counts: gives what it changed. Throws when that cannot be encoded: `undo` it. */
-  endTurn(turn: Turn): Changes {
-    const changes = this.#state.endTurn()
+  endTurn(turn: Turn, stateBytesMax: number): Changes {
+    const changes = this.#state.endTurn(stateBytesMax)
     if (turn.migrates) this.#outdated = undefined
     this.#replies.turnEnded(true)
     return changes

@@ -382,7 +382,8 @@ export class OpenWorker {
 
   #end(turn: Turn, failure: AriesError | undefined): Pick<Held, 'error' | 'ownSeq'> {
     this.#running.end(turn)
-    const parts = { instance: this.#instance, commits: this.#commits }
+    const { stateBytesMax } = this.#config
+    const parts = { instance: this.#instance, commits: this.#commits, stateBytesMax }
     if (!turn.isRead) return endTurn(turn, failure, parts)
     return endRead(this.#running.size === 0, failure, parts)
   }

@@ -11,8 +11,9 @@ type Outcome = Pick<Held, 'error' | 'ownSeq'>
 export function endTurn(
   turn: Turn,
   failure: AriesError | undefined,
-  { instance, commits }: { instance: LiveInstance; commits: TurnCommits },
+  parts: { instance: LiveInstance; commits: TurnCommits; stateBytesMax: number },
 ): Outcome {
+  const { instance, commits, stateBytesMax } = parts
   let error = failure
   let ownSeq = 0
   const { fresh } = commits
@@ -20,7 +21,7 @@ export function endTurn(
   if (!error && (touched || !fresh)) error = commits.trouble(touched)
   if (!error) {
     try {
-      ownSeq = commits.submit(instance.endTurn(turn), fresh, turn.migrates)
+      ownSeq = commits.submit(instance.endTurn(turn, stateBytesMax), fresh, turn.migrates)
     } catch (unencodable) {
       error = instance.failure(unencodable)
     }

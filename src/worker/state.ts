@@ -149,13 +149,17 @@ export class SectionState implements State<Record<string, unknown>> {
     this.#now = 'reads'
   }
 
-  /** Ends the turn and takes its changes over. Throws, and has rolled back, when one cannot be encoded. */
-  endTurn(): Changes {
+  /**
+   * Ends the turn and takes its changes over. Throws, and has rolled back, when one cannot be encoded,
+   * or the state has grown over `bytesMax`.
+   */
+  endTurn(bytesMax = Number.POSITIVE_INFINITY): Changes {
     this.#now = 'idle'
     this.#read.clear()
     if (!this.touched) return NO_CHANGE
     try {
       const changes = this.#encodeChanges()
+      this.#checkGrowth(changes, bytesMax)
       this.#apply(changes)
       this.#changed.clear()
       this.#own.clear()
@@ -235,6 +239,27 @@ export class SectionState implements State<Record<string, unknown>> {
       )
     }
     return { set, remove }
+  }
+
+  /** A turn that leaves less than there was is always welcome. */
+  #checkGrowth({ set, remove }: Changes, bytesMax: number): void {
+    let growth = 0
+    for (const { name, value } of set) growth += name.length + value.length
+    // Nearly always far below, whatever it replaces.
+    if (this.#bytes + growth <= bytesMax) return
+    for (const { name } of set) growth -= this.#bytesOf(name)
+    for (const name of remove) growth -= this.#bytesOf(name)
+    const bytes = this.#bytes + growth
+    if (growth <= 0 || bytes <= bytesMax) return
+    throw new AriesError(
+      'ARIES_E_STATE_TOO_LARGE',
+      `the state would have ${bytes} bytes; it may have ${bytesMax} (stateBytesMax)`,
+    )
+  }
+
+  #bytesOf(name: string): number {
+    const value = this.#sections.get(name)
+    return value ? name.length + value.length : 0
   }
 
   #apply(changes: Changes): void {

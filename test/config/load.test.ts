@@ -32,10 +32,10 @@ t.test('reads a valid configuration and makes every path absolute', async (t) =>
   t.equal(config.store, `sqlite:${join(folder, 'data/aries.db')}`)
   t.strictSame([...config.tasks], [['hello', join(folder, 'workers/hello.ts')]])
   const file = join(folder, 'workers/counter.ts')
-  t.strictSame(
-    [...config.classes],
-    [['counter', { file, queueMax: 1_000, requestTimeoutMs: 30_000, readsMax: 1 }]],
-  )
+  const { queueMax, requestTimeoutMs, sleepAfterMs, stateBytesMax } = config.host
+  const options = { queueMax, requestTimeoutMs, sleepAfterMs, stateBytesMax }
+  t.strictSame([...config.classes], [['counter', { file, ...options, readsMax: 1, standby: 0 }]])
+  t.match(options, { queueMax: 1_000, requestTimeoutMs: 30_000, stateBytesMax: 268_435_456 })
   t.match(config.routes, [
     { path: '/hello', task: join(folder, 'workers/hello.ts') },
     { path: '/counter/:key', worker: join(folder, 'workers/counter.ts') },

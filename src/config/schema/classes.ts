@@ -1,6 +1,6 @@
 /** What an operator sets for one worker class. */
 import { z } from 'zod'
-import { ms } from './values.ts'
+import { ms, stateBytes } from './values.ts'
 
 /** Milliseconds; 0 stands for never. */
 export const sleepAfterMs = z.int().min(0).max(86_400_000)
@@ -18,6 +18,11 @@ export const classSchema = z
       .optional()
       .describe(
         'Longest turn, and longest wait in the mailbox, milliseconds; then 504. The fronts wait `front.responseTimeoutMs` for both together. Default: `host.requestTimeoutMs`.',
+      ),
+    stateBytesMax: stateBytes
+      .optional()
+      .describe(
+        'Largest state of one worker, bytes as stored; a turn that makes it larger is undone. Default: `host.stateBytesMax`.',
       ),
     readsMax: z
       .int()
@@ -59,6 +64,7 @@ export interface ClassConfig {
   readonly queueMax: number
   readonly requestTimeoutMs: number
   readonly sleepAfterMs: number
+  readonly stateBytesMax: number
   readonly readsMax: number
   readonly standby: number
 }

@@ -1,7 +1,7 @@
 /** Sections of the nodes: tasks, workers, their moves, where they are placed. */
 import { z } from 'zod'
 import { sleepAfterMs } from './classes.ts'
-import { ms } from './values.ts'
+import { ms, stateBytes } from './values.ts'
 
 export const poolSchema = z
   .strictObject({
@@ -57,6 +57,11 @@ export const hostSchema = z
       .min(1)
       .default(1_048_576)
       .describe('Largest WebSocket message, bytes; a longer one closes the session with 1009.'),
+    stateBytesMax: stateBytes
+      .default(268_435_456)
+      .describe(
+        'Largest state of one worker, bytes as stored; a turn that makes it larger is undone and its request gets 500.',
+      ),
     memoryMb: z.int().min(64).default(2_048).describe('Heap of a host process, mebibytes.'),
     spare: z
       .boolean()
