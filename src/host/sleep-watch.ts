@@ -50,7 +50,8 @@ export class SleepWatch {
     const nowMs = this.#c.clock.nowMs()
     const sinceMs = worker.isIdle ? worker.turnEndedMs : nowMs
     const nextMs = sinceMs + worker.sleepAfterMs
-    if (nextMs > nowMs) this.#lookAt(name, nextMs)
-    else this.#c.fallAsleep(worker)
+    // It is looked at again if it falls asleep, too: while it stops something may come.
+    this.#lookAt(name, nextMs > nowMs ? nextMs : nowMs + worker.sleepAfterMs)
+    if (nextMs <= nowMs) this.#c.fallAsleep(worker)
   }
 }

@@ -231,15 +231,13 @@ export class WorkerTable {
 
   #fallAsleep(worker: OpenWorker): void {
     // A turn of `stop` may change the state, and to wake may take the store.
-    if (this.#c.committer.trouble !== undefined) this.#watch.watch(worker)
-    else {
-      fallAsleep(worker, this.#c.clock.nowMs(), () => {
-        worker.retire()
-        this.remove(worker)
-        this.#sleepers.add(sleeperOf(worker))
-        this.active.note(worker.name)
-      })
-    }
+    if (this.#c.committer.trouble !== undefined) return
+    fallAsleep(worker, this.#c.clock.nowMs(), () => {
+      worker.retire()
+      this.remove(worker)
+      this.#sleepers.add(sleeperOf(worker))
+      this.active.note(worker.name)
+    })
   }
 
   #isAtHand({ name, packed }: Sleeper): boolean {

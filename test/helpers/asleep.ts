@@ -7,12 +7,13 @@ export async function asleep(host: HostProcess, ...ids: readonly WorkerId[]): Pr
   let reports = 0
   let last = host.stats
   const sleeps = (id: WorkerId): boolean => host.figures.get(formatWorkerId(id))?.asleep === true
-  await until(
-    () => {
-      if (host.stats !== last) reports++
-      last = host.stats
-      return reports >= 2 && ids.every(sleeps)
-    },
-    `asleep: ${ids.map(formatWorkerId).join(' ')}`,
-  )
+  const isAsleep = (): boolean => {
+    if (host.stats !== last) reports++
+    last = host.stats
+    return reports >= 2 && ids.every(sleeps)
+  }
+  await until(isAsleep, `asleep: ${ids.map(formatWorkerId).join(' ')}`).catch((error: unknown) => {
+    const figures = ids.map((id) => host.figures.get(formatWorkerId(id)))
+    throw new Error(JSON.stringify({ reports, gone: host.gone, figures }), { cause: error })
+  })
 }
