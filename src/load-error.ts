@@ -5,11 +5,13 @@
  */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { AriesError } from './errors.ts'
 
 const CHECK_TIMEOUT_MS = 5_000
 
 /** `<file>:<line>: <message>`, with the file that was to be loaded where no other is known. */
 export async function describeLoadError(file: string, error: unknown): Promise<string> {
+  if (error instanceof AriesError) return `${file}: ${error.message}`
   if (!(error instanceof Error)) return `${file}: ${String(error)}`
   const stack = error.stack ?? ''
   const place = placeIn(stack) ?? (error instanceof SyntaxError ? await checked(file) : undefined)

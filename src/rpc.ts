@@ -94,6 +94,23 @@ export interface DrainReport {
   readonly ms: number
 }
 
+/** How the note of a node begins that has a deploy under way. */
+export const DEPLOYING = 'new code is being deployed'
+
+/** New code on one node. */
+export interface DeployReport {
+  readonly node: string
+  /** Of the new code. */
+  readonly generation: number
+  /** Workers that moved into a process with the new code. */
+  readonly moved: number
+  /** Workers that stayed in one with the old code. */
+  readonly left: number
+  /** Why it stopped; null when the new code is in force. */
+  readonly failure: string | null
+  readonly ms: number
+}
+
 /** Name → parameters and result. */
 export interface Rpc {
   /** Any node: who owns the worker? Places, claims and opens it when nobody does. */
@@ -135,6 +152,8 @@ export interface Rpc {
   forget: { params: WorkerId & { readonly epoch: number }; result: Record<string, never> }
   /** The node itself; answers when it is done. */
   drain: { params: Record<string, never>; result: DrainReport }
+  /** The node itself: run the code as it is on disk now; answers when it is done. */
+  deploy: { params: { readonly generation: number }; result: DeployReport }
   undrain: { params: Record<string, never>; result: Record<string, never> }
   cordon: { params: Record<string, never>; result: Record<string, never> }
   /** The node's own view, for `aries status`. */

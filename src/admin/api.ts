@@ -6,6 +6,7 @@
 import type { ErrorCode } from '../errors.ts'
 import type { LoadVector, MemberRole, MemberState } from '../gossip/types.ts'
 import type {
+  DeployReport,
   DrainReport,
   MoveReport,
   NodeStatusInfo,
@@ -77,6 +78,7 @@ export interface AdminApi {
   'GET /api/workers/{class}/{key}/checkpoint': Uint8Array
   'POST /api/workers/{class}/{key}/recover': RecoverReport
   'POST /api/nodes/{id}/drain': DrainReport
+  'POST /api/nodes/{id}/deploy': DeployReport
   'POST /api/nodes/{id}/undrain': Record<string, never>
   'POST /api/nodes/{id}/cordon': Record<string, never>
 }
@@ -86,6 +88,12 @@ export type AdminEndpoint = keyof AdminApi
 /** Body of `POST /api/workers/{class}/{key}/move`. */
 export interface MoveBody {
   readonly to: string
+}
+
+/** Body of `POST /api/nodes/{id}/deploy`. */
+export interface DeployBody {
+  /** Number of the new code, at least; absent: one more than the node's. */
+  readonly generation?: number
 }
 
 export interface AdminEndpointInfo {
@@ -202,6 +210,13 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
     does: 'Moves every worker off a node and places nothing new there; answers when it is done.',
     answers: 'How many moved, which could not and why.',
     type: 'DrainReport',
+    errors: onNode,
+  },
+  'POST /api/nodes/{id}/deploy': {
+    does: 'Runs the code of workers and tasks as it is on disk now, in new processes; answers when it is done.',
+    answers: 'How many workers moved into the new process; why it stopped, if it did.',
+    type: 'DeployReport',
+    body: '{"generation":2}',
     errors: onNode,
   },
   'POST /api/nodes/{id}/undrain': {

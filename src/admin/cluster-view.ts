@@ -7,6 +7,7 @@ import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Peers } from '../peers.ts'
 import { machineCost, scaleOf } from '../placement/cost.ts'
 import type {
+  DeployReport,
   DrainReport,
   MoveReport,
   NodeStatusInfo,
@@ -129,6 +130,11 @@ export class ClusterView {
   drain(node: string): Promise<DrainReport> {
     this.#mustBeNode(node)
     return this.#peers.call(node, 'drain', {}, { timeoutMs: DRAIN_TIMEOUT_MS })
+  }
+
+  deploy(node: string, generation: number): Promise<DeployReport> {
+    this.#mustBeNode(node)
+    return this.#peers.call(node, 'deploy', { generation }, { timeoutMs: DRAIN_TIMEOUT_MS })
   }
 
   undrain(node: string): Promise<Record<string, never>> {

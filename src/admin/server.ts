@@ -10,7 +10,7 @@ import { parseJsonObject, readBody } from '../read-body.ts'
 import { WORKERS_LIMIT_MAX, type WorkersQuery } from '../rpc.ts'
 import { CHECKPOINT_TYPE } from '../wire.ts'
 import { COMPARE, type WorkerOrder } from '../worker-order.ts'
-import type { AdminEndpoint, MoveBody } from './api.ts'
+import type { AdminEndpoint, DeployBody, MoveBody } from './api.ts'
 import type { ClusterView } from './cluster-view.ts'
 
 const BODY_BYTES_MAX = 4_096
@@ -46,6 +46,7 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['GET /api/workers/{class}/{key}/checkpoint', /^\/api\/workers\/([^/]+\/[^/]+)\/checkpoint$/],
   ['POST /api/workers/{class}/{key}/recover', /^\/api\/workers\/([^/]+\/[^/]+)\/recover$/],
   ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
+  ['POST /api/nodes/{id}/deploy', /^\/api\/nodes\/([^/]+)\/deploy$/],
   ['POST /api/nodes/{id}/undrain', /^\/api\/nodes\/([^/]+)\/undrain$/],
   ['POST /api/nodes/{id}/cordon', /^\/api\/nodes\/([^/]+)\/cordon$/],
 ]
@@ -190,6 +191,8 @@ export class AdminServer {
       }
       case 'POST /api/nodes/{id}/drain':
         return { json: await view.drain(id!) }
+      case 'POST /api/nodes/{id}/deploy':
+        return { json: await view.deploy(id!, generationOf(body)) }
       case 'POST /api/nodes/{id}/undrain':
         return { json: await view.undrain(id!) }
       case 'POST /api/nodes/{id}/cordon':
@@ -206,6 +209,12 @@ function moveTarget(body: unknown): string {
   const to = (body as Partial<MoveBody>).to
   if (typeof to === 'string' && to !== '') return to
   throw new AriesError('ARIES_E_BAD_REQUEST', 'the body must name the target: {"to":"n3"}')
+}
+
+function generationOf(body: unknown): number {
+  const { generation = 0 } = body as Partial<DeployBody>
+  if (Number.isSafeInteger(generation) && generation >= 0) return generation
+  throw new AriesError('ARIES_E_BAD_REQUEST', 'a generation is a whole number: {"generation":2}')
 }
 
 function workersQuery(query: URLSearchParams): WorkersQuery {

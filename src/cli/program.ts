@@ -106,6 +106,17 @@ function addChanging(program: Command, exit: (code: number) => void): void {
     .option('--replace', 'also over a state that the worker has now')
     .addHelpText('after', example('aries recover a.checkpoint --as counter/b'))
     .action(async (file, options) => (await import('./recover.ts')).recover(file, options))
+  reading(program, 'deploy', 'run the code of workers and tasks as it is on disk now')
+    .option('--node <id...>', 'only these nodes, in this order (default: every one that is alive)')
+    .addHelpText(
+      'after',
+      `
+New processes load the modules anew, the workers move into them while they serve, nothing is
+dropped. One node after another; it stops at the first that fails, and what has not moved by then
+stays on the old code.
+${example('aries deploy')}`,
+    )
+    .action(async (options) => exit(await (await import('./deploy.ts')).deploy(options)))
   reading(program, 'drain', 'move every worker off a node; it gets nothing new')
     .argument('<node>', 'id of the node')
     .addHelpText('after', example('aries drain n2'))

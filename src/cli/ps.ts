@@ -41,7 +41,15 @@ export async function ps(options: PsOptions): Promise<void> {
     printJson(workers)
     return
   }
-  if (workers.length > 0) print(table(COLUMNS, workers.map(row)))
+  const differ = new Set(workers.map(({ generation }) => generation)).size > 1
+  if (workers.length > 0) {
+    print(
+      table(
+        COLUMNS,
+        workers.map((worker) => row(worker, differ)),
+      ),
+    )
+  }
   // What the members tell of themselves may be a moment older.
   const more = members.reduce((sum, member) => sum + member.workers, 0) - workers.length
   if (workers.length === limit && more > 0) {
@@ -51,7 +59,13 @@ export async function ps(options: PsOptions): Promise<void> {
   }
 }
 
-function row(worker: WorkerInfo): string[] {
+function row(worker: WorkerInfo, withGeneration: boolean): string[] {
+  const notes = [
+    withGeneration ? `generation ${worker.generation}` : '',
+    worker.asleep ? 'asleep' : '',
+    worker.frozen ? 'frozen' : '',
+    worker.cannotMove ?? '',
+  ]
   return [
     formatWorkerId(worker),
     worker.node,
@@ -61,8 +75,6 @@ function row(worker: WorkerInfo): string[] {
     percent(worker.cpuShare),
     age(worker.ageMs),
     String(worker.sessions),
-    [worker.asleep ? 'asleep' : '', worker.frozen ? 'frozen' : '', worker.cannotMove ?? '']
-      .filter(Boolean)
-      .join('; '),
+    notes.filter(Boolean).join('; '),
   ]
 }

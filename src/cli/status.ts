@@ -40,6 +40,8 @@ function membersTable(
   members: readonly ClusterMember[],
   statuses: readonly NodeStatusInfo[],
 ): string {
+  const generations = statuses.flatMap((each) => each.processes.map((own) => own.generation))
+  const differ = new Set(generations).size > 1
   const rows = members.toSorted(byRoleAndId).map((member) => {
     const own = statuses.find((each) => each.id === member.id)
     return [
@@ -49,7 +51,7 @@ function membersTable(
       own === undefined ? '-' : own.ready ? 'yes' : 'no',
       own?.version ?? '-',
       own === undefined ? '-' : age(own.uptimeMs),
-      own === undefined ? '-' : processesOf(own),
+      own === undefined ? '-' : processesOf(own, differ),
     ]
   })
   const titles = ['MEMBER', 'ROLE', 'STATE', 'READY', 'VERSION', 'UP', 'PROCESSES']
@@ -71,11 +73,12 @@ export function stateOf(member: ClusterMember): string {
   return member.cordoned ? `${member.state}, cordoned` : member.state
 }
 
-function processesOf(status: NodeStatusInfo): string {
+function processesOf(status: NodeStatusInfo, withGeneration: boolean): string {
   const own = `${status.role} ${status.pid}`
-  const children = status.processes.map(({ role, pid, port, restarts }) => {
+  const children = status.processes.map(({ role, pid, port, restarts, generation }) => {
     const again = restarts === 0 ? '' : ` (${count(restarts, 'restart')})`
-    return `${role} ${pid}${port === 0 ? '' : ` at ${port}`}${again}`
+    const code = withGeneration ? `, generation ${generation}` : ''
+    return `${role} ${pid}${port === 0 ? '' : ` at ${port}`}${again}${code}`
   })
   return [own, ...children].join(', ')
 }

@@ -64,6 +64,12 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
       return {}
     },
     drain: async () => c.node.drain(),
+    deploy: async ({ generation }) => {
+      if (!Number.isSafeInteger(generation)) {
+        throw new AriesError('ARIES_E_BAD_REQUEST', 'a generation is a whole number')
+      }
+      return c.node.deploy(generation)
+    },
     undrain: async () => {
       c.node.setFlags({ draining: false, cordoned: false })
       return {}

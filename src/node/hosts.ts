@@ -200,8 +200,8 @@ export class Hosts {
   }
 
   /**
-   * Starts a process that loads the code anew, every class of it, and makes it the current one.
-   * Rejects, with all as it was, when it does not come up or a class does not load.
+   * Starts a process that loads the code anew, every class of it. Rejects, with all as it was, when
+   * it does not come up or a class does not load; else `promote` makes it the current one.
    */
   async begin(generation: number, loadTimeoutMs: number): Promise<HostClient> {
     const host = this.#make(generation)
@@ -212,12 +212,20 @@ export class Hosts {
       })
       await Promise.race([host.load(), late])
     } catch (error) {
-      host.retiring = true
-      host.kill()
+      this.discard(host)
       throw error
     }
-    this.#setCurrent(host)
     return host
+  }
+
+  promote(host: HostClient): void {
+    this.#setCurrent(host)
+  }
+
+  /** Ends a process that has no worker, at once. */
+  discard(host: HostClient): void {
+    host.retiring = true
+    host.kill()
   }
 
   /** The deploy failed: new workers open in `before` again, or in what stands in for it. */

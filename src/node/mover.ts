@@ -57,12 +57,12 @@ export class Mover {
   }
 
   /** Into another process of this node, which runs newer code. */
-  moveInto(host: HostClient, id: WorkerId, decision: Decision): Promise<MoveReport> {
+  moveInto(host: HostClient, id: WorkerId): Promise<MoveReport> {
     const { node, address } = this.#init
-    return this.#run(id, { node, host: address, port: host.port }, decision)
+    return this.#run(id, { node, host: address, port: host.port })
   }
 
-  async #run(id: WorkerId, target: Target, decision: Decision): Promise<MoveReport> {
+  async #run(id: WorkerId, target: Target, decision?: Decision): Promise<MoveReport> {
     const name = formatWorkerId(id)
     const to = target.node
     const source = this.#c.open.get(id)?.host
@@ -74,10 +74,16 @@ export class Mover {
     try {
       const report = await source.move(id, target)
       this.#done++
-      this.#c.placer.remember(id, decision)
+      if (decision) this.#c.placer.remember(id, decision)
       this.#c.placer.rememberMove(id, report)
       this.#c.log.info(
-        { worker: name, to, why: decision.why, bytes: report.bytes, stallMs: report.stallMs },
+        {
+          worker: name,
+          to,
+          why: decision?.why ?? 'deploy',
+          bytes: report.bytes,
+          stallMs: report.stallMs,
+        },
         'moved',
       )
       return report

@@ -7,15 +7,17 @@ import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { MapHandover } from '../map-handover.ts'
 import { Peers } from '../peers.ts'
-import type { DrainReport, NodeStatusInfo } from '../rpc.ts'
+import type { DeployReport, DrainReport, NodeStatusInfo } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
 import { VERSION } from '../version.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { TimerHandle, World } from '../world.ts'
+import { Admission } from './admission.ts'
 import { AlarmScan } from './alarm-scan.ts'
 import { Balancer } from './balancer.ts'
 import { nodeCalls } from './calls.ts'
 import { Children, type ChildrenEvents } from './children.ts'
+import { Deploy } from './deploy.ts'
 import { Drain } from './drain.ts'
 import type { HostClient } from './host-client.ts'
 import { HostWatch } from './host-watch.ts'
@@ -33,8 +35,6 @@ import { Takeover } from './takeover.ts'
 import { Voucher } from './voucher.ts'
 
 const LOAD_INTERVAL_MS = 250
-/** Memory in use, as a part of the most, above which no worker is let in. */
-const MEMORY_FULL = 0.95
 
 export interface NodeComponents {
   readonly store: Store
@@ -56,6 +56,7 @@ export class Node {
   readonly #c: NodeComponents
   readonly #entry: NodeEntry
   readonly #peers: Peers
+  readonly #admission: Admission
   readonly #open: OpenWorkers
   readonly #children: Children
   readonly #lease: Lease
@@ -67,6 +68,7 @@ export class Node {
   readonly #ownership: Ownership
   readonly #takeover: Takeover
   readonly #drain: Drain
+  readonly #deploy: Deploy
   readonly #balancer: Balancer
   readonly #alarms: AlarmScan
   readonly #meter: LoadMeter
@@ -76,9 +78,6 @@ export class Node {
   readonly #started: Config
   #config: Config
   #refused: string | undefined
-  #cordoned = false
-  #draining = false
-  #stopping = false
   #loadTimer: TimerHandle | undefined
 
   constructor(components: NodeComponents, init: NodeInit) {
@@ -101,6 +100,10 @@ export class Node {
       },
     )
     this.#open = new OpenWorkers()
+    this.#admission = new Admission(
+      { gossip, open: this.#open },
+      { node, classes: () => this.#config.classes, incarnation: () => this.#lease.incarnation },
+    )
     this.#children = new Children(
       { log, world },
       {
@@ -113,7 +116,7 @@ export class Node {
         changed: () => gossip.setMeta(this.#children.ports),
         down: (host) => this.#open.down(host),
         resolve: (id, suspect) => this.#ownership.resolve(id, suspect),
-        reserve: (host, id, _from, stateBytes) => this.#reserve(host, id, stateBytes),
+        reserve: (host, id, _from, stateBytes) => this.#admission.reserve(host, id, stateBytes),
         arrived: (host, id, epoch) => this.#open.opened(host, id, epoch),
         gone: (host, id, owner, why) => this.#gone(host, id, owner, why),
       },
@@ -161,9 +164,9 @@ export class Node {
         node,
         address: entry.host,
         incarnation: () => this.#lease.incarnation,
-        refusal: () => this.#refusal(),
+        refusal: () => this.#admission.refusal(),
         classes: () => this.#config.classes,
-        evicted: (dead) => void this.#takeOver(dead),
+        evicted: (dead) => void this.#takeover.run(dead),
       },
     )
     this.#takeover = new Takeover({ store, ownership: this.#ownership, placer: this.#placer, log })
@@ -171,13 +174,25 @@ export class Node {
       { open: this.#open, placer: this.#placer, mover: this.#mover, log, world },
       { node, concurrency: () => this.#config.move.concurrency },
     )
+    this.#deploy = new Deploy(
+      { hosts, pools, open: this.#open, mover: this.#mover, log, world },
+      {
+        node,
+        concurrency: () => this.#config.move.concurrency,
+        loadTimeoutMs: () => this.#config.host.requestTimeoutMs,
+      },
+    )
     this.#meter = new LoadMeter({ pools, hosts, world }, { speed: entry.speed })
     this.#balancer = new Balancer(
       { placer: this.#placer, mover: this.#mover, hosts, log, world },
       {
         node,
         limits: () => this.#config.placement,
-        paused: () => this.#draining || this.#stopping || this.#lease.incarnation === 0,
+        paused: () =>
+          this.#admission.draining ||
+          this.#admission.stopping ||
+          this.#deploy.running ||
+          this.#lease.incarnation === 0,
       },
     )
     this.#alarms = new AlarmScan(
@@ -192,7 +207,11 @@ export class Node {
     )
     const recovery = new Recovery(
       { store, ownership: this.#ownership, open: this.#open, hosts, peers: this.#peers },
-      { node, incarnation: () => this.#lease.incarnation, refusal: () => this.#refusal() },
+      {
+        node,
+        incarnation: () => this.#lease.incarnation,
+        refusal: () => this.#admission.refusal(),
+      },
     )
     const files = recoveryFiles(recovery, world.clock)
     const handlers = nodeCalls({
@@ -246,13 +265,13 @@ export class Node {
 
   /** Ends in order. What was not drained before, the others claim when they are asked for it. */
   async stop(): Promise<void> {
-    if (this.#stopping) return
+    if (this.#admission.stopping) return
     this.#c.log.info('stopping')
     await this.#end()
   }
 
   async #end(): Promise<void> {
-    this.#stopping = true
+    this.#admission.stop()
     this.#balancer.stop()
     this.#alarms.stop()
     this.#voucher.stop()
@@ -276,10 +295,14 @@ export class Node {
     this.#children.declare(config)
   }
 
+  /** Runs the code as it is on disk now, in processes of a generation not below this. */
+  deploy(generation: number): Promise<DeployReport> {
+    return this.#deploy.run(generation)
+  }
+
   async drain(): Promise<DrainReport> {
-    this.#draining = true
-    this.#c.gossip.setMeta({ draining: true })
-    return this.#drain.run(() => this.#draining)
+    this.#admission.set({ draining: true })
+    return this.#drain.run(() => this.#admission.draining)
   }
 
   status(): NodeStatusInfo {
@@ -289,12 +312,12 @@ export class Node {
     if (this.#lease.trouble) own.push(`the store does not answer: ${this.#lease.trouble}`)
     own.push(...this.#children.notes)
     if (this.#watch.note) own.push(this.#watch.note)
-    if (this.#draining) own.push('draining')
-    if (this.#cordoned) own.push('cordoned')
-    const mismatch = this.#c.gossip.mapMismatch()
-    if (mismatch.length > 0) {
-      own.push(`another map under epoch ${this.#config.map.epoch}: ${mismatch.join(', ')}`)
-    }
+    if (this.#deploy.note) own.push(this.#deploy.note)
+    if (this.#admission.draining) own.push('draining')
+    if (this.#admission.cordoned) own.push('cordoned')
+    const { epoch } = this.#config.map
+    const mismatch = this.#c.gossip.mapMismatch().join(', ')
+    if (mismatch) own.push(`another map under epoch ${epoch}: ${mismatch}`)
     return {
       id: this.#entry.id,
       role: 'node',
@@ -302,14 +325,14 @@ export class Node {
       pid: process.pid,
       uptimeMs: Math.round(this.#c.world.clock.nowMs() - this.#startedMs),
       ready:
-        !this.#stopping &&
-        !this.#draining &&
+        !this.#admission.stopping &&
+        !this.#admission.draining &&
         this.#lease.incarnation !== 0 &&
         this.#lease.trouble === undefined &&
         this.#children.notes.length === 0 &&
         this.#watch.note === undefined,
       notes: own,
-      mapEpoch: this.#config.map.epoch,
+      mapEpoch: epoch,
       processes: this.#children.infos,
     }
   }
@@ -334,10 +357,8 @@ export class Node {
   }
 
   setFlags(flags: { draining?: boolean; cordoned?: boolean }): void {
-    this.#draining = flags.draining ?? this.#draining
-    this.#cordoned = flags.cordoned ?? this.#cordoned
-    this.#c.gossip.setMeta({ draining: this.#draining, cordoned: this.#cordoned })
-    this.#c.log.info({ draining: this.#draining, cordoned: this.#cordoned }, 'flags changed')
+    this.#admission.set(flags)
+    this.#c.log.info(flags, 'flags changed')
   }
 
   #granted(incarnation: number): void {
@@ -352,28 +373,6 @@ export class Node {
     this.#standbyPeers.refresh()
     this.#c.gossip.setLoad(this.#meter.sample(this.#open.count))
     this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())
-  }
-
-  #refusal(): string | undefined {
-    if (this.#stopping) return `node ${this.#entry.id} is stopping`
-    if (this.#draining) return `node ${this.#entry.id} is draining`
-    if (this.#cordoned) return `node ${this.#entry.id} is cordoned`
-    return undefined
-  }
-
-  #reserve(host: HostClient, id: WorkerId, stateBytes: number): string | undefined {
-    const refusal = this.#open.has(id) ? undefined : this.#refusal()
-    if (refusal) return refusal
-    if (host.retiring) return `the host process of node ${this.#entry.id} is being replaced`
-    if (!this.#config.classes.has(id.class)) return `class "${id.class}" is not configured here`
-    if (this.#lease.incarnation === 0) return `node ${this.#entry.id} is not registered`
-    // From another process of this node: it needs no more memory than before.
-    if (this.#open.has(id)) return undefined
-    const load = this.#c.gossip.member(this.#entry.id)?.load
-    if (load && load.memoryBytes + stateBytes > load.memoryBytesMax * MEMORY_FULL) {
-      return `node ${this.#entry.id} has no memory for ${stateBytes} bytes`
-    }
-    return undefined
   }
 
   #gone(
@@ -393,15 +392,7 @@ export class Node {
     try {
       await this.#ownership.evictUnreachable(node)
     } catch (error) {
-      if (!this.#stopping) this.#c.log.error({ err: error, node }, 'could not evict')
-    }
-  }
-
-  async #takeOver(node: string): Promise<void> {
-    try {
-      await this.#takeover.run(node)
-    } catch (error) {
-      this.#c.log.error({ err: error, node }, 'takeover failed; requests will do the rest')
+      if (!this.#admission.stopping) this.#c.log.error({ err: error, node }, 'could not evict')
     }
   }
 }

@@ -68,8 +68,12 @@ export class Pools {
     return sum
   }
 
+  get all(): readonly PoolClient[] {
+    return [...this.#all]
+  }
+
   get infos(): ProcessInfo[] {
-    return [...this.#all].map((pool) => ({
+    return this.all.map((pool) => ({
       role: 'pool',
       pid: pool.pid,
       port: pool.port,
@@ -114,9 +118,13 @@ export class Pools {
       await pool.load()
       return pool
     } catch (error) {
-      pool.kill()
+      this.discard(pool)
       throw error
     }
+  }
+
+  discard(pool: PoolClient): void {
+    pool.kill()
   }
 
   /** The old process ends when fronts know the new one and its requests are answered. */

@@ -38,6 +38,14 @@ export class Takeover {
   }
 
   async run(node: string): Promise<void> {
+    try {
+      await this.#takeAll(node)
+    } catch (error) {
+      this.#c.log.error({ err: error, node }, 'takeover failed; requests will do the rest')
+    }
+  }
+
+  async #takeAll(node: string): Promise<void> {
     let taken = 0
     let after: WorkerId | undefined
     for (;;) {

@@ -8,6 +8,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { pathToFileURL } from 'node:url'
 import { parentPort } from 'node:worker_threads'
+import { AriesError } from '../errors.ts'
 import { describeLoadError } from '../load-error.ts'
 import { isInnerHeader } from '../wire.ts'
 import type { Task } from '../worker/task.ts'
@@ -96,7 +97,8 @@ async function answer(call: TaskCall): Promise<TaskReply> {
 async function load(file: string): Promise<Task> {
   const module = (await import(pathToFileURL(file).href)) as { default?: unknown }
   if (typeof module.default !== 'function') {
-    throw new Error('the module of the task has no function as its default export')
+    const why = 'the module of the task has no function as its default export'
+    throw new AriesError('ARIES_E_TASK_FAILED', why)
   }
   tasks.set(file, module.default as Task)
   return module.default as Task

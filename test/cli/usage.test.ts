@@ -13,7 +13,9 @@ t.test('every command has a help with an example', async (t) => {
   const names = buildProgram().commands.map((command) => command.name())
   t.strictSame(
     names.toSorted(),
-    'check cordon dev drain explain front move node nodes ps status undrain'.split(' '),
+    'check checkpoint cordon deploy dev drain explain freeze front move node nodes ps recover status thaw undrain'.split(
+      ' ',
+    ),
   )
   for (const name of names) {
     const { code, stdout, stderr } = await aries([name, '--help'])

@@ -1,0 +1,83 @@
+import type { Config } from '../config/schema.ts'
+import type { Membership } from '../gossip/types.ts'
+import type { WorkerId } from '../identity.ts'
+import type { HostClient } from './host-client.ts'
+import type { OpenWorkers } from './open-workers.ts'
+
+/** Memory in use, as a part of the most, above which no worker is let in. */
+const MEMORY_FULL = 0.95
+
+export interface AdmissionComponents {
+  readonly gossip: Pick<Membership, 'member' | 'setMeta'>
+  readonly open: OpenWorkers
+}
+
+export interface AdmissionInit {
+  readonly node: string
+  readonly classes: () => Config['classes']
+  /** 0 while the node may own nothing. */
+  readonly incarnation: () => number
+}
+
+/** Which workers a node takes, and what an operator has said about that. */
+export class Admission {
+  readonly #c: AdmissionComponents
+  readonly #init: AdmissionInit
+  #cordoned = false
+  #draining = false
+  #stopping = false
+
+  constructor(components: AdmissionComponents, init: AdmissionInit) {
+    this.#c = components
+    this.#init = init
+  }
+
+  get cordoned(): boolean {
+    return this.#cordoned
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /** The node ends: nothing comes any more. */
+  get stopping(): boolean {
+    return this.#stopping
+  }
+
+  stop(): void {
+    this.#stopping = true
+  }
+
+  set(flags: { draining?: boolean; cordoned?: boolean }): void {
+    this.#draining = flags.draining ?? this.#draining
+    this.#cordoned = flags.cordoned ?? this.#cordoned
+    this.#c.gossip.setMeta({ draining: this.#draining, cordoned: this.#cordoned })
+  }
+
+  /** Why this node takes no workers now; undefined when it does. */
+  refusal(): string | undefined {
+    const { node } = this.#init
+    if (this.#stopping) return `node ${node} is stopping`
+    if (this.#draining) return `node ${node} is draining`
+    if (this.#cordoned) return `node ${node} is cordoned`
+    return undefined
+  }
+
+  /** Why a move may not bring this worker into that process; undefined when it may. */
+  reserve(host: HostClient, id: WorkerId, stateBytes: number): string | undefined {
+    const { node, classes, incarnation } = this.#init
+    // From another process of this node: it takes no room that it has not now.
+    const isHere = this.#c.open.has(id)
+    const refusal = isHere ? undefined : this.refusal()
+    if (refusal) return refusal
+    if (host.retiring) return `the host process of node ${node} is being replaced`
+    if (!classes().has(id.class)) return `class "${id.class}" is not configured here`
+    if (incarnation() === 0) return `node ${node} is not registered`
+    const load = isHere ? undefined : this.#c.gossip.member(node)?.load
+    if (load && load.memoryBytes + stateBytes > load.memoryBytesMax * MEMORY_FULL) {
+      return `node ${node} has no memory for ${stateBytes} bytes`
+    }
+    return undefined
+  }
+}
