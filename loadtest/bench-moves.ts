@@ -13,13 +13,22 @@ import { Client, OpenLoop, quantile } from '../test/helpers/load.ts'
 import { wholeNumber } from './options.ts'
 import { type Column, formatTable, machineLine, progress, writeJson } from './report.ts'
 
-const SIZES = [
+interface Size {
+  readonly state: string
+  readonly sections: number
+  /** Of each section. */
+  readonly bytes: number
+  /** The p99 that the stall without the store's part is to have at most. */
+  readonly askedP99Ms?: number
+}
+
+const SIZES: readonly Size[] = [
   { state: '1 KB', sections: 1, bytes: 1_000 },
   { state: '100 KB', sections: 10, bytes: 10_000 },
-  { state: '1 MB', sections: 16, bytes: 65_000 },
-  { state: '10 MB', sections: 160, bytes: 65_000 },
-  { state: '100 MB', sections: 1_600, bytes: 65_000 },
-] as const
+  { state: '1 MB', sections: 16, bytes: 65_000, askedP99Ms: 2 },
+  { state: '10 MB', sections: 160, bytes: 65_000, askedP99Ms: 10 },
+  { state: '100 MB', sections: 1_600, bytes: 65_000, askedP99Ms: 25 },
+]
 const WORKER = '/ballast/hot'
 const PER_SECOND = 1_000
 /** One request in so many writes a section. */
@@ -51,12 +60,17 @@ interface Row {
   readonly restP50Ms: number
   readonly restP99Ms: number
   readonly restMaxMs: number
+  readonly askedP99Ms?: number
   /** From the order to its answer. */
   readonly totalP50Ms: number
   readonly bytes: number
   /** Answers of the neighbours without moves, and those that were under way during one. */
+  readonly beforeP50Ms: number
   readonly beforeP99Ms: number
+  readonly duringP50Ms: number
   readonly duringP99Ms: number
+  /** What the moves add to the p99 of the neighbours, percent; asked: 10. */
+  readonly addedPercent: number
   readonly requests: number
   /** Failed requests, and writes lost or doubled. */
   readonly bad: number
@@ -72,11 +86,15 @@ const COLUMNS: readonly Column<Row>[] = [
   { key: 'storeP99Ms', title: 'p99', digits: 2 },
   { key: 'restP50Ms', title: 'rest p50', digits: 2 },
   { key: 'restP99Ms', title: 'p99', digits: 2 },
+  { key: 'askedP99Ms', title: 'asked' },
   { key: 'restMaxMs', title: 'max', digits: 2 },
   { key: 'totalP50Ms', title: 'total p50', digits: 0 },
   { key: 'bytes', title: 'bytes' },
-  { key: 'beforeP99Ms', title: 'neighbours p99', digits: 1 },
-  { key: 'duringP99Ms', title: 'in a move', digits: 1 },
+  { key: 'beforeP50Ms', title: 'neighbours p50', digits: 2 },
+  { key: 'beforeP99Ms', title: 'p99', digits: 2 },
+  { key: 'duringP50Ms', title: 'in a move p50', digits: 2 },
+  { key: 'duringP99Ms', title: 'p99', digits: 2 },
+  { key: 'addedPercent', title: '+%' },
   { key: 'requests', title: 'requests' },
   { key: 'bad', title: 'bad' },
 ]
@@ -98,10 +116,10 @@ class Load {
   readonly #client: Client
   /** Its own connections: they shall not wait for those of the worker that moves. */
   readonly #other: Client
-  readonly #size: (typeof SIZES)[number]
+  readonly #size: Size
   readonly #loops: readonly OpenLoop[]
 
-  constructor(url: string, size: (typeof SIZES)[number]) {
+  constructor(url: string, size: Size) {
     this.#client = new Client(url)
     this.#other = new Client(url)
     this.#size = size
@@ -170,7 +188,7 @@ async function nodeOf(cluster: TestCluster, worker: string): Promise<string> {
 }
 
 /** Makes the state and the neighbours, half of them on each node; returns the writes it took. */
-async function prepare(cluster: TestCluster, client: Client, size: (typeof SIZES)[number]) {
+async function prepare(cluster: TestCluster, client: Client, size: Size) {
   let writes = 0
   for (let from = 0; from < size.sections; from += FILL_SECTIONS, writes++) {
     const to = Math.min(size.sections, from + FILL_SECTIONS)
@@ -186,7 +204,7 @@ async function prepare(cluster: TestCluster, client: Client, size: (typeof SIZES
   return writes
 }
 
-async function measure(size: (typeof SIZES)[number], options: Options): Promise<Row> {
+async function measure(size: Size, options: Options): Promise<Row> {
   const moves = options.quick ? Math.min(10, options.moves) : options.moves
   const file = fileURLToPath(new URL('./ballast.ts', import.meta.url))
   const cluster = await TestCluster.start({
@@ -215,8 +233,8 @@ async function measure(size: (typeof SIZES)[number], options: Options): Promise<
     return {
       state: size.state,
       ...figures(done),
-      beforeP99Ms: quantile(times(before), 0.99),
-      duringP99Ms: quantile(times(during), 0.99),
+      ...(size.askedP99Ms === undefined ? {} : { askedP99Ms: size.askedP99Ms }),
+      ...neighbourFigures(times(before), times(during)),
       requests: load.sent,
       bad: load.bad.length + wrongWrites(load.written, filled),
     }
@@ -270,6 +288,18 @@ function figures(done: readonly Move[]) {
     restMaxMs: Math.max(...rests),
     totalP50Ms: quantile(times(done), 0.5),
     bytes: reports.reduce((sum, { bytes }) => sum + bytes, 0) / reports.length,
+  }
+}
+
+function neighbourFigures(before: readonly number[], during: readonly number[]) {
+  const beforeP99Ms = quantile(before, 0.99)
+  const duringP99Ms = quantile(during, 0.99)
+  return {
+    beforeP50Ms: quantile(before, 0.5),
+    beforeP99Ms,
+    duringP50Ms: quantile(during, 0.5),
+    duringP99Ms,
+    addedPercent: (duringP99Ms / beforeP99Ms - 1) * 100,
   }
 }
 

@@ -5,8 +5,12 @@ import type { OpenWorker } from './open-worker.ts'
 
 /** One piece of the copy: a fraction of a millisecond of both event loops. */
 const PIECE_BYTES = 64 * 1024
-/** Between two pieces; the loops of both hosts are the neighbours' for most of the time. */
+/** Between two pieces the loops of both hosts are the neighbours'; at least so long... */
 const PAUSE_MS_MIN = 1
+/** ...and so many times as long as the piece took, for a large section or a slow machine... */
+const PAUSES_PER_PIECE = 9
+/** ...but no longer, or the copy would never end. */
+const SHARED_PAUSE_MS_MAX = 10
 /** An event loop that comes round later than this is busy: the copy waits as long again. */
 const LAG_MS_MAX = 2
 const PAUSE_MS_MAX = 50
@@ -42,13 +46,16 @@ export async function copySections(
     piece.push({ name, value })
     bytes += name.length + value.length
     if (bytes < PIECE_BYTES) continue
+    const beganMs = clock.nowMs()
     sink.take(worker.seq, piece)
     piece = []
     bytes = 0
+    const restMs = (clock.nowMs() - beganMs) * PAUSES_PER_PIECE
+    const pauseMs = Math.max(PAUSE_MS_MIN, Math.min(Math.round(restMs), SHARED_PAUSE_MS_MAX))
     await sink.drained()
     const beforeMs = clock.nowMs()
-    await sleep(PAUSE_MS_MIN)
-    const lagMs = clock.nowMs() - beforeMs - PAUSE_MS_MIN
+    await sleep(pauseMs)
+    const lagMs = clock.nowMs() - beforeMs - pauseMs
     if (lagMs > LAG_MS_MAX) await sleep(Math.min(lagMs, PAUSE_MS_MAX))
   }
   if (!sink.wanted()) return false
