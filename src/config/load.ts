@@ -17,6 +17,9 @@ import { resolveStore, sqliteFile, storeProblem } from './store.ts'
 /** A key that can be guessed protects nothing: packets can be tried against it at leisure. */
 export const KEY_CHARACTERS_MIN = 16
 
+/** The environment variable that `aries dev` sets for its members. */
+export const DEV = 'ARIES_DEV'
+
 export interface LoadOptions {
   /** The map to use instead of the one that the configuration names. */
   readonly mapFile?: string
@@ -62,6 +65,7 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
     file: configFile,
     mapFile,
     map: map.parsed,
+    host: { ...parsed.host, freezeState: parsed.host.freezeState ?? env[DEV] === '1' },
     store: resolveStore(parsed.store, folder),
     routes: [...routes.routes],
     tasks: routes.tasks,

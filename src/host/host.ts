@@ -76,7 +76,7 @@ export class Host {
         atHand: (name, from) => this.#standbys.take(name, from),
         onLost: (id) => components.send({ type: 'gone', id, owner: undefined, why: 'fenced' }),
       },
-      { node },
+      { node, freezeState: limits.freezeState === true },
     )
     this.#table = table
     this.#calls = new HostCalls(

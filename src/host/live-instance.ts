@@ -3,6 +3,7 @@ import { AriesError, toAriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { CallError } from '../worker/call-error.ts'
 import { type Changes, SectionState } from '../worker/state.ts'
+import { FROZEN_HINT, isFrozenChange, StateGuard } from '../worker/state-guard.ts'
 import type { StopReason, Worker, WorkerClass, WorkerContext } from '../worker/worker.ts'
 import { alarmSetting } from './alarm-clock.ts'
 import { isOutdated, migrate } from './migrate.ts'
@@ -22,12 +23,15 @@ export interface LiveInstanceInit {
   readonly version: number
   /** The author's object is made when it is needed. */
   readonly asleep: boolean
+  /** For development: see `StateGuard`. */
+  readonly freezeState: boolean
 }
 
 export class LiveInstance {
   readonly #c: LiveInstanceComponents
   readonly #name: string
   readonly #context: LiveInstanceInit['context']
+  readonly #freezeState: boolean
   #state: SectionState
   #replies: Replies
   #worker: Worker | undefined
@@ -39,7 +43,8 @@ export class LiveInstance {
     this.#c = components
     this.#name = init.name
     this.#context = init.context
-    this.#state = new SectionState(init.sections)
+    this.#freezeState = init.freezeState
+    this.#state = this.#stateOf(init.sections)
     this.#replies = new Replies(this.#state, components.workerClass.idempotency)
     if (!init.asleep) this.#worker = this.#create()
     const { version } = init
@@ -106,7 +111,7 @@ export class LiveInstance {
     if (turn.starts) this.#started = false
   }
 
-  /** A read is over; `last`: no other runs. */
+  /** A read is over; `last`: no other runs. Throws when the guard finds a change. */
   endRead(threw: boolean, last: boolean): void {
     this.#state.endRead(threw, last)
   }
@@ -114,7 +119,7 @@ export class LiveInstance {
   /** Puts another object in its place, since this one may still be running; undoes its turn. */
   replace(): void {
     this.#state.rollBack()
-    this.#state = new SectionState(this.#state.sections)
+    this.#state = this.#stateOf(this.#state.sections)
     this.#replies = new Replies(this.#state, this.#c.workerClass.idempotency)
     this.#worker = this.#create()
     this.#started = false
@@ -135,10 +140,16 @@ export class LiveInstance {
     const isCall = thrown instanceof CallError
     const isOurs = thrown instanceof AriesError && !isCall && NOT_THE_WORKERS.has(thrown.code)
     if (isOurs && thrown.code !== 'ARIES_E_MIGRATE_FAILED') return thrown
-    this.#c.log.warn({ err: thrown, worker: this.#name }, 'worker threw')
+    const hint = this.#freezeState && isFrozenChange(thrown) ? FROZEN_HINT : undefined
+    this.#c.log.warn({ err: thrown, worker: this.#name, hint }, 'worker threw')
     if (isOurs) return thrown
     const { message } = toAriesError(thrown)
-    return new AriesError('ARIES_E_WORKER_FAILED', `${this.#name}: ${message}`)
+    const words = hint === undefined ? message : `${message}; ${hint}`
+    return new AriesError('ARIES_E_WORKER_FAILED', `${this.#name}: ${words}`)
+  }
+
+  #stateOf(sections: LiveInstanceInit['sections']): SectionState {
+    return new SectionState(sections, this.#freezeState ? new StateGuard() : undefined)
   }
 
   get #live(): Worker {

@@ -39,6 +39,8 @@ export interface OpenWorkerInit {
   readonly seq: number
   readonly sections: Iterable<readonly [string, Uint8Array]>
   readonly config: ClassConfig
+  /** For development: see `StateGuard`. */
+  readonly freezeState: boolean
   /** Version of the class that wrote the state; 0: nothing was written. */
   readonly version: number
   /** It wakes, or is moved in its sleep: its instance is made when mail comes. */
@@ -117,9 +119,16 @@ export class OpenWorker {
       workers: workersBy((call, signal) => components.call(this, call, signal)),
     }
     if (init.migrated) this.#commits.submit(init.migrated, true, true)
-    const { sections, asleep = false } = init
+    const { sections, freezeState, asleep = false } = init
     const { version } = this.#commits
-    this.#instance = new LiveInstance(components, { name, context, sections, version, asleep })
+    this.#instance = new LiveInstance(components, {
+      name,
+      context,
+      sections,
+      version,
+      freezeState,
+      asleep,
+    })
     this.#alarm = new AlarmClock(
       { ...components, state: () => this.state, offer: (mail) => this.offer(mail, true) },
       name,

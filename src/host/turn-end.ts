@@ -36,9 +36,14 @@ export function endRead(
   failure: AriesError | undefined,
   { instance, commits }: { instance: LiveInstance; commits: TurnCommits },
 ): Outcome {
-  instance.endRead(failure !== undefined, last)
+  let error = failure
+  try {
+    instance.endRead(failure !== undefined, last)
+  } catch (changed) {
+    error = instance.failure(changed)
+  }
   const { fresh } = commits
-  const error = failure ?? (fresh ? undefined : commits.trouble(false))
+  if (!error && !fresh) error = commits.trouble(false)
   if (!error) commits.confirm(fresh)
   return { error, ownSeq: 0 }
 }

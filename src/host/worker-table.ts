@@ -52,7 +52,7 @@ export interface WorkerTableComponents {
 export class WorkerTable {
   readonly active = new ActiveWorkers()
   readonly #c: WorkerTableComponents
-  readonly #node: string
+  readonly #init: { readonly node: string; readonly freezeState: boolean }
   readonly #open = new Map<string, OpenWorker>()
   readonly #opening = new Map<string, { epoch: number; done: Promise<void> }>()
   readonly #tombstones: Tombstones
@@ -61,9 +61,9 @@ export class WorkerTable {
   #wakes = 0
   #fenced = false
 
-  constructor(components: WorkerTableComponents, init: { node: string }) {
+  constructor(components: WorkerTableComponents, init: { node: string; freezeState: boolean }) {
     this.#c = components
-    this.#node = init.node
+    this.#init = init
     this.#tombstones = new Tombstones(components.clock)
     this.#sleepers = new Sleepers(components, { ring: (name) => void this.#ring(name) })
     this.#watch = new SleepWatch({
@@ -168,7 +168,7 @@ export class WorkerTable {
           onDropped(dropped, why)
         },
       },
-      { ...state, id, node: this.#node, config, asleep },
+      { ...state, ...this.#init, id, config, asleep },
     )
     this.#open.get(worker.name)?.drop('fenced')
     this.#sleepers.delete(worker.name)

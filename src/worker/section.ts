@@ -16,7 +16,8 @@ class SectionPackr extends Packr {
   }
 }
 
-const packr = new SectionPackr({ structuredClone: true })
+// `copyBuffers`: a value must not share its bytes with the section that it was read from.
+const packr = new SectionPackr({ structuredClone: true, copyBuffers: true })
 
 /** A value as bytes. Throws for what structured clone does not take. */
 export function encodeValue(value: unknown): Uint8Array {

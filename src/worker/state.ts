@@ -9,6 +9,7 @@ import { AriesError } from '../errors.ts'
 import { isSectionName, NAME_BYTES_MAX, RECORD_BYTES_MAX } from '../store/check.ts'
 import type { Section } from '../store/store.ts'
 import { decodeValue, encodeSection } from './section.ts'
+import type { StateGuard } from './state-guard.ts'
 
 /** What authors see as `this.state`. An object got from it is the worker's own: `set` it again after changing it. */
 export interface State<S extends object> {
@@ -48,7 +49,11 @@ export class SectionState implements State<Record<string, unknown>> {
   #bytes = 0
   #now: 'idle' | 'turn' | 'reads' = 'idle'
 
-  constructor(sections: Iterable<readonly [string, Uint8Array]> = []) {
+  readonly #guard: StateGuard | undefined
+
+  /** `guard`: for development. */
+  constructor(sections: Iterable<readonly [string, Uint8Array]> = [], guard?: StateGuard) {
+    this.#guard = guard
     this.#sections = new Map(sections)
     for (const [name, value] of this.#sections) {
       this.#bytes += name.length + value.length
@@ -88,12 +93,14 @@ export class SectionState implements State<Record<string, unknown>> {
     const value = decodeValue(bytes)
     this.#values.set(name, value)
     this.#read.add(name)
+    this.#guard?.got(name, value, bytes.length)
     return value
   }
 
   set(name: string, value: unknown): this {
     this.#mayChange(name)
     if (!this.has(name)) this.#size++
+    this.#guard?.forget(name)
     this.#values.set(name, value)
     this.#changed.set(name, true)
     return this
@@ -103,6 +110,7 @@ export class SectionState implements State<Record<string, unknown>> {
     this.#mayChange(name)
     if (!this.has(name)) return false
     this.#size--
+    this.#guard?.forget(name)
     this.#values.delete(name)
     this.#changed.set(name, false)
     return true
@@ -155,12 +163,14 @@ export class SectionState implements State<Record<string, unknown>> {
    */
   endTurn(bytesMax = Number.POSITIVE_INFINITY): Changes {
     this.#now = 'idle'
-    this.#read.clear()
-    if (!this.touched) return NO_CHANGE
     try {
-      const changes = this.#encodeChanges()
+      this.#guard?.check()
+      const changes = this.touched ? this.#encodeChanges() : NO_CHANGE
       this.#checkGrowth(changes, bytesMax)
       this.#apply(changes)
+      // What was set is the author's object: what is got of it from now on is guarded.
+      if (this.#guard) for (const name of this.#changed.keys()) this.#values.delete(name)
+      this.#read.clear()
       this.#changed.clear()
       this.#own.clear()
       return changes
@@ -182,15 +192,23 @@ export class SectionState implements State<Record<string, unknown>> {
 
   /** Ends one of the reads that run; `last`: no other runs. One that `threw` may have spoilt values. */
   endRead(threw: boolean, last: boolean): void {
+    if (last) this.#now = 'idle'
+    try {
+      if (!threw) this.#guard?.check()
+    } catch (error) {
+      this.#forgetRead()
+      throw error
+    }
     if (threw) this.#forgetRead()
-    if (!last) return
-    this.#now = 'idle'
-    this.#read.clear()
+    else if (last) this.#read.clear()
   }
 
   #forgetRead(): void {
     for (const name of this.#read) this.#values.delete(name)
     this.#read.clear()
+    if (!this.#guard) return
+    this.#guard.clear()
+    this.#values.clear()
   }
 
   #mustBeInTurn(name: string): void {

@@ -79,6 +79,20 @@ t.test('a class has its own limits, else those of the host', async (t) => {
   t.match(config.classes.get('counter'), { queueMax: 3, requestTimeoutMs: 900 })
 })
 
+t.test(
+  'values of the state are frozen under `aries dev`, unless the file says otherwise',
+  async (t) => {
+    const frozen = async (config: string, env: Record<string, string>): Promise<unknown> => {
+      const { config: file } = configFolder(t.testdir(), { config })
+      return (await loadConfig(file, { env })).host.freezeState
+    }
+    t.equal(await frozen(CONFIG, {}), false)
+    t.equal(await frozen(CONFIG, { ARIES_DEV: '1' }), true)
+    t.equal(await frozen(`${CONFIG}host: { freezeState: false }\n`, { ARIES_DEV: '1' }), false)
+    t.equal(await frozen(`${CONFIG}host: { freezeState: true }\n`, {}), true)
+  },
+)
+
 /** What is wrong → which line of the message must say so. */
 const REFUSED: readonly {
   name: string

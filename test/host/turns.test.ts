@@ -153,3 +153,17 @@ t.test('turns', async (t) => {
     t.equal((await ask('do=get&name=rememberStop')).body, '"yes"')
   })
 })
+
+t.test('with frozen values a change in place fails its turn and says how to do it', async (t) => {
+  const hosts = await Hosts.start(t, ['n1'], { limits: { freezeState: true } })
+  const n1 = hosts.get('n1')
+  await hosts.create(id, 'n1')
+  const ask = (what: string) => n1.request(id, { path: `/?name=list&do=${what}` })
+  t.equal((await ask('list')).status, 200)
+  for (let i = 0; i < 2; i++) {
+    const answer = await ask('mutate')
+    t.equal(answer.status, 500)
+    t.match(answer.body, /Cannot add property 1, object is not extensible; .*change a copy/)
+  }
+  t.same(JSON.parse((await ask('get')).body), ['one'])
+})

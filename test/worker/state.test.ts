@@ -92,3 +92,18 @@ t.test(
     t.equal(state.sections.size, 0)
   },
 )
+
+t.test('a turn that cannot be encoded undoes also what it changed in place', async (t) => {
+  const state = new SectionState()
+  turn(state, () => state.set('list', [1]).set('bytes', Buffer.from([1, 2])))
+  const copy = new SectionState(state.sections)
+  t.throws(() =>
+    turn(copy, () => {
+      ;(copy.get('list') as number[]).push(2)
+      ;(copy.get('bytes') as Uint8Array)[0] = 9
+      copy.set('f', () => 1)
+    }),
+  )
+  t.same(copy.get('list'), [1])
+  t.same([...(copy.get('bytes') as Uint8Array)], [1, 2])
+})

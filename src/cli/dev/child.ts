@@ -1,6 +1,7 @@
 /** One process of `aries dev`: started, logged, restarted when it dies, ended with its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
+import { DEV } from '../../config/load.ts'
 import type { StopMessage } from '../member.ts'
 import { LogTail } from './log-tail.ts'
 
@@ -92,6 +93,7 @@ export class DevChild {
     // A process group of its own: Ctrl-C must reach it only in the order of the shutdown.
     const child = spawn(process.execPath, this.#init.args, {
       detached: true,
+      env: { ...process.env, [DEV]: '1' },
       stdio: ['ignore', log, log, 'ipc'],
     })
     closeSync(log)

@@ -69,6 +69,12 @@ export const hostSchema = z
       .describe(
         'Keep a host process in reserve, so that the workers of one that dies serve again at once. It costs about 45 MB of memory on each node.',
       ),
+    freezeState: z
+      .boolean()
+      .optional()
+      .describe(
+        'For development: a change in place of a value of `this.state` fails the turn instead of being forgotten later. Slower. Default: true under `aries dev`, else false.',
+      ),
     leaseMs: ms
       .default(5_000)
       .describe(
