@@ -37,8 +37,8 @@ export class Backlog {
   #bytes = 0
   /** Until the store has said what it has, nothing is sent to it. */
   #asking = false
-  /** It refused a record: the worker may be another's by now. */
-  #doubted = false
+  /** The store refused a record: the worker may be another's by now. */
+  doubted = false
 
   constructor(components: BacklogComponents) {
     this.#c = components
@@ -53,7 +53,7 @@ export class Backlog {
    * what it saw has been answered already, or what is still held back holds it back as well.
    */
   mayLeave(changed: boolean): boolean {
-    return !this.#doubted && (!changed || this.#hasRoom)
+    return !changed || this.#hasRoom
   }
 
   get #hasRoom(): boolean {
@@ -91,7 +91,7 @@ export class Backlog {
 
   /** A record was refused, or nobody knows what became of it: asks the store what it has. */
   failed(why: 'fenced' | 'lost'): void {
-    if (why === 'fenced') this.#doubted = true
+    if (why === 'fenced') this.doubted = true
     const first = this.#entries[0]
     if (this.#asking || !first) return
     this.#asking = true
@@ -117,7 +117,7 @@ export class Backlog {
       return
     }
     this.#asking = false
-    this.#doubted = false
+    this.doubted = false
     owner.committed(seq)
     for (const { record } of this.#entries) committer.submit(record, owner)
   }

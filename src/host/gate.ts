@@ -53,10 +53,10 @@ export class Gate {
   }
 
   /** Answers whoever came before `beforeMs`: the store takes too long to say how the commit went. */
-  expire(beforeMs: number, error: () => AriesError): void {
+  expire(beforeMs: number, error: (held: Held) => AriesError): void {
     for (const { held } of this.#held) {
       if (held.mail.arrivedMs > beforeMs) return
-      held.mail.overdue?.(error())
+      held.mail.overdue?.(error(held))
     }
   }
 

@@ -107,9 +107,15 @@ export class TurnCommits implements CommitOwner {
     return this.#gate.size + (this.#backlog?.size ?? 0)
   }
 
-  /** Whether the node is known to own the worker: what changed nothing need not be committed. */
+  /**
+   * Whether the node is known to own the worker, so that what changed nothing need not be committed.
+   * Not so a relaxed one that stands upon turns which no client has heard of and no store has.
+   */
   get fresh(): boolean {
-    return this.#c.committer.vouch.fresh
+    const { committer } = this.#c
+    if (!committer.vouch.fresh) return false
+    if (!this.#backlog) return true
+    return !this.#backlog.doubted && !(committer.lost && this.#gate.size > 0)
   }
 
   /**
@@ -178,14 +184,21 @@ export class TurnCommits implements CommitOwner {
   }
 
   commitFailed(seq: number, why: 'fenced' | Error): void {
-    if (this.#backlog) this.#backlog.failed(why === 'fenced' ? why : 'lost')
-    else if (why === 'fenced') this.#c.onFailed('fenced', 0)
+    if (this.#backlog) {
+      this.#backlog.failed(why === 'fenced' ? why : 'lost')
+      // It will be committed in the end, but nobody knows when.
+      if (why !== 'fenced') this.expire(Number.POSITIVE_INFINITY)
+    } else if (why === 'fenced') this.#c.onFailed('fenced', 0)
     else this.#c.onFailed('store', seq)
   }
 
   /** Answers whoever came before `beforeMs`: the store takes too long to say how it went. */
   expire(beforeMs: number): void {
-    this.#gate.expire(beforeMs, () => outcomeUnknown(this.#name))
+    this.#gate.expire(beforeMs, ({ error, ownSeq }) => {
+      if (error) return error
+      if (ownSeq > 0) return outcomeUnknown(this.#name)
+      return new AriesError('ARIES_E_STORE', `${this.#name}: the store does not answer`)
+    })
   }
 
   /** Everybody whose turn was not committed hears `error`, or that nobody knows; see `onFailed`. */

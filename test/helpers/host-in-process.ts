@@ -41,6 +41,8 @@ export class SpoiledHost {
   hold: Promise<void> | undefined
   /** Added to the clock of the host. */
   aheadMs = 0
+  /** Where its clock stands still, if it does; timers run all the same. */
+  standsMs: number | undefined
   port = 0
 
   private constructor(node: string, incarnation: number, store: Store) {
@@ -48,7 +50,7 @@ export class SpoiledHost {
     this.store = store
     const clock = {
       ...realWorld.clock,
-      nowMs: () => realWorld.clock.nowMs() + this.aheadMs,
+      nowMs: () => (this.standsMs ?? realWorld.clock.nowMs()) + this.aheadMs,
       wallMs: () => realWorld.clock.wallMs() + this.aheadMs,
     }
     this.host = new Host(
