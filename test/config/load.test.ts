@@ -36,7 +36,10 @@ t.test('reads a valid configuration and makes every path absolute', async (t) =>
   const options = { queueMax, requestTimeoutMs, sleepAfterMs, stateBytesMax }
   t.strictSame([...config.classes], [['counter', { file, ...options, readsMax: 1, standby: 0 }]])
   t.match(options, { queueMax: 1_000, requestTimeoutMs: 30_000, stateBytesMax: 268_435_456 })
-  t.match(config.routes, [path: '/hello', task: join(folder, 'workers/hello.ts') ,path: '/counter/:key', worker: join(folder, 'workers/counter.ts') ,path: '/legacy/*', upstreams: ['http://127.0.0.1:19001'], forwarder: 'aries' ,
+  t.match(config.routes, [
+    { path: '/hello', task: join(folder, 'workers/hello.ts') },
+    { path: '/counter/:key', worker: join(folder, 'workers/counter.ts') },
+    { path: '/legacy/*', upstreams: ['http://127.0.0.1:19001'], forwarder: 'aries' },
   ])
   t.equal(config.map.nodes[1]?.speed, 1)
   t.equal(config.front.headBytesMax, 32_768)
