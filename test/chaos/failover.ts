@@ -5,6 +5,8 @@ import type { Report } from './report.ts'
 
 const PROBE_INTERVAL_MS = 25
 const PROBES_MS_MAX = 15_000
+/** Under way for one worker: they wait where they are, and must not be a load of their own. */
+const PROBES_OPEN_MAX = 4
 
 export const FAILOVERS = ['host killed', 'node killed', 'node paused', 'machine cut off'] as const
 export type Failover = (typeof FAILOVERS)[number]
@@ -59,7 +61,10 @@ export class Failovers {
   #served(path: string, startMs: number): Promise<number | undefined> {
     return new Promise((resolve) => {
       let count = 0
+      let open = 0
       const probe = async (): Promise<void> => {
+        if (open >= PROBES_OPEN_MAX) return
+        open++
         const client = this.#clients[count++ % this.#clients.length]!
         try {
           const { status } = await client.send('GET', path)
@@ -67,6 +72,7 @@ export class Failovers {
         } catch {
           // The next one tells.
         }
+        open--
       }
       const timer = setInterval(() => {
         if (performance.now() - startMs > PROBES_MS_MAX) end(undefined)

@@ -207,14 +207,16 @@ export class Nemesis {
   }
 
   async #killNode([node]: readonly string[]): Promise<void> {
+    await this.#c.failovers.watch('node killed', node!, () => this.#kill(node!))
+  }
+
+  async #kill(node: string): Promise<void> {
     const { cluster } = this.#c
     const awayMs = this.#away()
-    await this.#c.failovers.watch('node killed', node!, async () => {
-      await cluster.kill(node!)
-      await sleep(awayMs)
-      cluster.startNode(node!)
-      await cluster.readyNode(node!)
-    })
+    await cluster.kill(node)
+    await sleep(awayMs)
+    cluster.startNode(node)
+    await cluster.readyNode(node)
   }
 
   async #killHost(): Promise<void> {
@@ -270,7 +272,7 @@ export class Nemesis {
 
   async #killAndPause(): Promise<void> {
     const [killed, paused] = this.#nodes(2)
-    await Promise.all([this.#pause([paused!], WHOLE), this.#killNode([killed!])])
+    await Promise.all([this.#pause([paused!], WHOLE), this.#kill(killed!)])
   }
 
   async #movesAndPause(where: 'from' | 'to', parts: readonly Part[]): Promise<void> {

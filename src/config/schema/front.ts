@@ -28,6 +28,13 @@ export const frontSchema = z
       .describe(
         'Largest request body, bytes, that is kept to send it again to another target; larger ones are sent once.',
       ),
+    keptBytesMax: z
+      .int()
+      .min(0)
+      .default(67_108_864)
+      .describe(
+        'Bytes of request bodies per shard that are kept at once, while their requests wait for a target or may have to be sent again; what waits beyond is answered 503.',
+      ),
     connectionsMax: z
       .int()
       .min(1)
@@ -38,7 +45,7 @@ export const frontSchema = z
       .min(1)
       .default(10_000)
       .describe(
-        'Requests per shard that may wait for the owner of their worker, in a failover for instance.',
+        'Requests per shard that may wait for the owner of their worker, in a failover for instance; more are answered 503.',
       ),
     headTimeoutMs: ms
       .default(15_000)

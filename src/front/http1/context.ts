@@ -19,5 +19,7 @@ export interface EngineContext {
   readonly pools: UpstreamPools
   readonly stats: EngineStats
   /** The engine is shutting down: every response is the last of its connection. */
+  /** Of request bodies, kept for another attempt. */
+  keptBytes: number
   closing: boolean
 }

@@ -45,6 +45,7 @@ export class Http1Engine implements ClientHome {
       deadlines,
       stats,
       pools: new UpstreamPools({ deadlines, stats }, init),
+      keptBytes: 0,
       closing: false,
     }
   }

@@ -4,7 +4,7 @@ import type { AttemptFailure, AttemptOutcome, BodyLimit, Picker, Plan, Target } 
 import { Attempt, type AttemptExchange } from './attempt.ts'
 import type { EngineContext } from './context.ts'
 import { fieldLines, maxForwards } from './head-edit.ts'
-import { ATTEMPTS_MAX, LOST_ATTEMPTS_MAX } from './limits.ts'
+import { ATTEMPTS_MAX, LOST_ATTEMPTS_MAX, LOST_TARGETS_MAX } from './limits.ts'
 import type { Outbox } from './outbox.ts'
 import { errorReply, type Reply, replyText } from './reply.ts'
 import type { ParsedRequest } from './request-head.ts'
@@ -47,6 +47,7 @@ export class Exchange implements AttemptExchange {
   #attempts = 0
   /** Attempts that ended with the connection lost while the target had the request. */
   #lost = 0
+  #lostTargets: Set<string> | undefined
   #staleOnce = false
   /** The body for the next attempt; undefined when it is no longer complete. */
   #kept: Buffer[] | undefined
@@ -110,11 +111,7 @@ export class Exchange implements AttemptExchange {
     if (this.#done) return
     this.#bytesIn += piece.length
     if (this.#refusesBody(this.#bytesIn)) return
-    if (!this.#bodyLost) {
-      this.#kept ??= []
-      this.#kept.push(piece)
-      this.#keptBytes += piece.length
-    }
+    if (!this.#bodyLost && !this.#keep(piece)) return
     if (this.#attempt?.sending === true) {
       this.#attempt.send(piece)
       this.bodySent()
@@ -155,10 +152,7 @@ export class Exchange implements AttemptExchange {
   }
 
   bodySent(): void {
-    if (this.#keptBytes <= this.engine.init.replayBytesMax) return
-    this.#kept = undefined
-    this.#keptBytes = 0
-    this.#bodyLost = true
+    if (this.#keptBytes > this.engine.init.replayBytesMax) this.#loseBody()
   }
 
   answered(outcome: AttemptOutcome): void {
@@ -168,9 +162,7 @@ export class Exchange implements AttemptExchange {
   responding(status: number, last: boolean): void {
     this.#status = status
     this.#last = last
-    this.#kept = undefined
-    this.#keptBytes = 0
-    this.#bodyLost = true
+    this.#loseBody()
   }
 
   responseBytes(bytes: number): void {
@@ -195,7 +187,7 @@ export class Exchange implements AttemptExchange {
   attemptFailed(failure: AttemptFailure, how: 'again' | 'final' | 'stale'): void {
     if (this.#done) return
     const notApplied = failure.phase === 'connect' || failure.phase === 'not-owner'
-    if (!notApplied) this.#lost++
+    if (!notApplied) this.#noteLost(failure.target)
     if (how === 'final' && failure.error.code === 'ARIES_E_TIMEOUT') {
       this.fail(failure.error, failure)
     } else if (!notApplied && !this.repeatable) {
@@ -203,12 +195,23 @@ export class Exchange implements AttemptExchange {
     } else if (how === 'final') this.fail(failure.error, failure)
     else if (this.#bodyLost) this.fail(bodyGone(failure), failure)
     // The request itself may be what kills its targets: it must not go through all of them.
-    else if (this.#lost >= LOST_ATTEMPTS_MAX) this.fail(failure.error, failure)
+    else if (this.#losesTargets) this.fail(failure.error, failure)
     else if (this.#attempts >= ATTEMPTS_MAX) this.fail(tooManyAttempts(failure), failure)
     else this.#again(failure, how)
   }
 
   // Attempts.
+
+  #noteLost(target: Target): void {
+    this.#lost++
+    this.#lostTargets ??= new Set()
+    this.#lostTargets.add(target.poolKey)
+  }
+
+  get #losesTargets(): boolean {
+    const targets = this.#lostTargets?.size ?? 0
+    return targets >= LOST_TARGETS_MAX || this.#lost >= LOST_ATTEMPTS_MAX
+  }
 
   #again(failure: AttemptFailure, how: 'again' | 'stale'): void {
     this.engine.stats.retries++
@@ -242,6 +245,31 @@ export class Exchange implements AttemptExchange {
     const attempt = new Attempt(this, target)
     this.#attempt = attempt
     attempt.begin(fresh)
+  }
+
+  /**
+   * Keeps a piece for another attempt; false when there is no room for it. A request that is on its
+   * way goes on without, one that still waits for a target is refused.
+   */
+  #keep(piece: Buffer): boolean {
+    const { engine } = this
+    if (engine.keptBytes + piece.length > engine.init.keptBytesMax) {
+      if (this.#attempt?.sending === true) this.#loseBody()
+      else this.fail(noRoom(engine.init.keptBytesMax))
+      return !this.#done
+    }
+    this.#kept ??= []
+    this.#kept.push(piece)
+    this.#keptBytes += piece.length
+    engine.keptBytes += piece.length
+    return true
+  }
+
+  #loseBody(): void {
+    this.engine.keptBytes -= this.#keptBytes
+    this.#kept = undefined
+    this.#keptBytes = 0
+    this.#bodyLost = true
   }
 
   #refusesBody(bytes: number): boolean {
@@ -293,7 +321,7 @@ export class Exchange implements AttemptExchange {
   #finish(status: number, failure: AttemptFailure | undefined): void {
     if (this.#done) return
     this.#done = true
-    this.#kept = undefined
+    this.#loseBody()
     const { stats, hooks } = this.engine
     stats.exchangesActive--
     if (status >= 100) stats.byStatusClass[Math.trunc(status / 100)]!++
@@ -318,6 +346,13 @@ function bodyTooLarge({ bytesMax, setting }: BodyLimit): AriesError {
   return new AriesError(
     'ARIES_E_BODY_TOO_LARGE',
     `the request body is larger than ${setting} (${bytesMax})`,
+  )
+}
+
+function noRoom(keptBytesMax: number): AriesError {
+  return new AriesError(
+    'ARIES_E_OVERLOADED',
+    `the bodies of requests that wait fill front.keptBytesMax (${keptBytesMax}) already`,
   )
 }
 

@@ -14,10 +14,12 @@ export const TRAILER_BYTES_MAX = 8_192
 export const PIPELINE_BYTES_MAX = 65_536
 /** Connections to one target from one shard; Envoy's default. Tunnels are not counted. */
 export const TARGET_CONNECTIONS_MAX = 1_024
-/** Attempts for one request. */
-export const ATTEMPTS_MAX = 8
-/** Attempts for one request that may end with the connection lost while the target has the request. */
-export const LOST_ATTEMPTS_MAX = 2
+/** Attempts for one request: more than the pauses between them leave time for. */
+export const ATTEMPTS_MAX = 32
+/** Targets at which the connection may be lost while they have the request. */
+export const LOST_TARGETS_MAX = 2
+/** Attempts that may end so: one target may lose a kept connection and a new one as it ends. */
+export const LOST_ATTEMPTS_MAX = 3
 /**
  * How long a request that is not safe to repeat still waits for its answer when gossip has found its
  * target dead: gossip may be wrong, and the answer is worth more than not knowing.
