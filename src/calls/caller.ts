@@ -182,6 +182,7 @@ class Journey {
       if (outcome.kind === 'answered') return outcome.answer
       if (outcome.kind === 'not-owner') this.#sentOn(outcome.owner)
       else if (outcome.kind === 'lost') await this.#retryLost(outcome)
+      else if (outcome.error.code === 'ARIES_E_FENCED') this.#sentOn(undefined)
       else if (!this.#mayRepeat(outcome.error)) throw outcome.error
       this.#mayHaveBegun = () => false
     }

@@ -117,7 +117,7 @@ function checkListeners(data: unknown, document: ConfigDocument, problems: Probl
       const example = formatAddress('127.0.0.1', 8080)
       problems.add(document, [...path, scheme], `must be host:port, as in ${example}`)
     }
-    if ('tcp' in listener) {
+    if ('upstreams' in listener) {
       checkUpstreams(listener.upstreams, 'tcp', [...path, 'upstreams'], document, problems)
     }
     listens.push(...listenerListens(listener, document.file, path))

@@ -7,7 +7,7 @@ import { parseUpstream } from './address.ts'
 import { items } from './map.ts'
 import { moduleName } from './module-name.ts'
 import { formatFile, type KeyPath, type Located, type Problems } from './problems.ts'
-import { routeSchema } from './schema/routes.ts'
+import { listenerSchema, routeSchema } from './schema/routes.ts'
 import type { Config, ModuleName, Route } from './schema.ts'
 
 export interface CheckedRoutes {
@@ -55,6 +55,10 @@ export async function checkRoutes(
       checkUpstreams(route.upstreams, 'http', [...path, 'upstreams'], document, problems)
       routes.push(route)
     }
+  }
+  for (const [path, value] of items(data, 'listeners')) {
+    const listener = listenerSchema.safeParse(value).data
+    if (listener && 'worker' in listener) await modules.add('worker', listener.worker, path)
   }
   return { routes, tasks: modules.tasks, classes: modules.classes }
 }

@@ -12,7 +12,7 @@ import type { World } from '../world.ts'
 import { Board } from './board.ts'
 import { BoardWriter } from './board-writer.ts'
 import { HealthChecks } from './health.ts'
-import { type ListenerAddress, parseListener, probe } from './listen.ts'
+import { type ListenerAddress, parseListener, probe, protocolOf } from './listen.ts'
 import type { FrontStats } from './metrics.ts'
 import { RouteTable } from './routes.ts'
 import { upstreamsOf } from './shard.ts'
@@ -218,6 +218,6 @@ function shardsOf({ front }: Config): number {
 }
 
 /** The same listener before and after a change: a TCP listener may have other upstreams. */
-function keyOf({ name, upstreams }: ListenerAddress): string {
-  return `${upstreams === undefined ? 'http' : 'tcp'} ${name}`
+function keyOf(address: ListenerAddress): string {
+  return `${protocolOf(address)} ${address.name}`
 }

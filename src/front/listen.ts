@@ -1,5 +1,6 @@
 /** Addresses to listen on: parsing them, and finding out whether they are free. */
 import { createServer, type Server } from 'node:net'
+import { moduleName } from '../config/module-name.ts'
 import type { Listener } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { listenOn } from '../listen.ts'
@@ -11,8 +12,25 @@ export interface ListenerAddress {
   readonly name: string
   readonly host: string
   readonly port: number
-  /** Servers behind a TCP listener; undefined: it takes HTTP. */
+  /** Servers behind a TCP listener; undefined: there are none. */
   readonly upstreams: readonly UpstreamAddress[] | undefined
+  /** The worker behind a TCP listener. */
+  readonly worker: WorkerListener | undefined
+}
+
+/** Which worker a raw connection leads to. */
+export interface WorkerListener {
+  readonly class: string
+  /** Its key, with `:address` for the client's address and `:port` for the listener's port. */
+  readonly key: string
+}
+
+/** Tells listeners apart that have the same address, before and after a change. */
+export function protocolOf({
+  upstreams,
+  worker,
+}: Pick<ListenerAddress, 'upstreams' | 'worker'>): 'http' | 'tcp' {
+  return upstreams === undefined && worker === undefined ? 'http' : 'tcp'
 }
 
 /** Throws `ARIES_E_CONFIG` unless the listener is at `host:port` (port 0: any that is free). */
@@ -24,8 +42,12 @@ export function parseListener(listener: Listener): ListenerAddress {
     throw new AriesError('ARIES_E_CONFIG', `listener "${name}" is not host:port`)
   }
   const upstreams =
-    'tcp' in listener ? listener.upstreams.map((url) => upstreamAddress(url, 'tcp')) : undefined
-  return { name, host: (match[1] ?? match[2])!, port, upstreams }
+    'upstreams' in listener
+      ? listener.upstreams.map((url) => upstreamAddress(url, 'tcp'))
+      : undefined
+  const worker =
+    'worker' in listener ? { class: moduleName(listener.worker), key: listener.key } : undefined
+  return { name, host: (match[1] ?? match[2])!, port, upstreams, worker }
 }
 
 /** Listens, or throws `ARIES_E_PORT_IN_USE` or `ARIES_E_CONFIG` with the listener's name. */

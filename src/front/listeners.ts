@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Logger } from '../log.ts'
-import { type ListenerAddress, listen } from './listen.ts'
+import { type ListenerAddress, listen, protocolOf } from './listen.ts'
 
 export interface ListenersComponents {
   readonly log: Logger
@@ -70,6 +70,6 @@ export class Listeners {
   }
 }
 
-function keyOf({ host, port, upstreams }: ListenerAddress): string {
-  return `${upstreams === undefined ? 'http' : 'tcp'} ${host} ${port}`
+function keyOf(address: ListenerAddress): string {
+  return `${protocolOf(address)} ${address.host} ${address.port}`
 }

@@ -16,6 +16,7 @@ import { RouteTable, type UpstreamAddress } from './routes.ts'
 import { Sessions, type SessionsLimits } from './sessions.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
 import { TcpSplicer } from './tcp.ts'
+import { TcpClients } from './tcp-clients.ts'
 import { Upstreams } from './upstreams.ts'
 import { WebSocketClients } from './websocket-clients.ts'
 
@@ -37,6 +38,7 @@ export class Shard {
   readonly #upstreams: Upstreams
   readonly #sessions: Sessions
   readonly #webSockets: WebSocketClients
+  readonly #tcpClients: TcpClients
   readonly #planner: RoutePlanner
   readonly #engines: Engines
   readonly #tcp: TcpSplicer
@@ -73,6 +75,12 @@ export class Shard {
       { log, sessions: this.#sessions, bytes: this.#bytes },
       config,
     )
+    this.#tcpClients = new TcpClients({
+      log,
+      sessions: this.#sessions,
+      bytes: this.#bytes,
+      idleTimeoutMs: () => this.#config.front.tunnelIdleTimeoutMs,
+    })
     const onFailed = (upstream: { healthy: boolean; address: UpstreamAddress }): void => {
       upstream.healthy = false
       post({ type: 'upstream-failed', url: upstream.address.url })
@@ -107,8 +115,9 @@ export class Shard {
     this.#listeners = new Listeners(
       {
         log,
-        onClient: (socket, { upstreams }) => {
-          if (upstreams === undefined) this.#engines.accept(socket)
+        onClient: (socket, { upstreams, worker }) => {
+          if (worker !== undefined) this.#tcpClients.accept(socket, worker)
+          else if (upstreams === undefined) this.#engines.accept(socket)
           else
             this.#tcp.accept(
               socket,

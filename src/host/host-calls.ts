@@ -1,7 +1,8 @@
 /** Calls that the workers of this host make. */
+import type { Outcome } from '../calls/attempt.ts'
 import { Caller, type CallerInit, type LocalAttempt } from '../calls/caller.ts'
 import type { ResolvedMessage, ResolveMessage } from '../calls/resolves.ts'
-import { AriesError } from '../errors.ts'
+import { AriesError, toAriesError } from '../errors.ts'
 import { formatWorkerId } from '../identity.ts'
 import { CallError, toCallError } from '../worker/call-error.ts'
 import type { CallAnswer, OutgoingCall } from '../worker/workers.ts'
@@ -10,12 +11,12 @@ import { KeyedInvocation, PlainInvocation } from './invocation.ts'
 import { LocalCall } from './local-call.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { currentTurn } from './turn.ts'
+import type { WorkerTable } from './worker-table.ts'
 
 export interface HostCallsComponents {
   readonly clock: Clock
   readonly send: (message: ResolveMessage) => void
-  /** The worker of that name, if it is open here. */
-  readonly open: (name: string) => OpenWorker | undefined
+  readonly table: Pick<WorkerTable, 'has' | 'rouse' | 'get'>
 }
 
 export class HostCalls {
@@ -92,42 +93,46 @@ export class HostCalls {
     signal: AbortSignal,
   ): LocalAttempt | undefined {
     const name = formatWorkerId(call.id)
-    if (!this.#c.open(name)) return undefined
-    const asked = {
-      method: call.method,
-      url: call.url,
-      rawHeaders: [...call.headers, ...keyField(call.key)].flat(),
-      body: call.body,
-      calls: call.calls,
-      answerBytesMax: this.#init.calls.answerBytesMax,
-    }
-    const { clock } = this.#c
-    const deliver = (worker: OpenWorker): LocalCall => {
-      const invocation =
-        call.key === undefined
-          ? new PlainInvocation(asked)
-          : new KeyedInvocation({ worker, wallMs: clock.wallMs }, { asked, key: call.key })
-      const mail = new LocalCall(
-        { invocation, signal },
-        { arrivedMs: clock.nowMs(), chain, answerBytesMax: this.#init.calls.answerBytesMax },
-      )
-      if (!worker.offer(mail)) mail.fail(overloaded(name))
-      return mail
-    }
+    if (!this.#c.table.has(name)) return undefined
     let mail: LocalCall | undefined
-    return {
-      began: () => mail?.began() ?? false,
+    const deliver = async (): Promise<Outcome> => {
       // Not at once: the callee's turn is not a part of the caller's, and workers that call each
       // other must let the event loop have its turn.
-      outcome: new Promise((resolve) => {
-        setImmediate(() => {
-          const worker = this.#c.open(name)
-          if (!worker) return resolve({ kind: 'not-owner' })
-          mail = deliver(worker)
-          resolve(mail.outcome)
-        })
-      }),
+      await new Promise((resolve) => {
+        setImmediate(resolve)
+      })
+      await this.#c.table.rouse(name)
+      const worker = this.#c.table.get(name)
+      if (!worker) return { kind: 'not-owner' }
+      mail = this.#mail(worker, call, chain, signal)
+      if (!worker.offer(mail)) mail.fail(overloaded(name))
+      return mail.outcome
     }
+    const outcome = deliver().catch(
+      (thrown): Outcome => ({ kind: 'fault', error: toAriesError(thrown) }),
+    )
+    return { began: () => mail?.began() ?? false, outcome }
+  }
+
+  #mail(
+    worker: OpenWorker,
+    call: OutgoingCall,
+    chain: readonly string[],
+    signal: AbortSignal,
+  ): LocalCall {
+    const { clock } = this.#c
+    const { answerBytesMax } = this.#init.calls
+    const { method, url, body, calls, key } = call
+    const rawHeaders = [...call.headers, ...keyField(key)].flat()
+    const asked = { method, url, rawHeaders, body, calls, answerBytesMax }
+    const invocation =
+      key === undefined
+        ? new PlainInvocation(asked)
+        : new KeyedInvocation({ worker, wallMs: clock.wallMs }, { asked, key })
+    return new LocalCall(
+      { invocation, signal },
+      { arrivedMs: clock.nowMs(), chain, answerBytesMax },
+    )
   }
 }
 

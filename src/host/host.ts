@@ -79,10 +79,7 @@ export class Host {
       { node, freezeState: limits.freezeState === true },
     )
     this.#table = table
-    this.#calls = new HostCalls(
-      { clock, send: components.send, open: (name) => table.get(name) },
-      setup,
-    )
+    this.#calls = new HostCalls({ clock, send: components.send, table }, setup)
     this.#sessions = new Sessions({ table, clock, log }, limits)
     this.#forwarder = new Forwarder(
       { log },

@@ -60,10 +60,11 @@ export class LiveInstance {
     return this.#replies
   }
 
-  get takesWebSockets(): boolean {
+  takes(sessions: 'webSocket' | 'tcp'): boolean {
     try {
-      const worker = this.#live
-      return worker.webSocketOpen !== undefined || worker.webSocketMessage !== undefined
+      const { webSocketOpen, webSocketMessage, tcpOpen, tcpData } = this.#live
+      if (sessions === 'tcp') return (tcpOpen ?? tcpData) !== undefined
+      return (webSocketOpen ?? webSocketMessage) !== undefined
     } catch {
       // What its constructor throws is told in the turn.
       return true

@@ -15,7 +15,7 @@ import { HostLink } from './host-link.ts'
 import { migrate, versionOf } from './migrate.ts'
 import { PREPARE_TIMEOUT_MS } from './move-source.ts'
 import { sectionHash } from './section-hash.ts'
-import type { CarriedSession } from './session.ts'
+import type { CarriedSession } from './session-set.ts'
 import type { Sessions } from './sessions.ts'
 import type { WorkerTable } from './worker-table.ts'
 

@@ -12,7 +12,7 @@ import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { Changes, SectionState } from '../worker/state.ts'
 import type { StopReason, WorkerClass } from '../worker/worker.ts'
-import { type CallAnswer, type OutgoingCall, workersBy } from '../worker/workers.ts'
+import { type CallAnswer, type MakeCall, workersBy } from '../worker/workers.ts'
 import type { Clock } from '../world.ts'
 import { AlarmClock } from './alarm-clock.ts'
 import type { Committer } from './committer.ts'
@@ -57,11 +57,7 @@ export interface OpenWorkerComponents {
   /** There is mail for the worker of that name. */
   readonly onMail: (name: string) => void
   /** Takes a call of the worker to another one. */
-  readonly call: (
-    from: OpenWorker,
-    call: OutgoingCall,
-    signal: AbortSignal | undefined,
-  ) => Promise<CallAnswer>
+  readonly call: (from: OpenWorker, ...call: Parameters<MakeCall>) => Promise<CallAnswer>
   /** The worker dropped itself: it must be forgotten. */
   readonly onDropped: (worker: OpenWorker, why: 'fenced' | 'store') => void
 }
@@ -115,8 +111,9 @@ export class OpenWorker {
       key: id.key,
       className: id.class,
       node,
-      webSockets: this.sessions.sockets,
-      workers: workersBy((call, signal) => components.call(this, call, signal)),
+      webSockets: this.sessions.webSockets,
+      tcpSockets: this.sessions.tcpSockets,
+      workers: workersBy((...call) => components.call(this, ...call)),
     }
     if (init.migrated) this.#commits.submit(init.migrated, true, true)
     const { sections, freezeState, asleep = false } = init
@@ -203,8 +200,14 @@ export class OpenWorker {
     return this.#instance.stops
   }
 
-  get takesWebSockets(): boolean {
-    return this.#instance.takesWebSockets
+  /** The turn that runs alone. */
+  get turn(): Turn | undefined {
+    return this.#running.alone
+  }
+
+  /** Whether the class has handlers for such sessions. */
+  takes(sessions: 'webSocket' | 'tcp'): boolean {
+    return this.#instance.takes(sessions)
   }
 
   /** The options of its class changed. */

@@ -3,14 +3,15 @@ import type { AriesError } from '../errors.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { Worker } from '../worker/worker.ts'
 import type { Mail } from './mailbox.ts'
-import type { Session } from './session.ts'
+import type { AnySession } from './session-set.ts'
+import type { TcpSession } from './tcp-session.ts'
 import type { Output } from './turn.ts'
 
 abstract class SessionMail implements Mail {
   readonly arrivedMs: number
-  protected readonly session: Session
+  protected readonly session: AnySession
 
-  constructor(session: Session, arrivedMs: number) {
+  constructor(session: AnySession, arrivedMs: number) {
     this.session = session
     this.arrivedMs = arrivedMs
   }
@@ -30,7 +31,7 @@ abstract class SessionMail implements Mail {
 export class OpenMail extends SessionMail {
   readonly #request: () => Request
 
-  constructor(session: Session, arrivedMs: number, request: () => Request) {
+  constructor(session: AnySession, arrivedMs: number, request: () => Request) {
     super(session, arrivedMs)
     this.#request = request
   }
@@ -40,7 +41,7 @@ export class OpenMail extends SessionMail {
     // First, so that the front hears of the session before it hears its messages.
     session.worker.output(new AcceptOutput(session))
     session.worker.sessions.add(session)
-    return instance.webSocketOpen?.(session, this.#request())
+    return session.tellOpen(instance, this.#request)
   }
 
   override fail(error: AriesError): void {
@@ -61,9 +62,9 @@ export class OpenMail extends SessionMail {
 }
 
 class AcceptOutput implements Output {
-  readonly #session: Session
+  readonly #session: AnySession
 
-  constructor(session: Session) {
+  constructor(session: AnySession) {
     this.#session = session
   }
 
@@ -81,14 +82,14 @@ export class MessageMail extends SessionMail {
   readonly #n: number
   readonly #data: string | Uint8Array
 
-  constructor(session: Session, arrivedMs: number, n: number, data: string | Uint8Array) {
+  constructor(session: AnySession, arrivedMs: number, n: number, data: string | Uint8Array) {
     super(session, arrivedMs)
     this.#n = n
     this.#data = data
   }
 
   run(instance: Worker): unknown {
-    return instance.webSocketMessage?.(this.session, this.#data)
+    return this.session.tellMessage(instance, this.#data)
   }
 
   override succeed(): void {
@@ -109,7 +110,7 @@ export class CloseMail extends SessionMail {
   readonly #code: number
   readonly #reason: string
 
-  constructor(session: Session, arrivedMs: number, code: number, reason: string) {
+  constructor(session: AnySession, arrivedMs: number, code: number, reason: string) {
     super(session, arrivedMs)
     this.#code = code
     this.#reason = reason
@@ -121,6 +122,20 @@ export class CloseMail extends SessionMail {
 
   run(instance: Worker): unknown {
     this.session.worker.sessions.remove(this.session)
-    return instance.webSocketClose?.(this.session, this.#code, this.#reason)
+    return this.session.tellClose(instance, this.#code, this.#reason)
+  }
+}
+
+/** What waited to be taken by a raw connection was taken. */
+export class DrainMail extends SessionMail {
+  readonly #tcp: TcpSession
+
+  constructor(session: TcpSession, arrivedMs: number) {
+    super(session, arrivedMs)
+    this.#tcp = session
+  }
+
+  run(instance: Worker): unknown {
+    return instance.tcpDrain?.(this.#tcp)
   }
 }

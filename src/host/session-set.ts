@@ -1,13 +1,25 @@
 import type { SessionId } from '../session-frames.ts'
 import type { WorkerSocket } from '../worker/socket.ts'
-import type { CarriedSession, Session } from './session.ts'
+import type { WorkerTcpSocket } from '../worker/tcp-socket.ts'
+import type { Session } from './session.ts'
+import { type CarriedTcp, TcpSession } from './tcp-session.ts'
+import { type CarriedWebSocket, WebSocketSession } from './websocket-session.ts'
+
+export type AnySession = WebSocketSession | TcpSession
+/** A session as a move carries it. */
+export type CarriedSession = CarriedWebSocket | CarriedTcp
 
 /** The sessions of one worker. */
 export class SessionSet {
-  readonly #sessions = new Map<SessionId, Session>()
+  readonly #sessions = new Map<SessionId, AnySession>()
   /** What the worker sees: those that it can still send to. */
-  readonly sockets: Iterable<WorkerSocket> & { readonly size: number } = new OpenSockets(
+  readonly webSockets: Iterable<WorkerSocket> & { readonly size: number } = new OpenSockets(
     this.#sessions,
+    (session) => session instanceof WebSocketSession,
+  )
+  readonly tcpSockets: Iterable<WorkerTcpSocket> & { readonly size: number } = new OpenSockets(
+    this.#sessions,
+    (session) => session instanceof TcpSession,
   )
   /** Tells the host's index of sessions that one is over. */
   onRemoved: ((session: Session) => void) | undefined
@@ -16,7 +28,7 @@ export class SessionSet {
     return this.#sessions.size
   }
 
-  values(): IterableIterator<Session> {
+  values(): IterableIterator<AnySession> {
     return this.#sessions.values()
   }
 
@@ -25,7 +37,7 @@ export class SessionSet {
     return Array.from(this.#sessions.values(), (session) => session.carry())
   }
 
-  add(session: Session): void {
+  add(session: AnySession): void {
     this.#sessions.set(session.id, session)
   }
 
@@ -48,20 +60,27 @@ export class SessionSet {
   }
 }
 
-class OpenSockets implements Iterable<WorkerSocket> {
-  readonly #sessions: ReadonlyMap<SessionId, Session>
+class OpenSockets<S extends AnySession> implements Iterable<S> {
+  readonly #sessions: ReadonlyMap<SessionId, AnySession>
+  readonly #isOne: (session: AnySession) => session is S
 
-  constructor(sessions: ReadonlyMap<SessionId, Session>) {
+  constructor(
+    sessions: ReadonlyMap<SessionId, AnySession>,
+    isOne: (session: AnySession) => session is S,
+  ) {
     this.#sessions = sessions
+    this.#isOne = isOne
   }
 
   get size(): number {
     let count = 0
-    for (const session of this.#sessions.values()) if (!session.closing) count++
+    for (const _ of this) count++
     return count
   }
 
-  *[Symbol.iterator](): Iterator<WorkerSocket> {
-    for (const session of this.#sessions.values()) if (!session.closing) yield session
+  *[Symbol.iterator](): Iterator<S> {
+    for (const session of this.#sessions.values()) {
+      if (!session.closing && this.#isOne(session)) yield session
+    }
   }
 }

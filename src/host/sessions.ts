@@ -7,9 +7,12 @@ import type { Frame, SessionId } from '../session-frames.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { Clock } from '../world.ts'
 import type { OpenWorker } from './open-worker.ts'
-import { type CarriedSession, Session } from './session.ts'
+import type { FrontIdentity } from './session.ts'
 import { SessionLink } from './session-link.ts'
-import { CloseMail, MessageMail, OpenMail } from './session-mail.ts'
+import { CloseMail, DrainMail, MessageMail, OpenMail } from './session-mail.ts'
+import type { AnySession, CarriedSession } from './session-set.ts'
+import { TcpSession } from './tcp-session.ts'
+import { WebSocketSession } from './websocket-session.ts'
 import type { WorkerTable } from './worker-table.ts'
 
 /** How long a session without a link waits for its front to attach it. */
@@ -28,10 +31,10 @@ export class Sessions {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #messageBytesMax: number
-  readonly #sessions = new Map<SessionId, Session>()
+  readonly #sessions = new Map<SessionId, AnySession>()
   readonly #links = new Set<SessionLink>()
   /** Those that no link served when it was last looked. */
-  readonly #detached = new Set<Session>()
+  readonly #detached = new Set<AnySession>()
   /** Those whose worker is being woken, with the link that asked. */
   readonly #waking = new Map<SessionId, SessionLink>()
   bytes = 0
@@ -66,12 +69,26 @@ export class Sessions {
   arrive(worker: OpenWorker, carried: readonly CarriedSession[]): void {
     this.#adopt(worker)
     for (const one of carried) {
-      const session = Session.arrived(one, worker, this.#clock.nowMs())
+      const session = this.#arrived(one, worker)
       worker.sessions.add(session)
       this.#sessions.set(session.id, session)
       this.#detached.add(session)
       if (one.left) this.#leave(session, ...one.left)
+      else if (session instanceof TcpSession) session.checkDrain()
     }
+  }
+
+  #arrived(carried: CarriedSession, worker: OpenWorker): AnySession {
+    const nowMs = this.#clock.nowMs()
+    if (!('tcp' in carried)) return WebSocketSession.arrived(carried, worker, nowMs)
+    return this.#listen(TcpSession.arrived(carried, worker, nowMs))
+  }
+
+  #listen(session: TcpSession): TcpSession {
+    session.onDrain = () => {
+      session.worker.offer(new DrainMail(session, this.#clock.nowMs()), true)
+    }
+    return session
   }
 
   /** The worker has moved: its fronts are told, after the last message from here. */
@@ -164,7 +181,7 @@ export class Sessions {
     const worker = this.#table.get(frame.worker)
     if (known) this.#openAgain(link, known)
     else if (!worker) refuse(link, sid, 421, 'not here', this.#table.wentTo(frame.worker))
-    else if (!worker.takesWebSockets) refuse(link, sid, 400, 'this worker takes no WebSocket')
+    else if (!takes(worker, frame)) refuse(link, sid, 400, 'the worker takes no such session')
     else if (this.#sessions.size >= SESSIONS_MAX) refuse(link, sid, 503, 'too many sessions')
     else this.#openNew(link, frame, worker)
   }
@@ -190,15 +207,24 @@ export class Sessions {
 
   #openNew(link: SessionLink, frame: FrameOf<'open'>, worker: OpenWorker): void {
     this.#adopt(worker)
-    const session = new Session({ id: frame.sid, url: frame.url, front: link.front!, worker })
+    const session = this.#newSession(frame, link.front!, worker)
     session.link = link
     this.#sessions.set(session.id, session)
     const mail = new OpenMail(session, this.#clock.nowMs(), () => openRequest(frame))
     if (!worker.offer(mail)) mail.fail(new AriesError('ARIES_E_OVERLOADED', 'the queue is full'))
   }
 
+  #newSession(
+    { sid: id, url, tcp }: FrameOf<'open'>,
+    front: FrontIdentity,
+    worker: OpenWorker,
+  ): AnySession {
+    if (!tcp) return new WebSocketSession({ id, url, front, worker })
+    return this.#listen(new TcpSession({ ...tcp, id, front, worker }))
+  }
+
   /** The link broke before the front heard the answer. */
-  #openAgain(link: SessionLink, session: Session): void {
+  #openAgain(link: SessionLink, session: AnySession): void {
     session.link = link
     if (!session.accepted) return
     link.send({ type: 'accept', sid: session.id, protocol: '' })
@@ -223,7 +249,8 @@ export class Sessions {
       return
     }
     if (n !== session.inSeq + 1) throw new Error(`session ${sid}: ${n} after ${session.inSeq}`)
-    if (data.length > this.#messageBytesMax) {
+    // The bytes of a raw connection have no length of their own.
+    if (data.length > this.#messageBytesMax && !(session instanceof TcpSession)) {
       this.#end(session, 1009, 'the message is too large')
     } else if (n - session.inDone > WAITING_MAX) {
       this.#end(session, 1013, 'too many messages wait')
@@ -242,13 +269,13 @@ export class Sessions {
   }
 
   /** The host closes the client's socket, and the worker is told as if it had gone. */
-  #end(session: Session, code: number, reason: string): void {
+  #end(session: AnySession, code: number, reason: string): void {
     this.#log.info({ sid: session.id, worker: session.worker.name, code, reason }, 'session ended')
     session.link?.send({ type: 'close', sid: session.id, code, reason })
     this.#leave(session, code, reason)
   }
 
-  #leave(session: Session, code: number, reason: string): void {
+  #leave(session: AnySession, code: number, reason: string): void {
     session.worker.sessions.left(session, code, reason)
     session.worker.offer(new CloseMail(session, this.#clock.nowMs(), code, reason), true)
   }
@@ -269,6 +296,10 @@ export class Sessions {
       this.#detached.add(session)
     }
   }
+}
+
+function takes(worker: OpenWorker, { tcp }: FrameOf<'open'>): boolean {
+  return worker.takes(tcp ? 'tcp' : 'webSocket')
 }
 
 function refuse(

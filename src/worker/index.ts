@@ -3,6 +3,7 @@ export { CallError } from './call-error.ts'
 export type { WorkerSocket } from './socket.ts'
 export type { State } from './state.ts'
 export type { Task, TaskContext } from './task.ts'
+export type { WorkerTcpSocket } from './tcp-socket.ts'
 export {
   type AlarmSetting,
   type Durability,

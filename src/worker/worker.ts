@@ -1,6 +1,7 @@
 import { AriesError } from '../errors.ts'
 import type { WorkerSocket } from './socket.ts'
 import type { State } from './state.ts'
+import type { WorkerTcpSocket } from './tcp-socket.ts'
 import type { Workers } from './workers.ts'
 
 /** The last time that a `Date` can be. */
@@ -29,6 +30,7 @@ export interface WorkerContext<S extends object = Record<string, unknown>> {
   readonly node: string
   readonly state: State<S>
   readonly webSockets: Iterable<WorkerSocket> & { readonly size: number }
+  readonly tcpSockets: Iterable<WorkerTcpSocket> & { readonly size: number }
   readonly workers: Workers
   readonly alarm: AlarmSetting
 }
@@ -62,6 +64,8 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
   readonly state: State<S>
   /** The open sessions. */
   readonly webSockets: Iterable<WorkerSocket> & { readonly size: number }
+  /** The open raw connections. */
+  readonly tcpSockets: Iterable<WorkerTcpSocket> & { readonly size: number }
   /** Other workers, to fetch from and to call. */
   readonly workers: Workers
   readonly #alarm: AlarmSetting
@@ -72,6 +76,7 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
     this.node = context.node
     this.state = context.state
     this.webSockets = context.webSockets
+    this.tcpSockets = context.tcpSockets
     this.workers = context.workers
     this.#alarm = context.alarm
   }
@@ -117,6 +122,16 @@ export abstract class Worker<S extends object = Record<string, unknown>> {
   webSocketMessage?(ws: WorkerSocket, message: string | Uint8Array): void | Promise<void>
   /** The client has gone. */
   webSocketClose?(ws: WorkerSocket, code: number, reason: string): void | Promise<void>
+  /** A client connected to a TCP listener. Throw, or destroy the socket, to turn it away. */
+  tcpOpen?(socket: WorkerTcpSocket): void | Promise<void>
+  /** Bytes from the client, in order; where they are cut means nothing. */
+  tcpData?(socket: WorkerTcpSocket, bytes: Uint8Array): void | Promise<void>
+  /** The client has said all; it still listens. Without this method its socket is ended for it. */
+  tcpEnd?(socket: WorkerTcpSocket): void | Promise<void>
+  /** What made `write` answer false was taken. */
+  tcpDrain?(socket: WorkerTcpSocket): void | Promise<void>
+  /** The connection is over; `failed`: it was cut, not ended. */
+  tcpClose?(socket: WorkerTcpSocket, failed: boolean): void | Promise<void>
 }
 
 /** For how many requests with an `Idempotency-Key` a worker keeps its reply, and for how long. */

@@ -10,7 +10,13 @@ import { log, testConfig, until } from './stubs.ts'
 
 async function shardConfig(): Promise<ShardConfig> {
   const config = testConfig({ routes: [{ path: '/hello', task: '/w/hello.ts' }] })
-  const address = { name: '127.0.0.1:0', host: '127.0.0.1', port: 0, upstreams: undefined }
+  const address = {
+    name: '127.0.0.1:0',
+    host: '127.0.0.1',
+    port: 0,
+    upstreams: undefined,
+    worker: undefined,
+  }
   return {
     listeners: await probe([address]),
     routes: config.routes,

@@ -12,6 +12,7 @@ t.test('POST adds one, GET reads, anything else is refused', async (t) => {
     node: 'n1',
     state: state as unknown as State<{ value: number }>,
     webSockets: new Set<never>(),
+    tcpSockets: new Set<never>(),
     workers: workersBy(() => Promise.reject(new Error('it calls nobody'))),
     alarm: { get: () => null, set: () => undefined },
   })

@@ -25,6 +25,10 @@ t.test(
       Workers: members(read('src/worker/workers.ts'), /export interface Workers /),
       WorkerHandle: members(read('src/worker/workers.ts'), /export interface WorkerHandle/),
       CallOptions: members(read('src/worker/workers.ts'), /export interface CallOptions/),
+      WorkerTcpSocket: members(
+        read('src/worker/tcp-socket.ts'),
+        /export interface WorkerTcpSocket/,
+      ),
       TaskContext: members(read('src/worker/task.ts'), /export interface TaskContext/),
     }
     for (const [type, names] of Object.entries(declared)) {

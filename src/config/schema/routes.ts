@@ -1,5 +1,6 @@
 /** Where clients are taken, and where their requests go. */
 import { z } from 'zod'
+import { KEY_BYTES_MAX } from '../../identity.ts'
 
 export const listenerSchema = z.union([
   z
@@ -18,6 +19,23 @@ export const listenerSchema = z.union([
         .describe('The servers behind it.'),
     })
     .describe('Passes the bytes of each connection to one of its upstreams.'),
+  z
+    .strictObject({
+      tcp: z.string().describe('`host:port` to take raw TCP at.'),
+      worker: z
+        .string()
+        .describe(
+          'Module of a worker class, relative to this file; it gets the bytes of each connection.',
+        ),
+      key: z
+        .string()
+        .min(1)
+        .max(KEY_BYTES_MAX)
+        .describe(
+          'Key of the worker: a text, in which `:address` is the address of the client and `:port` the port of the listener.',
+        ),
+    })
+    .describe('Leads each connection to a worker, wherever it lives.'),
 ])
 
 const routeBase = {
