@@ -69,6 +69,7 @@ export class OpenWorker {
   readonly mailbox: Mailbox
   readonly sessions = new SessionSet()
   readonly meter: WorkerMeter
+  readonly running = new RunningTurns()
   /** When the last turn ended. */
   turnEndedMs: number
   /** Hears why the worker was dropped: the move that is under way. */
@@ -80,7 +81,6 @@ export class OpenWorker {
   readonly #commits: TurnCommits
   readonly #alarm: AlarmClock
   #config: ClassConfig
-  readonly #running = new RunningTurns()
   #paused = false
   /** Until then what waited could not be run. */
   #thawedMs = 0
@@ -180,7 +180,7 @@ export class OpenWorker {
 
   /** Waiting, running, or done and not yet committed. */
   get load(): number {
-    return this.mailbox.size + this.#commits.size + this.#running.size
+    return this.mailbox.size + this.#commits.size + this.running.size
   }
 
   /** Nothing happens with it: no turn, no session, nothing to commit, no move. */
@@ -198,11 +198,6 @@ export class OpenWorker {
   /** Whether the instance wants to be told before it is let go of. */
   get stops(): boolean {
     return this.#instance.stops
-  }
-
-  /** The turn that runs alone. */
-  get turn(): Turn | undefined {
-    return this.#running.alone
   }
 
   /** Whether the class has handlers for such sessions. */
@@ -224,15 +219,15 @@ export class OpenWorker {
     }
     if (!this.mailbox.push(mail, always)) return false
     this.#c.onMail(this.name)
-    if (!this.#running.alone && !this.#paused && !this.#scheduled) this.#pump()
+    if (!this.running.alone && !this.#paused && !this.#scheduled) this.#pump()
     return true
   }
 
   /** What the running turn wants to send; it leaves with the commit. Throws outside a turn. */
   output(output: Output): void {
-    const turn = this.#running.alone
+    const turn = this.running.alone
     if (!turn || this.dropped) {
-      const reads = this.#running.size > 0
+      const reads = this.running.size > 0
       throw new AriesError(
         'ARIES_E_WORKER_FAILED',
         reads
@@ -284,7 +279,7 @@ export class OpenWorker {
     if (this.dropped) return
     const waiting = this.retire()
     const error = new AriesError('ARIES_E_NOT_OWNER', `${this.name} is not here any more`)
-    const running = this.#running.takeAll()
+    const running = this.running.takeAll()
     this.#commits.turnAway(error, unknownSeq)
     for (const turn of running) {
       turn.givenUp = true
@@ -299,7 +294,7 @@ export class OpenWorker {
   expire(): void {
     const limitMs = this.#config.requestTimeoutMs
     const nowMs = this.#c.clock.nowMs()
-    const late = this.#running.all.filter((turn) => nowMs - turn.startedMs > limitMs)
+    const late = this.running.all.filter((turn) => nowMs - turn.startedMs > limitMs)
     if (late.length > 0) {
       this.#c.log.warn(
         { worker: this.name, limitMs },
@@ -327,7 +322,7 @@ export class OpenWorker {
     const untilMs = this.#c.clock.nowMs() + SLICE_MS
     while (!this.#paused && !this.dropped) {
       const mail = this.frozen ? this.mailbox.peekFrozen() : this.mailbox.peek()
-      if (!mail || !this.#running.mayBegin(this.#isRead(mail), this.#config.readsMax)) return
+      if (!mail || !this.running.mayBegin(this.#isRead(mail), this.#config.readsMax)) return
       this.mailbox.take(mail)
       if (mail.abandoned) continue
       this.#run(mail)
@@ -348,7 +343,7 @@ export class OpenWorker {
 
   #run(mail: Mail): void {
     const turn = new Turn(mail, this.name, this.#c.clock.nowMs(), this.#isRead(mail))
-    this.#running.begin(turn)
+    this.running.begin(turn)
     try {
       const result = currentTurn.run(turn, () => this.#instance.run(turn))
       if (isPromise(result)) {
@@ -368,7 +363,7 @@ export class OpenWorker {
 
   /** An asynchronous turn came to its end; unless it was given up before. */
   #settled(turn: Turn, value: unknown, thrown: unknown): void {
-    if (!this.#running.has(turn)) return
+    if (!this.running.has(turn)) return
     this.#finish(turn, value, thrown)
     this.#pump()
   }
@@ -393,15 +388,15 @@ export class OpenWorker {
   }
 
   #end(turn: Turn, failure: AriesError | undefined): Pick<Held, 'error' | 'ownSeq'> {
-    this.#running.end(turn)
+    this.running.end(turn)
     const { stateBytesMax } = this.#config
     const parts = { instance: this.#instance, commits: this.#commits, stateBytesMax }
     if (!turn.isRead) return endTurn(turn, failure, parts)
-    return endRead(this.#running.size === 0, failure, parts)
+    return endRead(this.running.size === 0, failure, parts)
   }
 
   #checkQuiet(): void {
-    if (!this.#paused || this.#running.size > 0 || this.#commits.size > 0) return
+    if (!this.#paused || this.running.size > 0 || this.#commits.size > 0) return
     const onQuiet = this.#onQuiet
     this.#onQuiet = undefined
     onQuiet?.()

@@ -131,7 +131,7 @@ export class TcpSession extends Session implements WorkerTcpSocket {
   }
 
   #inThisTurn(): Written {
-    const { turn } = this.worker
+    const turn = this.worker.running.alone
     if (!this.#written || this.#written.turn !== turn) {
       const written = new Written(this, turn)
       this.worker.output(written)
