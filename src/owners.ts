@@ -201,10 +201,12 @@ export class Owners {
     if (first === undefined) return
     const { clock } = this.#components.world
     flight.timer = clock.after(Math.max(0, first.deadlineMs - clock.nowMs()), () => {
+      const { lastError } = flight
       const error = new AriesError(
-        'ARIES_E_TIMEOUT',
+        // Nobody took too long: it could not be.
+        lastError?.code === 'ARIES_E_STORE' ? 'ARIES_E_STORE' : 'ARIES_E_TIMEOUT',
         `${flight.worker} had no owner within ${this.#init.timeoutMs} ms (${this.#init.settings.timeoutMs})${
-          flight.lastError === undefined ? '' : `: ${flight.lastError.message}`
+          lastError === undefined ? '' : `: ${lastError.message}`
         }`,
       )
       const nowMs = clock.nowMs()

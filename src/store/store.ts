@@ -134,7 +134,10 @@ export interface Store {
   /** Owned workers of a node (any incarnation), in order of class and key, after `after`. */
   ownedBy(node: string, limit: number, after?: WorkerId): Promise<OwnerRecord[]>
   claim(request: ClaimRequest): Promise<ClaimResult>
-  /** Group commit: one transaction, one result per record in order. Durable when it resolves. */
+  /**
+   * Group commit: one transaction, one result per record in order. Durable when it resolves. Without
+   * a record it tells whether the store can be written to.
+   */
   commit(
     node: string,
     incarnation: Incarnation,

@@ -74,6 +74,9 @@ const COMMIT = {
   SELECT item FROM done`,
 }
 
+/** A write that changes nothing: whether the server takes any. */
+const TOUCH = { text: 'UPDATE aries_nodes SET lease_until_ms = lease_until_ms WHERE id = $1' }
+
 /** Which of the items the store already holds, from an attempt whose answer was lost. */
 const COMMITTED = `SELECT i.item
     FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[])
@@ -91,7 +94,8 @@ export async function commitAll(
     const { node, incarnation } = jobs[mine[0]!]!
     const chains = new Map<string, Chain>()
     const links = mine.map((at) => jobs[at]!.records.map((record) => link(chains, record)))
-    await commitChains(session, node, incarnation, [...chains.values()])
+    if (chains.size > 0) await commitChains(session, node, incarnation, [...chains.values()])
+    else await session.query(TOUCH, [node])
     for (const [i, at] of mine.entries()) {
       results[at] = links[i]!.map((chain) => (chain?.ok === true ? 'ok' : 'fenced'))
     }

@@ -14,6 +14,7 @@ export class Writes {
   readonly #register: StatementSync
   readonly #renew: StatementSync
   readonly #end: StatementSync
+  readonly #touch: StatementSync
   readonly #create: StatementSync
   readonly #raise: StatementSync
   readonly #turn: StatementSync
@@ -31,6 +32,7 @@ export class Writes {
     const active = "WHERE id = ? AND incarnation = ? AND status = 'active'"
     this.#renew = db.prepare(`UPDATE aries_nodes SET lease_until_ms = ? ${active}`)
     this.#end = db.prepare(`UPDATE aries_nodes SET status = ? ${active}`)
+    this.#touch = db.prepare('UPDATE aries_nodes SET lease_until_ms = lease_until_ms WHERE id = ?')
     this.#create = db.prepare(
       `INSERT INTO aries_workers (class, key, node, incarnation, host, epoch, seq)
        VALUES (?, ?, ?, ?, ?, 1, 0)`,
@@ -82,6 +84,7 @@ export class Writes {
 
   #commit(job: CommitJob, values: Uint8Array): CommitResult[] {
     if (!this.#reads.isActive(job.node, job.incarnation)) return job.records.map(() => 'fenced')
+    if (job.records.length === 0) this.#touch.run(job.node)
     // A turn stands on the one before it: after a refused turn none of its worker's may pass.
     const fenced = new Set<string>()
     return job.records.map((record) => {
