@@ -23,6 +23,7 @@ import { Sessions } from './sessions.ts'
 import { StandbyFeeds } from './standby-feeds.ts'
 import { Standbys } from './standbys.ts'
 import { StatsSampler } from './stats.ts'
+import type { Tidy } from './tidy.ts'
 import { WorkerTable } from './worker-table.ts'
 
 const STATS_INTERVAL_MS = 500
@@ -34,6 +35,8 @@ export interface HostComponents {
   readonly clock: Clock
   readonly log: Logger
   readonly send: (message: FromHost) => void
+  /** Absent: memory is left to V8. */
+  readonly tidy?: Tidy
 }
 
 export class Host {
@@ -132,7 +135,7 @@ export class Host {
     )
     this.#every(
       () => STATS_INTERVAL_MS,
-      () => this.#c.send({ type: 'stats', stats: this.#stats.sample() }),
+      () => this.#report(),
     )
     this.#c.send({ type: 'ready', port })
   }
@@ -267,6 +270,12 @@ export class Host {
       sweepMs = Math.min(sweepMs, requestTimeoutMs / 20)
     }
     return Math.max(SWEEP_INTERVAL_MS_MIN, sweepMs)
+  }
+
+  #report(): void {
+    const stats = this.#stats.sample()
+    this.#c.send({ type: 'stats', stats })
+    this.#c.tidy?.look(stats)
   }
 
   #sweep(): void {

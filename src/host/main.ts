@@ -3,8 +3,10 @@ import { setFlagsFromString } from 'node:v8'
 import { createLogger, type Logger } from '../log.ts'
 import { openStore } from '../store/open.ts'
 import { realWorld } from '../world.ts'
+import { collector } from './collector.ts'
 import { Host } from './host.ts'
 import type { FromHost, HostSetup, ToHost } from './ipc.ts'
+import { Tidy } from './tidy.ts'
 
 function send(message: FromHost): void {
   // A channel that closes meanwhile ends the process anyway.
@@ -28,7 +30,8 @@ async function setUp(setup: HostSetup): Promise<void> {
   log = createLogger({ role: 'host', id: setup.node }, setup.logLevel)
   try {
     const store = await openStore({ log }, setup.store)
-    host = new Host({ store, clock: realWorld.clock, log, send }, setup)
+    const tidy = new Tidy(collector())
+    host = new Host({ store, clock: realWorld.clock, log, send, tidy }, setup)
     await host.start()
   } catch (error) {
     log.fatal({ err: error }, 'host cannot start')
