@@ -179,7 +179,7 @@ async function sleepers(cluster: TestCluster): Promise<number> {
   let count = 0
   for (const node of cluster.nodeIds) {
     const text = await (await fetch(`http://127.0.0.1:${cluster.adminPort(node)}/metrics`)).text()
-    count += Number(/^aries_node_workers\{state="asleep"\} (\d+)$/m.exec(text)?.[1] ?? 0)
+    count += Number(/^aries_node_workers\{.*state="asleep".*\} (\d+)$/m.exec(text)?.[1] ?? 0)
   }
   return count
 }

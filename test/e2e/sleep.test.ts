@@ -1,0 +1,50 @@
+import t from 'tap'
+import type { DrainReport } from '../../src/rpc.ts'
+import { TestCluster, until } from '../helpers/cluster.ts'
+import { Client } from '../helpers/load.ts'
+
+const WORKERS = 40
+
+t.test(
+  'workers that sleep survive a drain and a kill, and answer as if they had not',
+  async (t) => {
+    const cluster = await TestCluster.start({ config: { host: { sleepAfterMs: 200 } } })
+    t.teardown(() => cluster.stop())
+    const client = new Client(cluster.url)
+    t.teardown(() => client.close())
+    const postAll = async (): Promise<unknown[]> => {
+      const names = Array.from({ length: WORKERS }, (_, i) => `/counter/s${i}`)
+      const answers = await Promise.all(names.map((path) => client.send('POST', path)))
+      return answers.map(({ status, body }) => (status === 200 ? JSON.parse(body).value : body))
+    }
+    const allSleep = () =>
+      until('all sleep', async () => {
+        const workers = await cluster.get('/api/workers')
+        return workers.length === WORKERS && workers.every(({ asleep }) => asleep)
+      })
+    const all = (value: number): number[] => Array.from({ length: WORKERS }, () => value)
+
+    t.same(await postAll(), all(1))
+    await allSleep()
+    let asleep = 0
+    for (const node of cluster.nodeIds) {
+      const metrics = await fetch(`http://127.0.0.1:${cluster.adminPort(node)}/metrics`)
+      asleep += Number(
+        /^aries_node_workers\{.*state="asleep".*\} (\d+)$/m.exec(await metrics.text())?.[1],
+      )
+    }
+    t.equal(asleep, WORKERS, 'the metrics say so')
+    t.same(await postAll(), all(2))
+
+    await allSleep()
+    const { status, body } = await cluster.post('/api/nodes/n1/drain')
+    t.equal(status, 200)
+    t.same((body as DrainReport).left, [])
+    t.notOk((await cluster.get('/api/workers')).some(({ node }) => node === 'n1'))
+    t.same(await postAll(), all(3))
+
+    await allSleep()
+    process.kill(cluster.pid('n2'), 'SIGKILL')
+    t.same(await postAll(), all(4), 'they wait for the failover instead of failing')
+  },
+)
