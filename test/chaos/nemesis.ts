@@ -58,7 +58,7 @@ export class Nemesis {
       planned('drain and undrain', () => this.#drain()),
       planned('restart of a node', () => this.#restart()),
       planned('leave and join by the map', () => this.#leaveAndJoin()),
-      fault('kill a node', () => this.#killNode(this.#nodes(1))),
+      fault('kill a node', () => this.#killNode()),
       fault('kill a host', () => this.#killHost()),
       fault('kill a pool', () => this.#killPool()),
       fault('pause a whole node', () => this.#pauseWhole()),
@@ -107,6 +107,12 @@ export class Nemesis {
 
   #nodes(count: number): string[] {
     return sample(this.#c.random, this.#c.cluster.nodeIds, count)
+  }
+
+  /** A node that has workers to lose. */
+  async #owner(): Promise<string> {
+    const [worker] = sample(this.#c.random, await this.#c.cluster.get('/api/workers'), 1)
+    return worker?.node ?? this.#nodes(1)[0]!
   }
 
   #int(below: number): number {
@@ -206,8 +212,9 @@ export class Nemesis {
     await cluster.readyNode(node!)
   }
 
-  async #killNode([node]: readonly string[]): Promise<void> {
-    await this.#c.failovers.watch('node killed', node!, () => this.#kill(node!))
+  async #killNode(): Promise<void> {
+    const node = await this.#owner()
+    await this.#c.failovers.watch('node killed', node, () => this.#kill(node))
   }
 
   async #kill(node: string): Promise<void> {
@@ -220,9 +227,9 @@ export class Nemesis {
   }
 
   async #killHost(): Promise<void> {
-    const [node] = this.#nodes(1)
-    const pids = await this.#pids(node!, ['host'])
-    await this.#c.failovers.watch('host killed', node!, async () => this.#signal(pids, 'SIGKILL'))
+    const node = await this.#owner()
+    const pids = await this.#pids(node, ['host'])
+    await this.#c.failovers.watch('host killed', node, async () => this.#signal(pids, 'SIGKILL'))
   }
 
   async #killPool(): Promise<void> {
@@ -231,17 +238,17 @@ export class Nemesis {
   }
 
   async #pauseWhole(): Promise<void> {
-    const [node] = this.#nodes(1)
+    const node = await this.#owner()
     const ms = this.#faultMs()
-    if (ms < NOTICED_MS) return this.#pause([node!], WHOLE, ms)
-    const pids = await this.#pids(node!, WHOLE)
+    if (ms < NOTICED_MS) return this.#pause([node], WHOLE, ms)
+    const pids = await this.#pids(node, WHOLE)
     this.#c.report.event(`pause of ${node} (all of it) for ${ms.toFixed(0)} ms`)
-    await this.#c.failovers.watch('node paused', node!, () => this.#stop(pids, ms))
+    await this.#c.failovers.watch('node paused', node, () => this.#stop(pids, ms))
   }
 
   async #cutOff(): Promise<void> {
-    const [node] = this.#nodes(1)
-    await this.#c.failovers.watch('machine cut off', node!, () => this.#cut(node!))
+    const node = await this.#owner()
+    await this.#c.failovers.watch('machine cut off', node, () => this.#cut(node))
   }
 
   /** Long enough for everyone to notice. */

@@ -142,11 +142,11 @@ class Run {
   }
 
   async all(): Promise<void> {
-    const endMs = performance.now() + this.#options.ms
     this.#crowd.start()
     this.#workload.start()
     try {
       let well = await this.#begins()
+      const endMs = performance.now() + this.#options.ms
       while (well && performance.now() < endMs) {
         await this.#deed()
         well = await this.#heals()

@@ -39,6 +39,11 @@ function ownNetwork(): string[] | undefined {
   })
 }
 
+/** Whether `inOwnNetwork` would run this program again. */
+export function mayMakeMachines(): boolean {
+  return process.platform === 'linux' && ownNetwork() !== undefined
+}
+
 /** True when `Machines` can be made in this process. */
 export function canMakeMachines(): boolean {
   return process.env[MARK] !== undefined
