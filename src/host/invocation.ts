@@ -124,18 +124,21 @@ export class KeyedInvocation implements Invocation {
 }
 
 function requestOf({ method, url, rawHeaders, body }: Asked): Request {
-  const headers: [string, string][] = []
   let host = 'localhost'
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!.toLowerCase()
-    if (name === 'host') host = rawHeaders[i + 1]!
-    if (!isInnerHeader(name)) headers.push([rawHeaders[i]!, rawHeaders[i + 1]!])
+    if (rawHeaders[i]!.toLowerCase() === 'host') host = rawHeaders[i + 1]!
   }
-  const init: RequestInit = { method, headers }
+  const init: RequestInit = { method }
   // `Request` throws for a body where HTTP gives it no meaning.
   if (body && method !== 'GET' && method !== 'HEAD') init.body = body as Uint8Array<ArrayBuffer>
   try {
-    return new Request(`http://${host}${url}`, init)
+    const request = new Request(`http://${host}${url}`, init)
+    // One by one: given with `init` they are converted first, at the cost of the request itself.
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i]!
+      if (!isInnerHeader(name.toLowerCase())) request.headers.append(name, rawHeaders[i + 1]!)
+    }
+    return request
   } catch (error) {
     throw new AriesError('ARIES_E_BAD_REQUEST', `no request for a worker: ${String(error)}`)
   }

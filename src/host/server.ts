@@ -86,7 +86,7 @@ export class HostServer {
     if (this.#closing) res.setHeader('connection', 'close')
     try {
       this.#authorize(req)
-      const name = workerName(req)
+      const name = this.#workerName(req)
       const key = req.headers['idempotency-key']
       if (key !== undefined) checkKey(String(key))
       if (!this.#table.has(name) && !this.#table.wentTo(name)) this.#notOwner(res, name)
@@ -166,6 +166,16 @@ export class HostServer {
     )
   }
 
+  #workerName(req: IncomingMessage): string {
+    const name = req.headers[HEADER.worker]
+    if (typeof name !== 'string') {
+      throw new AriesError('ARIES_E_BAD_REQUEST', `${HEADER.worker} is missing`)
+    }
+    if (this.#table.awake(name)) return name
+    // Written again: one worker must not be known under two spellings.
+    return formatWorkerId(parseWorkerId(name))
+  }
+
   #refuse(req: IncomingMessage, res: ServerResponse, thrown: unknown): void {
     const error = toAriesError(thrown)
     if (error.code === 'ARIES_E_INTERNAL') this.#log.error({ err: thrown }, 'request failed')
@@ -208,13 +218,4 @@ export class HostServer {
 
 function one(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value
-}
-
-function workerName(req: IncomingMessage): string {
-  const name = req.headers[HEADER.worker]
-  if (typeof name !== 'string') {
-    throw new AriesError('ARIES_E_BAD_REQUEST', `${HEADER.worker} is missing`)
-  }
-  // Written again: one worker must not be known under two spellings.
-  return formatWorkerId(parseWorkerId(name))
 }
