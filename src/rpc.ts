@@ -154,6 +154,8 @@ export interface Rpc {
   drain: { params: Record<string, never>; result: DrainReport }
   /** The node itself: run the code as it is on disk now; answers when it is done. */
   deploy: { params: { readonly generation: number }; result: DeployReport }
+  /** The node itself: end in order and start anew. Answers at once. */
+  restart: { params: Record<string, never>; result: Record<string, never> }
   undrain: { params: Record<string, never>; result: Record<string, never> }
   cordon: { params: Record<string, never>; result: Record<string, never> }
   /** The node's own view, for `aries status`. */

@@ -11,6 +11,9 @@ export interface RunOptions {
   readonly log: Logger
 }
 
+/** Instead of an exit code: the member wants to be started again. */
+export const RESTART = 'restart'
+
 export interface Running {
   /** Ends in order. `cluster-stops`: all members end now, so that nothing need be moved off. */
   stop(reason: string): Promise<void>
@@ -18,6 +21,6 @@ export interface Running {
   setConfig(config: Config): Promise<void>
   /** A changed file was refused (the old configuration stays), or is well again: for its notes. */
   setRefusal?(note: string | undefined): void
-  /** Resolves with the exit code when it has ended, also by itself. */
-  readonly stopped: Promise<number>
+  /** Resolves with the exit code when it has ended, also by itself; `RESTART`: to start anew. */
+  readonly stopped: Promise<number | typeof RESTART>
 }

@@ -79,6 +79,7 @@ export interface AdminApi {
   'POST /api/workers/{class}/{key}/recover': RecoverReport
   'POST /api/nodes/{id}/drain': DrainReport
   'POST /api/nodes/{id}/deploy': DeployReport
+  'POST /api/nodes/{id}/restart': Record<string, never>
   'POST /api/nodes/{id}/undrain': Record<string, never>
   'POST /api/nodes/{id}/cordon': Record<string, never>
 }
@@ -217,6 +218,12 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
     answers: 'How many workers moved into the new process; why it stopped, if it did.',
     type: 'DeployReport',
     body: '{"generation":2}',
+    errors: onNode,
+  },
+  'POST /api/nodes/{id}/restart': {
+    does: 'Has a node move its workers off, end in order and start anew; answers at once.',
+    answers: 'An empty object. It is back when `/api/cluster` shows a higher incarnation of it.',
+    type: '{}',
     errors: onNode,
   },
   'POST /api/nodes/{id}/undrain': {

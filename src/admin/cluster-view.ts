@@ -137,6 +137,11 @@ export class ClusterView {
     return this.#peers.call(node, 'deploy', { generation }, { timeoutMs: DRAIN_TIMEOUT_MS })
   }
 
+  restart(node: string): Promise<Record<string, never>> {
+    this.#mustBeNode(node)
+    return this.#peers.call(node, 'restart', {})
+  }
+
   undrain(node: string): Promise<Record<string, never>> {
     this.#mustBeNode(node)
     return this.#peers.call(node, 'undrain', {})

@@ -47,6 +47,7 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['POST /api/workers/{class}/{key}/recover', /^\/api\/workers\/([^/]+\/[^/]+)\/recover$/],
   ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
   ['POST /api/nodes/{id}/deploy', /^\/api\/nodes\/([^/]+)\/deploy$/],
+  ['POST /api/nodes/{id}/restart', /^\/api\/nodes\/([^/]+)\/restart$/],
   ['POST /api/nodes/{id}/undrain', /^\/api\/nodes\/([^/]+)\/undrain$/],
   ['POST /api/nodes/{id}/cordon', /^\/api\/nodes\/([^/]+)\/cordon$/],
 ]
@@ -193,6 +194,8 @@ export class AdminServer {
         return { json: await view.drain(id!) }
       case 'POST /api/nodes/{id}/deploy':
         return { json: await view.deploy(id!, generationOf(body)) }
+      case 'POST /api/nodes/{id}/restart':
+        return { json: await view.restart(id!) }
       case 'POST /api/nodes/{id}/undrain':
         return { json: await view.undrain(id!) }
       case 'POST /api/nodes/{id}/cordon':

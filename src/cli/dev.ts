@@ -1,8 +1,10 @@
 import { join } from 'node:path'
+import { formatAddress } from '../config/address.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatFile } from '../config/problems.ts'
 import type { Config } from '../config/schema.ts'
 import { watchConfig } from '../config/watch.ts'
+import { AutoDeploy } from './dev/auto-deploy.ts'
 import { bannerText } from './dev/banner.ts'
 import { DevCluster } from './dev/cluster.ts'
 import { dataFolder } from './dev/data-folder.ts'
@@ -67,6 +69,9 @@ async function watchUntil(
   map: { mapFile?: string },
   cluster: DevCluster,
 ): Promise<void> {
+  const { host, admin } = config.map.fronts[0] ?? config.map.nodes[0]!
+  const deploys = new AutoDeploy(remark, { admin: formatAddress(host, admin) })
+  await deploys.set(config)
   const watch = watchConfig(
     config,
     {
@@ -75,6 +80,7 @@ async function watchUntil(
           `${formatFile(changed.file)} and its map are taken over, map epoch ${changed.map.epoch}`,
         )
         cluster.setMap(changed.map)
+        void deploys.set(changed)
       },
       onRefused: (error) => remark(`refused, the old configuration stays: ${error.message}`),
     },
@@ -82,6 +88,7 @@ async function watchUntil(
   )
   await stop
   watch.close()
+  deploys.close()
 }
 
 function hearStops(stop: () => void, kill: () => void): () => void {

@@ -28,7 +28,7 @@ function printReport(report: DrainReport): void {
 }
 
 /** How many workers are left. */
-async function leftText(client: AdminClient, id: string): Promise<string> {
+export async function leftText(client: AdminClient, id: string): Promise<string> {
   const { members } = await client.get('GET /api/cluster')
   const left = members.find((member) => member.id === id)?.workers ?? 0
   return `${id}: ${count(left, 'worker')} left`

@@ -4,9 +4,10 @@ import type { Config } from '../config/schema.ts'
 import { watchConfig } from '../config/watch.ts'
 import { toAriesError } from '../errors.ts'
 import { createLogger, type Logger } from '../log.ts'
-import type { Running, RunOptions } from '../running.ts'
+import { RESTART, type Running, type RunOptions } from '../running.ts'
 import { type ConfigOptions, configFileOf, mapFileOf } from './options.ts'
 import { EXIT } from './output.ts'
+import { becomeNew } from './reborn.ts'
 import { onStopSignals } from './signals.ts'
 
 /** The reason that says: all members end, there is nobody to move workers to. */
@@ -42,7 +43,8 @@ export async function runMember(
     const running = await run({ config, configFile: config.file, id, log })
     watch = watchConfig(config, handlersOf(running, log), mapFileOf(options))
     void stopping.promise.then((reason) => stop(running, reason, log))
-    return await running.stopped
+    const ended = await running.stopped
+    return ended === RESTART ? becomeNew() : ended
   } finally {
     watch?.close()
     unhear()

@@ -117,6 +117,18 @@ stays on the old code.
 ${example('aries deploy')}`,
     )
     .action(async (options) => exit(await (await import('./deploy.ts')).deploy(options)))
+  reading(program, 'restart', 'restart nodes one after another, each emptied before')
+    .argument('[node...]', 'ids of the nodes (default: every one that is alive)')
+    .addHelpText(
+      'after',
+      `
+For a new version of Aries or of Node, or settings that only a restart brings into force. It waits
+until a node is ready again before it takes the next. Ctrl-C leaves the node that is under way in use.
+${example('aries restart n1 n2')}`,
+    )
+    .action(async (ids, options) =>
+      exit(await (await import('./restart.ts')).restart(ids, options)),
+    )
   reading(program, 'drain', 'move every worker off a node; it gets nothing new')
     .argument('<node>', 'id of the node')
     .addHelpText('after', example('aries drain n2'))

@@ -32,6 +32,7 @@ export interface CallComponents {
   readonly recovery: Recovery
   readonly store: Store
   readonly incarnation: () => number
+  readonly restart: () => void
   readonly classes: () => Config['classes']
 }
 
@@ -69,6 +70,10 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
         throw new AriesError('ARIES_E_BAD_REQUEST', 'a generation is a whole number')
       }
       return c.node.deploy(generation)
+    },
+    restart: async () => {
+      c.restart()
+      return {}
     },
     undrain: async () => {
       c.node.setFlags({ draining: false, cordoned: false })

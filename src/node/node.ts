@@ -46,6 +46,8 @@ export interface NodeComponents {
 export interface NodeInit {
   readonly config: Config
   readonly entry: NodeEntry
+  /** Ends this node in order and starts it anew. */
+  readonly restart: () => void
 }
 
 /**
@@ -99,18 +101,17 @@ export class Node {
         hasStandby: (name) => (this.#config.classes.get(name)?.standby ?? 0) > 0,
       },
     )
+    const classes = (): Config['classes'] => this.#config.classes
+    const incarnation = (): number => this.#lease.incarnation
     this.#open = new OpenWorkers()
-    this.#admission = new Admission(
-      { gossip, open: this.#open },
-      { node, classes: () => this.#config.classes, incarnation: () => this.#lease.incarnation },
-    )
+    this.#admission = new Admission({ gossip, open: this.#open }, { node, classes, incarnation })
     this.#children = new Children(
       { log, world },
       {
         entry,
         started: config,
         config: () => this.#config,
-        incarnation: () => this.#lease.incarnation,
+        incarnation,
       },
       {
         changed: () => gossip.setMeta(this.#children.ports),
@@ -163,9 +164,9 @@ export class Node {
       {
         node,
         address: entry.host,
-        incarnation: () => this.#lease.incarnation,
+        incarnation,
         refusal: () => this.#admission.refusal(),
-        classes: () => this.#config.classes,
+        classes,
         evicted: (dead) => void this.#takeover.run(dead),
       },
     )
@@ -209,7 +210,7 @@ export class Node {
       { store, ownership: this.#ownership, open: this.#open, hosts, peers: this.#peers },
       {
         node,
-        incarnation: () => this.#lease.incarnation,
+        incarnation,
         refusal: () => this.#admission.refusal(),
       },
     )
@@ -223,8 +224,9 @@ export class Node {
       peers: this.#peers,
       recovery,
       store,
-      incarnation: () => this.#lease.incarnation,
-      classes: () => this.#config.classes,
+      incarnation,
+      restart: init.restart,
+      classes,
     })
     this.#rpc = new RpcServer({ handlers, files, log }, { token })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })

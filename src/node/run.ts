@@ -5,7 +5,7 @@ import { AdminServer } from '../admin/server.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { Gossip } from '../gossip/gossip.ts'
-import type { Running, RunOptions } from '../running.ts'
+import { RESTART, type Running, type RunOptions } from '../running.ts'
 import { openStore } from '../store/open.ts'
 import { VERSION } from '../version.ts'
 import { realWorld, sleep } from '../world.ts'
@@ -27,17 +27,17 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
   }
   const world = realWorld
   let current = config
-  let finish: (code: number) => void = () => {}
-  const stopped = new Promise<number>((resolve) => {
-    finish = resolve
-  })
+  const stopped = Promise.withResolvers<number | typeof RESTART>()
 
   const store = await openStore({ log: log.child({ component: 'store' }) }, config.store)
   const gossip = new Gossip(
     { log: log.child({ component: 'gossip' }), world },
     { selfId: id, role: 'node', map: config.map, key: config.key, preset: config.gossip.preset },
   )
-  const node = new Node({ store, gossip, log, world }, { config, entry })
+  const node = new Node(
+    { store, gossip, log, world },
+    { config, entry, restart: () => void stop(RESTART, RESTART) },
+  )
   const view = new ClusterView(
     { membership: gossip, peers: node.peers },
     { config: () => current, status: () => node.status() },
@@ -65,14 +65,17 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
   }
   log.info({ version: VERSION, data: entry.data, admin: entry.admin }, 'node is up')
 
-  const stop = async (reason: string): Promise<void> => {
+  let stopping = false
+  const stop = async (reason: string, end: number | typeof RESTART = 0): Promise<void> => {
+    if (stopping) return
+    stopping = true
     log.info({ reason }, 'node stops')
     // When all members stop there is nobody to move workers to.
     const drain = reason !== 'cluster-stops'
     if (drain) await Promise.race([node.drain(), sleep(world.clock, STOP_DRAIN_MS)])
     await node.stop()
     await admin.stop()
-    finish(0)
+    stopped.resolve(end)
   }
   const setConfig = async (changed: Config): Promise<void> => {
     current = changed
@@ -83,6 +86,6 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
     stop,
     setConfig,
     setRefusal: (note) => node.setRefusal(note),
-    stopped,
+    stopped: stopped.promise,
   }
 }

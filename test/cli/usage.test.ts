@@ -13,7 +13,7 @@ t.test('every command has a help with an example', async (t) => {
   const names = buildProgram().commands.map((command) => command.name())
   t.strictSame(
     names.toSorted(),
-    'check checkpoint cordon deploy dev drain explain freeze front move node nodes ps recover status thaw undrain'.split(
+    'check checkpoint cordon deploy dev drain explain freeze front move node nodes ps recover restart status thaw undrain'.split(
       ' ',
     ),
   )

@@ -35,6 +35,7 @@ export function bannerText(init: BannerInit): string {
     `  npx aries status${option}`,
     `  npx aries ps${option}`,
     `  logs in ${formatFile(logFolder)}; Ctrl-C ends everything`,
+    '  a changed module of a task or a worker is deployed when it is saved',
   ].join('\n')
 }
 

@@ -3,10 +3,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { DEV } from '../../config/load.ts'
 import type { StopMessage } from '../member.ts'
+import { RESTART_CODE_ENV } from '../reborn.ts'
 import { LogTail } from './log-tail.ts'
 
 const RESTART_FIRST_MS = 1_000
 const RESTART_MAX_MS = 15_000
+/** A member that ends with this is to be started again at once: `EX_TEMPFAIL` of sysexits. */
+const RESTART_CODE = 75
 /** A process that lived so long may fail again as if for the first time. */
 const STEADY_MS = 30_000
 
@@ -93,8 +96,8 @@ export class DevChild {
     // A process group of its own: Ctrl-C must reach it only in the order of the shutdown.
     const child = spawn(process.execPath, this.#init.args, {
       detached: true,
-      env: { ...process.env, [DEV]: '1' },
       stdio: ['ignore', log, log, 'ipc'],
+      env: { ...process.env, [DEV]: '1', [RESTART_CODE_ENV]: String(RESTART_CODE) },
     })
     closeSync(log)
     this.#process = child
@@ -115,6 +118,10 @@ export class DevChild {
     this.#ended.resolve()
     if (this.#stopping) return
     this.#tail.read()
+    if (code === RESTART_CODE) {
+      this.#restart()
+      return
+    }
     const again = code !== 0 && this.#handlers.mayRestart(this)
     if (performance.now() - this.#startedMs > STEADY_MS) this.#restartMs = RESTART_FIRST_MS
     const delayMs = this.#restartMs

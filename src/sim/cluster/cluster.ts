@@ -112,7 +112,10 @@ export class Cluster {
       }
       const entry = config.map.nodes.find((node) => node.id === id)!
       const store = this.store.connect(process)
-      member.node = new Node({ store, gossip, log, world: realWorld }, { config, entry })
+      member.node = new Node(
+        { store, gossip, log, world: realWorld },
+        { config, entry, restart: () => undefined },
+      )
       void this.#started(process, member.node.start())
     })
   }
