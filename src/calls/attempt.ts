@@ -60,7 +60,7 @@ function headersOf({ call, chain, token }: AttemptInit, owner: OwnerAddress): st
 
 async function readOutcome(
   { statusCode, headers, body }: Dispatcher.ResponseData,
-  { call, answerBytesMax }: AttemptInit,
+  { answerBytesMax }: AttemptInit,
 ): Promise<Outcome> {
   const told = headers[HEADER.owner]
   const owner = typeof told === 'string' ? parseOwner(told) : undefined
@@ -77,13 +77,9 @@ async function readOutcome(
   const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
   if (fault === 'ARIES_E_NOT_OWNER') return { kind: 'not-owner', ...known }
   if (fault !== undefined) return { kind: 'fault', error: errorIn(whole, String(fault)), ...known }
-  const isEmpty = call.method === 'HEAD' || NO_BODY.has(statusCode)
-  const answer = { status: statusCode, headers: pairs(headers), body: isEmpty ? undefined : whole }
+  const answer = { status: statusCode, headers: pairs(headers), body: whole }
   return { kind: 'answered', answer, ...known }
 }
-
-/** Statuses for which `Response` takes no body. */
-export const NO_BODY: ReadonlySet<number> = new Set([204, 205, 304])
 
 export function tooLarge(bytesMax: number): AriesError {
   return new AriesError(

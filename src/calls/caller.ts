@@ -58,6 +58,8 @@ export interface OutgoingFrom {
   /** The workers that wait for the call, outermost first. */
   readonly chain: readonly string[]
   readonly signal?: AbortSignal | undefined
+  /** The call leaves when this resolves. */
+  readonly after?: Promise<void> | undefined
 }
 
 /** What attempts need. */
@@ -165,6 +167,7 @@ class Journey {
     const giveUp = (): void => this.#end.abort(signal!.reason)
     signal?.addEventListener('abort', giveUp)
     try {
+      if (this.#from.after) await Promise.race([this.#from.after, this.#ended])
       return await this.#attempts()
     } finally {
       timer.cancel()

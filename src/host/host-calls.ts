@@ -57,8 +57,8 @@ export class HostCalls {
     this.#count(from.name, 1)
     try {
       // What it says may rest on turns that are not committed yet: nobody may hear of those.
-      await from.durable()
-      return await this.#caller.call(call, { chain, signal })
+      const after = from.durable()
+      return await this.#caller.call(call, { chain, signal, after })
     } catch (thrown) {
       throw toCallError(thrown, formatWorkerId(call.id))
     } finally {

@@ -1,4 +1,4 @@
-import { NO_BODY, type Outcome, tooLarge } from '../calls/attempt.ts'
+import { type Outcome, tooLarge } from '../calls/attempt.ts'
 import type { LocalAttempt } from '../calls/caller.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { isInnerHeader, type OwnerAddress } from '../wire.ts'
@@ -79,7 +79,7 @@ export class LocalCall implements Mail, LocalAttempt {
     const body = await readUpTo(response, this.#answerBytesMax)
     if (!body) return { kind: 'fault', error: tooLarge(this.#answerBytesMax) }
     const headers = [...response.headers].filter(([name]) => !isInnerHeader(name))
-    const answer = { status, headers, body: NO_BODY.has(status) ? undefined : body }
+    const answer = { status, headers, body }
     return { kind: 'answered', answer }
   }
 }

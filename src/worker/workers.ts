@@ -69,6 +69,9 @@ export type MakeCall = (call: OutgoingCall, signal?: AbortSignal) => Promise<Cal
 /** What a class may offer to callers: a letter first, so that `_helper` stays its own. */
 export const METHOD_NAME: RegExp = /^[a-z][\w$]{0,127}$/i
 
+/** Statuses for which `Response` takes no body. */
+const NO_BODY: ReadonlySet<number> = new Set([204, 205, 304])
+
 /** What whoever looks at a handle may ask it by itself: `await` and JSON. */
 const NOT_A_CALL: ReadonlySet<string | symbol> = new Set(['then', 'toJSON'])
 
@@ -156,7 +159,8 @@ async function fetchFrom(
     signal,
   )
   const { status, headers: fields } = answer
-  return new Response(answer.body as Uint8Array<ArrayBuffer> | undefined, {
+  const whole = NO_BODY.has(status) ? undefined : (answer.body as Uint8Array<ArrayBuffer>)
+  return new Response(whole, {
     status,
     headers: fields
       .filter(([name]) => !isInnerHeader(name))

@@ -115,6 +115,48 @@ for (const at of ['n1', 'n2'] as const) {
   })
 }
 
+t.test('what a call is not', async (t) => {
+  const all = await Hosts.start(t, ['n1', 'n2'])
+  await all.create(CALLER, 'n1')
+
+  await t.test('a turn that throws after its call does not undo it', async (t) => {
+    const { ask, sum } = await setting(t, 'n2', all, 'l6')
+    t.match(await ask('/add-then-throw'), { other: /after the call/ })
+    t.equal(await sum(), 1)
+  })
+
+  await t.test('a call that comes back is refused at once, with its chain', async (t) => {
+    const { hosts, ask } = await setting(t, 'n2', all, 'l7')
+    const odd = { class: 'caller', key: 'x,→ %/y' }
+    await hosts.create({ class: 'caller', key: 'd' }, 'n2')
+    await hosts.create(odd, 'n2')
+    t.same(await ask('/d'), { chain: 'd' })
+    t.same(await ask(`/d/${encodeURIComponent(odd.key)}`), { chain: 'd x,→ %/y' })
+    t.match(await ask('/c'), {
+      code: 'ARIES_E_CALL_CYCLE',
+      message: 'caller/c waits for this call itself: caller/c → caller/c',
+    })
+    // The workers on the way do not catch it: each has thrown.
+    t.match(await ask('/d/c'), {
+      code: 'ARIES_E_WORKER_FAILED',
+      message: /caller\/d: .*caller\/c → caller\/d → caller\/c/,
+    })
+    const name = encodeURIComponent(odd.key)
+    t.match(await ask(`/${name}/d/${name}`), { message: /waits for this call itself/ })
+    const long = Array.from({ length: 20 }, (_, i) => `k${i}`).join('/')
+    t.match(await ask(`/${long}`), { message: /16 workers wait already/ })
+    t.same(await ask('/d'), { chain: 'd' }, 'nobody is left waiting')
+  })
+
+  await t.test('a caller that shows no token is refused', async (t) => {
+    const response = await fetch(`http://127.0.0.1:${all.get('n2').port}/add`, {
+      method: 'POST',
+      headers: { [HEADER.worker]: 'ledger/a', [HEADER.call]: 'add' },
+    })
+    t.equal(response.status, 401)
+  })
+})
+
 t.test('a call leaves when the turns before it are durable', async (t) => {
   const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
   const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
@@ -139,35 +181,6 @@ t.test('a call leaves when the turns before it are durable', async (t) => {
   t.same(JSON.parse((await added).body), { value: 1 })
 })
 
-t.test('a turn that throws after its call does not undo it', async (t) => {
-  const { ask, sum } = await setting(t, 'n2')
-  t.match(await ask('/add-then-throw'), { other: /after the call/ })
-  t.equal(await sum(), 1)
-})
-
-t.test('a call that comes back is refused at once, with its chain', async (t) => {
-  const { hosts, ask } = await setting(t, 'n2')
-  const odd = { class: 'caller', key: 'x,→ %/y' }
-  await hosts.create({ class: 'caller', key: 'd' }, 'n2')
-  await hosts.create(odd, 'n2')
-  t.same(await ask('/d'), { chain: 'd' })
-  t.same(await ask(`/d/${encodeURIComponent(odd.key)}`), { chain: 'd x,→ %/y' })
-  t.match(await ask('/c'), {
-    code: 'ARIES_E_CALL_CYCLE',
-    message: 'caller/c waits for this call itself: caller/c → caller/c',
-  })
-  // The workers on the way do not catch it: each has thrown.
-  t.match(await ask('/d/c'), {
-    code: 'ARIES_E_WORKER_FAILED',
-    message: /caller\/d: .*caller\/c → caller\/d → caller\/c/,
-  })
-  const name = encodeURIComponent(odd.key)
-  t.match(await ask(`/${name}/d/${name}`), { message: /waits for this call itself/ })
-  const long = Array.from({ length: 20 }, (_, i) => `k${i}`).join('/')
-  t.match(await ask(`/${long}`), { message: /16 workers wait already/ })
-  t.same(await ask('/d'), { chain: 'd' }, 'nobody is left waiting')
-})
-
 t.test('wrong owners are corrected; a host that is gone is asked for again', async (t) => {
   const { hosts, ask } = await setting(t, 'n2')
   t.same(await ask('/add'), { value: 1 })
@@ -190,13 +203,4 @@ t.test('a host that dies with a call in it: unknown without a key', async (t) =>
   await until(() => hosts.get('n2').stats?.requests === 1, 'the call has begun')
   await hosts.get('n2').kill()
   t.match(await lost, { code: 'ARIES_E_OUTCOME_UNKNOWN', message: /n2 failed/ })
-})
-
-t.test('a caller that shows no token is refused', async (t) => {
-  const { hosts } = await setting(t, 'n2')
-  const response = await fetch(`http://127.0.0.1:${hosts.get('n2').port}/add`, {
-    method: 'POST',
-    headers: { [HEADER.worker]: 'ledger/a', [HEADER.call]: 'add' },
-  })
-  t.equal(response.status, 401)
 })
