@@ -26,6 +26,7 @@ export class Lease {
   /** Since when an answer of the store is awaited; 0: none is. */
   #askedMs = 0
   #renewing: Promise<void> | undefined
+  #unwatch: (() => void) | undefined
   #stopped = false
   #trouble: string | undefined
 
@@ -56,11 +57,14 @@ export class Lease {
   async start(): Promise<void> {
     await this.#register()
     this.#plan()
+    // Evicted, it would answer reads until its next renewal.
+    this.#unwatch = this.#store.watch(this.#init.node, () => void this.#renew())
   }
 
   /** A planned end: others may claim what this node still owned. */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#unwatch?.()
     this.#timer?.cancel()
     this.#expiry?.cancel()
     if (this.#incarnation === 0) return

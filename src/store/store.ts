@@ -129,6 +129,11 @@ export interface Store {
   /** Ends an incarnation that others found dead. True when this call did it. */
   evict(node: string, incarnation: Incarnation): Promise<boolean>
   nodes(): Promise<NodeRecord[]>
+  /**
+   * Calls back soon after an incarnation of the node was evicted, also when that was before, and
+   * perhaps more than once: ask `renew` for the truth. Until the function that it gives is called.
+   */
+  watch(node: string, onEvicted: () => void): () => void
 
   owner(id: WorkerId): Promise<OwnerRecord | undefined>
   /** Owned workers of a node (any incarnation), in order of class and key, after `after`. */

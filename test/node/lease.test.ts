@@ -107,3 +107,24 @@ t.test('an answer that does not come does not make the lease longer', async (t) 
   t.equal(lost.length, 1)
   await lease.stop()
 })
+
+t.test('an eviction is not found out at the next renewal only', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'aries-lease-'))
+  const log = createLogger({ role: 'node', id: 'n1' }, 'silent')
+  const store = await openStore({ log }, `sqlite:${join(dir, 'aries.db')}`)
+  t.teardown(async () => {
+    await store.close()
+    rmSync(dir, { recursive: true })
+  })
+  const events: string[] = []
+  const lease = new Lease(
+    { store, log, world: realWorld },
+    { node: 'n1', leaseMs: 3_600_000 },
+    { granted: () => events.push('granted'), lost: () => events.push('lost') },
+  )
+  await lease.start()
+  await store.evict('n1', 1)
+  await until('it registers anew', () => events.length === 3)
+  t.strictSame(events, ['granted', 'lost', 'granted'])
+  await lease.stop()
+})

@@ -8,6 +8,7 @@ import { fenceRules } from './contract-fences.ts'
 import { nodeRules } from './contract-nodes.ts'
 import { readRules } from './contract-reads.ts'
 import { versionRules } from './contract-versions.ts'
+import { watchRules } from './contract-watch.ts'
 
 export interface ContractFixture {
   /** Opens the one store under test once more; the caller closes it. */
@@ -24,6 +25,7 @@ export async function storeContract(t: Test, fixture: ContractFixture): Promise<
   await commitRules(t, store, other)
   await fenceRules(t, store)
   await versionRules(t, store, other)
+  await watchRules(t, store, other)
   await alarmRules(t, store, other)
   await readRules(t, store, fixture)
 }

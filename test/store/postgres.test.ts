@@ -5,6 +5,7 @@ import { createLogger } from '../../src/log.ts'
 import { openStore } from '../../src/store/open.ts'
 import { MIGRATIONS } from '../../src/store/postgres/schema.ts'
 import type { Store } from '../../src/store/store.ts'
+import { until } from '../helpers/cluster.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { storeContract } from './contract.ts'
 import { claimOf, LEASE_MS, ownedWorker, stateOf, turn, worker } from './helpers.ts'
@@ -98,6 +99,20 @@ t.test('an eviction waits for the commit that holds the node, and voids the next
   t.equal(await evict, true)
   t.same(await store.commit(node, 1, [turn(id, 1, 2, { v: '2' })]), ['fenced'])
   t.same(await stateOf(store, id), { v: '1' })
+})
+
+t.test('an eviction while the connection that listens is lost is heard of', async (t) => {
+  const store = await open()
+  t.teardown(() => store.close())
+  const { node } = await ownedWorker(store)
+  let heard = 0
+  t.teardown(store.watch(node, () => heard++))
+  const admin = await connect(t)
+  const listening = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'aries-watch' AND query LIKE '%status = ''evicted''%'`
+  await until('it listens', async () => (await admin.query(listening)).rowCount === 1)
+  await store.evict(node, 1)
+  await until('the eviction is heard of', () => heard > 0)
 })
 
 t.test('a database of the first version is brought up to date', async (t) => {

@@ -270,6 +270,11 @@ class StoreConnection implements Store {
     await this.#call('leave', () => this.#store.end(node, incarnation, 'left'))
   }
 
+  /** Nobody is told: who was evicted learns of it as late as it may. */
+  watch(): () => void {
+    return () => undefined
+  }
+
   evict(node: string, incarnation: number): Promise<boolean> {
     return this.#call('evict', () => this.#store.end(node, incarnation, 'evicted'))
   }

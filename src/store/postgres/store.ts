@@ -29,6 +29,7 @@ import { migrate } from './migrate.ts'
 import { OWNER, toNode, toOwner } from './records.ts'
 import { type Row, Session } from './session.ts'
 import type { PostgresOptions } from './url.ts'
+import { CHANNEL, NodeWatch } from './watch.ts'
 
 /** The most one commit statement carries, bytes of values and of what a record costs besides. */
 const STATEMENT_BYTES_MAX = 4 * 1024 * 1024
@@ -50,9 +51,11 @@ const RENEW = {
     WHERE id = $1 AND incarnation = $2 AND status = 'active' RETURNING id`,
 }
 const END = {
-  text: `WITH locked AS (${LOCKED})
-    UPDATE aries_nodes n SET status = $3 FROM locked l
-    WHERE n.id = l.id AND n.incarnation = $2 AND n.status = 'active' RETURNING n.id`,
+  text: `WITH locked AS (${LOCKED}), ended AS (
+      UPDATE aries_nodes n SET status = $3 FROM locked l
+      WHERE n.id = l.id AND n.incarnation = $2 AND n.status = 'active' RETURNING n.id
+    )
+    SELECT pg_notify('${CHANNEL}', id) FROM ended`,
 }
 const NODES = { text: 'SELECT * FROM aries_nodes ORDER BY id' }
 const OWNER_OF = { name: 'aries-owner', text: `${OWNER} WHERE w.class = $1 AND w.key = $2` }
@@ -77,11 +80,14 @@ const DUE_ALARMS = {
 export class PostgresStore implements Store {
   readonly description: string
   readonly #session: Session
+  readonly #options: PostgresOptions
+  readonly #watches = new Set<NodeWatch>()
   readonly #commits: Group<CommitJob, CommitResult[]>
   readonly #claims: Group<ClaimRequest, ClaimResult>
   #closed: Promise<void> | undefined
 
-  private constructor(session: Session, description: string) {
+  private constructor(session: Session, options: PostgresOptions, description: string) {
+    this.#options = options
     this.description = description
     this.#session = session
     this.#commits = new Group(
@@ -108,7 +114,7 @@ export class PostgresStore implements Store {
       throw error
     }
     components.log.debug({ store: description }, 'store open')
-    return new PostgresStore(session, description)
+    return new PostgresStore(session, options, description)
   }
 
   async register(node: string, leaseMs: number): Promise<Incarnation> {
@@ -140,6 +146,15 @@ export class PostgresStore implements Store {
 
   async nodes(): Promise<NodeRecord[]> {
     return (await this.#session.query(NODES, [])).map(toNode)
+  }
+
+  watch(node: string, onEvicted: () => void): () => void {
+    const watch = new NodeWatch({ options: this.#options, node, onEvicted })
+    this.#watches.add(watch)
+    return () => {
+      this.#watches.delete(watch)
+      void watch.stop()
+    }
   }
 
   async owner(id: WorkerId): Promise<OwnerRecord | undefined> {
@@ -200,6 +215,7 @@ export class PostgresStore implements Store {
 
   async #close(): Promise<void> {
     await Promise.all([this.#commits.close(), this.#claims.close()])
+    await Promise.all(Array.from(this.#watches, (watch) => watch.stop()))
     await this.#session.close()
   }
 

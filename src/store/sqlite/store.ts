@@ -27,6 +27,7 @@ import type {
   Store,
 } from '../store.ts'
 import type { FromThread, LoadedSlice, ReadJob, Reply, ToThread, WriteJob } from './ipc.ts'
+import { watchNode } from './watch.ts'
 
 /** The most one transaction writes before another process gets its turn, bytes. */
 const TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
@@ -66,6 +67,7 @@ export class SqliteStore implements Store {
   readonly #batches = new Map<number, Batch>()
   readonly #reads: Group<ReadJob, Reply>
   readonly #writes: Group<Write, Reply>
+  readonly #watches = new Set<() => void>()
   #batch = 0
   #failure: AriesError | undefined
   #closed: Promise<void> | undefined
@@ -125,6 +127,15 @@ export class SqliteStore implements Store {
     return (await this.#reads.add({ do: 'nodes' })) as NodeRecord[]
   }
 
+  watch(node: string, onEvicted: () => void): () => void {
+    const stop = watchNode(this, node, onEvicted)
+    this.#watches.add(stop)
+    return () => {
+      this.#watches.delete(stop)
+      stop()
+    }
+  }
+
   async owner(id: WorkerId): Promise<OwnerRecord | undefined> {
     checkId(id)
     return (await this.#reads.add({ do: 'owner', id })) as OwnerRecord | undefined
@@ -171,6 +182,7 @@ export class SqliteStore implements Store {
   }
 
   async #close(): Promise<void> {
+    for (const stop of this.#watches) stop()
     await Promise.all([this.#reads.close(), this.#writes.close()])
     if (this.#failure !== undefined) return
     const ended = new Promise((resolve) => this.#thread.once('exit', resolve))
