@@ -120,7 +120,7 @@ export class Host {
     this.#stats = new StatsSampler(
       { table, sessions: this.#sessions, server: this.#server, clock },
       {
-        cannotMove: (name) => this.#moves.cannotMove(name),
+        cannotMove: (worker) => this.#moves.cannotMove(worker),
         standbyOf: (worker) => this.#feeds.standbyOf(worker),
       },
     )

@@ -48,9 +48,10 @@ export class Moves {
     this.#setup = setup
   }
 
-  cannotMove(name: string): string | undefined {
-    const to = this.#leaving.get(name)
-    return to === undefined ? undefined : `it is moving to ${to}`
+  /** Why a move of the worker would be refused, or put off, now. */
+  cannotMove({ name, turnMs }: Pick<OpenWorker, 'name' | 'turnMs'>): string | undefined {
+    if (turnMs < this.#setup.move.turnBudgetMs) return this.#isLeaving(name)
+    return `a turn has run for ${Math.floor(turnMs / 1_000)} s`
   }
 
   /** Be the source; see `MoveSource.run` for the errors. */
@@ -60,7 +61,7 @@ export class Moves {
     if (!this.#c.table.has(name)) {
       throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node}`)
     }
-    const busy = this.cannotMove(name)
+    const busy = this.#isLeaving(name)
     if (busy) throw new AriesError('ARIES_E_MOVE_REFUSED', `${name}: ${busy}`)
     this.#leaving.set(name, to.node)
     this.#c.table.active.note(name)
@@ -123,6 +124,11 @@ export class Moves {
    */
   async claimed(id: WorkerId): Promise<void> {
     await this.#claiming.get(formatWorkerId(id))
+  }
+
+  #isLeaving(name: string): string | undefined {
+    const to = this.#leaving.get(name)
+    return to === undefined ? undefined : `it is moving to ${to}`
   }
 
   destroy(): void {

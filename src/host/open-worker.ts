@@ -116,16 +116,8 @@ export class OpenWorker {
       workers: workersBy((...call) => components.call(this, ...call)),
     }
     if (init.migrated) this.#commits.submit(init.migrated, true, true)
-    const { sections, freezeState, asleep = false } = init
-    const { version } = this.#commits
-    this.#instance = new LiveInstance(components, {
-      name,
-      context,
-      sections,
-      version,
-      freezeState,
-      asleep,
-    })
+    const own = { name, context, version: this.#commits.version }
+    this.#instance = new LiveInstance(components, { asleep: false, ...init, ...own })
     this.#alarm = new AlarmClock(
       { ...components, state: () => this.state, offer: (mail) => this.offer(mail, true) },
       name,
@@ -183,6 +175,12 @@ export class OpenWorker {
     return this.mailbox.size + this.#commits.size + this.running.size
   }
 
+  /** How long the turn that runs has run; of reads together the longest. 0: none does. */
+  get turnMs(): number {
+    const nowMs = this.#c.clock.nowMs()
+    return nowMs - (this.running.sinceMs ?? nowMs)
+  }
+
   /** Nothing happens with it: no turn, no session, nothing to commit, no move. */
   get isIdle(): boolean {
     const isHeld =
@@ -225,17 +223,7 @@ export class OpenWorker {
 
   /** What the running turn wants to send; it leaves with the commit. Throws outside a turn. */
   output(output: Output): void {
-    const turn = this.running.alone
-    if (!turn || this.dropped) {
-      const reads = this.running.size > 0
-      throw new AriesError(
-        'ARIES_E_WORKER_FAILED',
-        reads
-          ? 'with `readsMax` above 1 GET and HEAD send no messages'
-          : 'a worker sends within its turns only',
-      )
-    }
-    turn.outputs.push(output)
+    this.running.output(output)
   }
 
   /** Resolves when every turn before the one that runs is durable; rejects when they will not be. */
@@ -296,10 +284,7 @@ export class OpenWorker {
     const nowMs = this.#c.clock.nowMs()
     const late = this.running.all.filter((turn) => nowMs - turn.startedMs > limitMs)
     if (late.length > 0) {
-      this.#c.log.warn(
-        { worker: this.name, limitMs },
-        'turn took too long, its changes are dropped',
-      )
+      this.#c.log.warn({ worker: this.name, limitMs }, 'turn took too long, it is undone')
       this.#instance.replace()
       const error = timeout(`a turn of ${this.name} took over ${limitMs} ms`)
       for (const turn of late) {
@@ -309,9 +294,8 @@ export class OpenWorker {
       this.#pump()
     }
     this.#commits.expire(nowMs - 2 * limitMs)
-    if (this.frozen) return
     const beforeMs = nowMs - limitMs
-    if (this.#thawedMs > beforeMs) return
+    if (this.frozen || this.#thawedMs > beforeMs) return
     for (const mail of this.mailbox.takeOlder(beforeMs)) {
       mail.fail(timeout(`it waited over ${limitMs} ms for ${this.name}`))
     }

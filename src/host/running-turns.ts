@@ -1,4 +1,5 @@
-import type { Turn } from './turn.ts'
+import { AriesError } from '../errors.ts'
+import type { Output, Turn } from './turn.ts'
 
 /** The turns of one worker that run now: one alone, or several reads together. */
 export class RunningTurns {
@@ -16,6 +17,11 @@ export class RunningTurns {
 
   get all(): readonly Turn[] {
     return this.#alone ? [this.#alone] : [...this.#reads]
+  }
+
+  /** When the first of them began; undefined: none runs. */
+  get sinceMs(): number | undefined {
+    return (this.#alone ?? this.#reads[0])?.startedMs
   }
 
   has(turn: Turn): boolean {
@@ -36,6 +42,20 @@ export class RunningTurns {
   end(turn: Turn): void {
     if (turn.isRead) this.#reads.splice(this.#reads.indexOf(turn), 1)
     else this.#alone = undefined
+  }
+
+  /** What the one that runs alone wants to send. Throws when none does. */
+  output(output: Output): void {
+    if (this.#alone) {
+      this.#alone.outputs.push(output)
+      return
+    }
+    throw new AriesError(
+      'ARIES_E_WORKER_FAILED',
+      this.#reads.length > 0
+        ? 'with `readsMax` above 1 GET and HEAD send no messages'
+        : 'a worker sends within its turns only',
+    )
   }
 
   /** Gives all of them up. */

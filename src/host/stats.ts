@@ -20,7 +20,7 @@ interface StatsComponents {
 }
 
 export interface StatsInit {
-  readonly cannotMove: (name: string) => string | undefined
+  readonly cannotMove: (worker: OpenWorker) => string | undefined
   readonly standbyOf: (worker: OpenWorker) => string | undefined
 }
 
@@ -92,8 +92,8 @@ export class StatsSampler {
   }
 
   #figures(worker: OpenWorker, nowMs: number): WorkerFigures {
-    const { meter, state, name } = worker
-    const cannotMove = this.#init.cannotMove(name)
+    const { meter, state } = worker
+    const cannotMove = this.#init.cannotMove(worker)
     const standby = this.#init.standbyOf(worker)
     return {
       class: worker.id.class,

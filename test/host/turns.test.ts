@@ -3,6 +3,7 @@ import t from 'tap'
 import type { HostSetup } from '../../src/host/ipc.ts'
 import { formatWorkerId } from '../../src/identity.ts'
 import { classesOf, TOKEN, until } from '../helpers/host-process.ts'
+import { LinkClient } from '../helpers/session-client.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 
 const id = { class: 'probe', key: 'a b/ü' }
@@ -167,3 +168,39 @@ t.test('with frozen values a change in place fails its turn and says how to do i
   }
   t.same(JSON.parse((await ask('get')).body), ['one'])
 })
+
+t.test(
+  'a turn that throws, however it does, leaves all as it was, and the others alone',
+  async (t) => {
+    const hosts = await Hosts.start(t, ['n1'])
+    const n1 = hosts.get('n1')
+    const other = { class: 'counter', key: 'other' }
+    await hosts.create(id, 'n1')
+    await hosts.create(other, 'n1')
+    const ask = (query: string) => n1.request(id, { path: `/?${query}` })
+    const link = await LinkClient.connect(n1.port)
+    t.teardown(() => link.close())
+    link.open('s1', formatWorkerId(id))
+    await link.next('accept', 's1')
+    t.equal((await ask('do=nested')).status, 200)
+    const seq = (await hosts.store.owner(id))?.seq
+    for (const [how, words] of [
+      ['', 'as asked'],
+      ['&later', 'as asked'],
+      [`&large=${2 ** 53}`, 'Invalid typed array length'],
+      ['&deep', 'Maximum call stack size exceeded'],
+    ] as const) {
+      const answer = await ask(`do=spoil&name=half${how}`)
+      t.equal(answer.status, 500, how)
+      t.match(answer.body, words)
+      t.equal((await ask('do=get&name=half')).body, 'null')
+      t.same(JSON.parse((await ask('do=keys')).body), ['nested', 'list'])
+      t.same(JSON.parse((await ask('do=get&name=nested')).body), { deep: [1] })
+      t.equal((await ask('do=alarm')).body, 'null')
+      t.equal((await n1.request(other, { method: 'POST' })).status, 200)
+    }
+    t.equal((await hosts.store.owner(id))?.seq, seq, 'nothing was committed')
+    link.send({ type: 'message', sid: 's1', n: 1, data: 'hello' })
+    t.match(await link.next('message', 's1'), { data: '1:hello' }, 'nothing was sent before')
+  },
+)
