@@ -142,6 +142,8 @@ export class Deploy {
     const { mover, open, world } = this.#c
     let why = ''
     for (let tries = 0; tries < TRIES_MAX && stop.why === undefined; tries++) {
+      // By another lane, or to another node: that ends within its own limits.
+      while (mover.isMoving(id)) await sleep(world.clock, RETRY_MS)
       if (open.get(id)?.host !== from) return false
       if (host.port === 0) {
         stop.because('the new host process has ended')

@@ -1,4 +1,5 @@
 /** What is done to the cluster of a chaos run, chosen by the seed. */
+import type { DeployReport } from '../../src/rpc.ts'
 import { type Random, randomInt, sample } from '../../src/world.ts'
 import type { TestCluster } from '../helpers/cluster.ts'
 import type { Machines } from '../helpers/machines.ts'
@@ -57,7 +58,11 @@ export class Nemesis {
       planned('one worker asked to two places at once', () => this.#twoMoves()),
       planned('drain and undrain', () => this.#drain()),
       planned('restart of a node', () => this.#restart()),
+      planned('restart of one node after another', () => this.#restartAll()),
       planned('leave and join by the map', () => this.#leaveAndJoin()),
+      planned('deploy on a node', () => this.#deploy(this.#nodes(1))),
+      planned('deploy on all nodes', () => this.#deploy(this.#c.cluster.nodeIds)),
+      fault('deploy while the host dies', () => this.#deployAndKill()),
       fault('kill a node', () => this.#killNode()),
       fault('kill a host', () => this.#killHost()),
       fault('kill a pool', () => this.#killPool()),
@@ -190,13 +195,42 @@ export class Nemesis {
   }
 
   async #restart(): Promise<void> {
-    const { cluster, report } = this.#c
     const [node] = this.#nodes(1)
-    const code = await cluster.terminate(node!)
+    await this.#endAndStart(node!, this.#away())
+  }
+
+  async #restartAll(): Promise<void> {
+    for (const node of this.#c.cluster.nodeIds) {
+      await this.#planned(`/api/nodes/${node}/drain`)
+      await this.#endAndStart(node, 0)
+    }
+  }
+
+  async #endAndStart(node: string, awayMs: number): Promise<void> {
+    const { cluster, report } = this.#c
+    const code = await cluster.terminate(node)
     if (code !== 0) report.violation(`${node} ended with ${code}`)
-    await sleep(this.#away())
-    cluster.startNode(node!)
-    await cluster.readyNode(node!)
+    await sleep(awayMs)
+    cluster.startNode(node)
+    await cluster.readyNode(node)
+  }
+
+  async #deploy(nodes: readonly string[]): Promise<void> {
+    for (const node of nodes) {
+      const { status, body } = await this.#c.cluster.post(`/api/nodes/${node}/deploy`)
+      if (status === 200 && (body as DeployReport).failure === null) continue
+      this.#c.report.violation(`deploy on ${node}: ${status} ${JSON.stringify(body)}`)
+    }
+  }
+
+  /** It may fail, and says so; nothing else may. */
+  async #deployAndKill(): Promise<void> {
+    const node = await this.#owner()
+    const pids = await this.#pids(node, ['host'])
+    const deployed = this.#c.cluster.post(`/api/nodes/${node}/deploy`)
+    await sleep(this.#int(1_000))
+    this.#signal(pids, 'SIGKILL')
+    await deployed
   }
 
   async #leaveAndJoin(): Promise<void> {

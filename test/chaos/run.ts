@@ -21,6 +21,8 @@ const START_MS = 30_000
 const CLUSTER_KEY = 'the key of a cluster that is not for long'
 /** Pool, host and spare. */
 const CHILDREN_MAX = 3
+/** What runs in processes of old code gets this long. */
+const OLD_CODE_MS = 40_000
 const CALM_MS = 1_000
 /** Resident memory of one process; it has about 130 MB when it starts. */
 const MEMORY_BYTES_MAX = 600 * 1024 * 1024
@@ -252,13 +254,19 @@ class Run {
     for (const line of unexpected(this.#cluster.dir)) this.#report.violation(`log: ${line}`)
   }
 
+  /** Processes of the code before a deploy have ended. */
+  async #settled(id: string, pid: number): Promise<void> {
+    const few = (): boolean => childrenOf(pid).length <= CHILDREN_MAX
+    await until('the processes of old code end', few, OLD_CODE_MS).catch(() => {
+      this.#report.violation(`${id} has ${childrenOf(pid).length} child processes`)
+    })
+  }
+
   /** A node has its processes and no others, and none has grown out of bounds. */
   async #checkProcesses(): Promise<void> {
     for (const { id, pid } of await this.#cluster.get('/api/status')) {
+      await this.#settled(id, pid)
       const children = childrenOf(pid)
-      if (children.length > CHILDREN_MAX) {
-        this.#report.violation(`${id} has ${children.length} child processes`)
-      }
       for (const each of [pid, ...children]) {
         const bytes = residentBytes(each)
         if (bytes > MEMORY_BYTES_MAX)
