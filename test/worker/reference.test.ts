@@ -5,6 +5,11 @@ import { classSchema } from '../../src/config/schema/classes.ts'
 const read = (path: string): string =>
   readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
+/** What a class of workers may set on itself. */
+function statics(source: string): string[] {
+  return Array.from(source.matchAll(/^ {2}static readonly ([a-zA-Z]+)/gm), ([, name]) => name!)
+}
+
 /** Names of the members of an exported interface or class, read off its declaration. */
 function members(source: string, declaration: RegExp): string[] {
   const start = source.search(declaration)
@@ -19,6 +24,7 @@ t.test(
     const page = read('docs/reference/worker.md')
     const declared: Record<string, string[]> = {
       Worker: members(read('src/worker/worker.ts'), /export abstract class Worker/),
+      static: statics(read('src/worker/worker.ts')),
       State: members(read('src/worker/state.ts'), /export interface State/),
       WorkerSocket: members(read('src/worker/socket.ts'), /export interface WorkerSocket/),
       'classes.<name>': Object.keys(classSchema.shape),
