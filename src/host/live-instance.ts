@@ -122,7 +122,8 @@ export class LiveInstance {
     this.#state.rollBack()
     this.#state = this.#stateOf(this.#state.sections)
     this.#replies = new Replies(this.#state, this.#c.workerClass.idempotency)
-    this.#worker = this.#create()
+    // Made by the turn that needs it: one that cannot be made fails that turn alone.
+    this.#worker = undefined
     this.#started = false
   }
 

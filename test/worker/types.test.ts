@@ -7,21 +7,17 @@ const INDEX = fileURLToPath(new URL('../../src/worker/index.ts', import.meta.url
 const TSC = fileURLToPath(new URL('../../node_modules/.bin/tsc', import.meta.url))
 const ROOTS = fileURLToPath(new URL('../../node_modules/@types', import.meta.url))
 
+const FLAGS = `--noEmit --strict --noImplicitOverride --skipLibCheck --ignoreConfig --allowImportingTsExtensions --target es2024 --module nodenext --types node --typeRoots ${ROOTS}`
+
 const HEAD = `import { type Durability, Worker, type WorkerSocket } from '${INDEX}'`
 
 /** The lines of the text, from 1, that the compiler finds something wrong with. */
 function wrongLines(t: Test, text: string): number[] {
   const file = join(t.testdir({ 'sample.ts': `${HEAD}\n${text}` }), 'sample.ts')
-  const { status, stdout } = spawnSync(
-    process.execPath,
-    [
-      TSC,
-      ...['--noEmit', '--strict', '--noImplicitOverride', '--skipLibCheck', '--ignoreConfig'],
-      ...['--allowImportingTsExtensions', '--target', 'es2024', '--module', 'nodenext'],
-      ...['--types', 'node', '--typeRoots', ROOTS, file],
-    ],
-    { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' } },
-  )
+  const { status, stdout } = spawnSync(process.execPath, [TSC, ...FLAGS.split(' '), file], {
+    encoding: 'utf8',
+    env: { ...process.env, NODE_OPTIONS: '' },
+  })
   const lines = [...stdout.matchAll(/sample\.ts\((\d+),/g)].map((match) => Number(match[1]) - 1)
   t.equal(status === 0, lines.length === 0, stdout)
   return [...new Set(lines)]
