@@ -150,6 +150,8 @@ export interface Rpc {
   freeze: { params: WorkerId & { readonly freeze: boolean }; result: Record<string, never> }
   /** The worker belongs to another under `epoch`: drop what is open of an older one. */
   forget: { params: WorkerId & { readonly epoch: number }; result: Record<string, never> }
+  /** The target of a move: the port of the host process that the worker is to come to. */
+  berth: { params: WorkerId; result: { readonly port: number } }
   /** The node itself; answers when it is done. */
   drain: { params: Record<string, never>; result: DrainReport }
   /** The node itself: run the code as it is on disk now; answers when it is done. */
@@ -174,6 +176,8 @@ export interface ProcessInfo {
   /** Of the code that it loaded: raised by each deploy. */
   readonly generation: number
   readonly restarts: number
+  /** The only worker that may live in it. */
+  readonly worker?: string
 }
 
 export interface NodeStatusInfo {

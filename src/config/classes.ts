@@ -31,7 +31,7 @@ export function resolveClasses(
   files: ReadonlyMap<ModuleName, string>,
   host: Pick<
     ConfigFile['host'],
-    'queueMax' | 'requestTimeoutMs' | 'sleepAfterMs' | 'stateBytesMax'
+    'memoryMb' | 'queueMax' | 'requestTimeoutMs' | 'sleepAfterMs' | 'stateBytesMax'
   >,
   options: Readonly<Record<ModuleName, ClassOptions>>,
 ): Map<ModuleName, ClassConfig> {
@@ -46,10 +46,17 @@ export function resolveClasses(
         stateBytesMax: own?.stateBytesMax ?? host.stateBytesMax,
         readsMax: own?.readsMax ?? 1,
         standby: own?.standby ?? 0,
+        isolation: own?.isolation ?? 'shared',
+        memoryMb: own?.memoryMb ?? host.memoryMb,
       }
       return [name, config]
     }),
   )
+}
+
+/** Whether each worker of the class has a host process to itself. */
+export function isIsolated(config: ClassConfig | undefined): boolean {
+  return config?.isolation === 'process'
 }
 
 /** The longest that a turn of any of these may take, milliseconds; 0 when there are none. */

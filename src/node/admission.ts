@@ -1,3 +1,4 @@
+import { isIsolated } from '../config/classes.ts'
 import type { Config } from '../config/schema.ts'
 import type { Membership } from '../gossip/types.ts'
 import type { WorkerId } from '../identity.ts'
@@ -72,7 +73,10 @@ export class Admission {
     const refusal = isHere ? undefined : this.refusal()
     if (refusal) return refusal
     if (host.retiring) return `the host process of node ${node} is being replaced`
-    if (!classes().has(id.class)) return `class "${id.class}" is not configured here`
+    const config = classes().get(id.class)
+    if (!config) return `class "${id.class}" is not configured here`
+    const isOwn = host.own?.class === id.class && host.own.key === id.key
+    if (isOwn !== isIsolated(config)) return 'that host process is not for this worker'
     if (incarnation() === 0) return `node ${node} is not registered`
     const load = isHere ? undefined : this.#c.gossip.member(node)?.load
     if (load && load.memoryBytes + stateBytes > load.memoryBytesMax * MEMORY_FULL) {

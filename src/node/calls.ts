@@ -11,6 +11,7 @@ import {
 } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
 import { COMPARE, firstOf, isAfter } from '../worker-order.ts'
+import type { Hosts } from './hosts.ts'
 import type { Mover } from './mover.ts'
 import type { Node } from './node.ts'
 import type { OpenEntry, OpenWorkers } from './open-workers.ts'
@@ -28,6 +29,7 @@ export interface CallComponents {
   readonly placer: Placer
   readonly mover: Mover
   readonly open: OpenWorkers
+  readonly hosts: Hosts
   readonly peers: Peers
   readonly recovery: Recovery
   readonly store: Store
@@ -63,6 +65,11 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
     forget: async (params) => {
       await c.recovery.forget(workerId(params), Number(params.epoch))
       return {}
+    },
+    berth: async (params) => {
+      const host = await c.hosts.for(workerId(params))
+      if (!host) throw new AriesError('ARIES_E_NO_TARGET', `${c.node.id} has no host process now`)
+      return { port: host.port }
     },
     drain: async () => c.node.drain(),
     deploy: async ({ generation }) => {

@@ -56,6 +56,7 @@ export class Children {
       {
         generation,
         memoryMb: started.host.memoryMb,
+        classes: () => config().classes,
         spare: started.host.spare,
         setup: (host) => ({
           ...setup,

@@ -150,7 +150,7 @@ export class Deploy {
         return false
       }
       try {
-        await mover.moveInto(host, id)
+        await mover.moveInto(await this.#c.hosts.successor(id, host), id)
         return true
       } catch (error) {
         why = toAriesError(error).message

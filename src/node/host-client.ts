@@ -39,6 +39,8 @@ export interface HostInit {
   /** Of the code that it loads, counted from 1; see `Hosts`. */
   readonly generation: number
   readonly memoryMb: number
+  /** The only worker that may live in it; undefined: it is shared. */
+  readonly own?: WorkerId
 }
 
 type Waiting = {
@@ -62,6 +64,8 @@ const IDLE: HostStats = {
 export class HostClient {
   readonly id: number
   readonly generation: number
+  /** The only worker that may live in it; undefined: it is shared. */
+  readonly own: WorkerId | undefined
   /** The host reports twice a second: when it does not, a worker blocks its loop. */
   readonly silence = new Silence()
   /** It is to end: no worker is opened in it any more. */
@@ -79,6 +83,7 @@ export class HostClient {
   constructor(components: { log: Logger; world: World }, init: HostInit, events: HostEvents) {
     this.id = init.setup.host
     this.generation = init.generation
+    this.own = init.own
     this.#log = components.log
     this.#events = events
     this.workers = new WorkerPicture(components.world.clock.nowMs)
@@ -130,6 +135,11 @@ export class HostClient {
   /** The hosts of other nodes that standbys may be on. */
   setPeers(peers: readonly HostAddress[]): void {
     this.#child.send({ type: 'peers', peers })
+  }
+
+  /** Ends the worker's stay: its last turn is run and committed. */
+  async close(id: WorkerId): Promise<void> {
+    await this.#call((call) => ({ type: 'close', call, id }))
   }
 
   /** Version of a class as this process has it. Throws what `ClassLoader.load` throws. */

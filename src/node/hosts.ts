@@ -1,11 +1,14 @@
+import { isIsolated } from '../config/classes.ts'
 import type { Config } from '../config/schema.ts'
 import type { HostSetup, HostStats, WorkerFigures } from '../host/ipc.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { ProcessInfo } from '../rpc.ts'
 import type { HostAddress } from '../wire.ts'
 import { sleep, type TimerHandle, type World } from '../world.ts'
 import { Backoff } from './backoff.ts'
 import { HostClient, type HostEvents } from './host-client.ts'
+import { OwnHosts } from './own-hosts.ts'
 
 const START_TIMEOUT_MS = 15_000
 /**
@@ -13,11 +16,13 @@ const START_TIMEOUT_MS = 15_000
  * no request of a front crosses the closing.
  */
 const LINGER_MS = 2_000
+const RETIRE_GRACE_MS = 30_000
 
 export interface HostsInit {
   /** For a process that is started now. */
   readonly setup: (host: number) => HostSetup
   readonly memoryMb: number
+  readonly classes: () => Config['classes']
   /** Whether a process is kept in reserve. */
   readonly spare: boolean
 }
@@ -38,6 +43,7 @@ export class Hosts {
   readonly #events: HostsEvents
   readonly #backoff = new Backoff()
   readonly #all = new Set<HostClient>()
+  readonly #own: OwnHosts
   #peers: readonly HostAddress[] = []
   #current: HostClient | undefined
   #spare: HostClient | undefined
@@ -61,6 +67,11 @@ export class Hosts {
     this.#init = init
     this.#events = events
     this.#generation = init.generation
+    this.#own = new OwnHosts(components, {
+      make: (id, generation) => this.#make(generation, id),
+      start: (host) => this.#startOne(host),
+      retire: (host) => void this.retire(host, RETIRE_GRACE_MS, async () => undefined),
+    })
   }
 
   /** Takes new workers; undefined while there is none. */
@@ -88,7 +99,8 @@ export class Hosts {
 
   /** Ports that fronts and other nodes may use, the one of arrivals first. */
   get ports(): readonly number[] {
-    return this.serving.filter(({ retiring }) => !retiring).map(({ port }) => port)
+    const shared = this.serving.filter(({ retiring, own }) => !retiring && !own)
+    return shared.map(({ port }) => port)
   }
 
   /** Figures of all processes together. */
@@ -133,7 +145,34 @@ export class Hosts {
       port: host.port,
       generation: host.generation,
       restarts: host === this.#current ? this.#restarts : 0,
+      ...(host.own && { worker: formatWorkerId(host.own) }),
     }))
+  }
+
+  /** The process that a worker is to open in, if it is not in one already. */
+  async for(id: WorkerId): Promise<HostClient | undefined> {
+    return this.#isIsolated(id) ? this.#own.get(id, this.#generation) : this.#current
+  }
+
+  /** The process of newer code that the worker is to move into. */
+  async successor(id: WorkerId, host: HostClient): Promise<HostClient> {
+    return this.#isIsolated(id) ? this.#own.renew(id, host.generation) : host
+  }
+
+  /** The worker lives in the process now, or does no more. */
+  inhabited(host: HostClient, isOpen: boolean): void {
+    if (!host.own) return
+    if (isOpen) this.#own.used(host)
+    else this.#own.left(host)
+  }
+
+  /** A worker with a process to itself does not sleep there, which would save little: it is closed. */
+  closeSleepers(): void {
+    for (const host of this.#all) {
+      const figures = host.own && host.workers.get(formatWorkerId(host.own))
+      if (!host.own || !figures?.asleep || figures.sessions > 0) continue
+      void host.close(host.own).catch(() => undefined)
+    }
   }
 
   /** The process of that number, while it may be asked. */
@@ -170,6 +209,7 @@ export class Hosts {
   renew(): void {
     this.#current = undefined
     this.#spare = undefined
+    this.#own.clear()
     for (const host of this.all) {
       host.retiring = true
       host.kill()
@@ -255,10 +295,16 @@ export class Hosts {
     if (!this.#stopping) await host.stop(graceMs)
   }
 
-  #make(generation: number): HostClient {
+  #isIsolated(id: WorkerId): boolean {
+    return isIsolated(this.#init.classes().get(id.class))
+  }
+
+  #make(generation: number, own?: WorkerId): HostClient {
+    const config = own && this.#init.classes().get(own.class)
+    const memoryMb = config?.memoryMb ?? this.#init.memoryMb
     const host = new HostClient(
       this.#c,
-      { setup: this.#init.setup(++this.#lastId), generation, memoryMb: this.#init.memoryMb },
+      { setup: this.#init.setup(++this.#lastId), generation, memoryMb, ...(own && { own }) },
       { ...this.#events, down: (ended, how, ranMs) => this.#down(ended, how, ranMs) },
     )
     this.#all.add(host)
@@ -282,7 +328,7 @@ export class Hosts {
   /** Another one for the current one that died: of the same code, with workers or without. */
   #standIn(): void {
     const other = this.serving
-      .filter(({ retiring, generation }) => !retiring && generation <= this.#generation)
+      .filter((host) => !host.retiring && !host.own && host.generation <= this.#generation)
       .sort((a, b) => b.generation - a.generation)[0]
     const host = other ?? this.#spare
     if (!host || host.port === 0) return
@@ -320,7 +366,8 @@ export class Hosts {
     this.#all.delete(host)
     if (this.#current === host) this.#current = undefined
     if (this.#spare === host) this.#spare = undefined
-    if (!this.#stopping && !host.retiring) {
+    if (host.own) this.#own.down(host, ranMs)
+    else if (!this.#stopping && !host.retiring) {
       const delayMs = this.#backoff.delayMs(ranMs)
       this.#restarts++
       this.#c.log.error({ child: 'host', host: host.id, delayMs }, `host process ${how}`)

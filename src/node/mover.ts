@@ -2,6 +2,7 @@ import { AriesError } from '../errors.ts'
 import type { Membership } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
+import type { Peers } from '../peers.ts'
 import type { Decision } from '../placement/types.ts'
 import type { MoveReport } from '../rpc.ts'
 import type { HostClient } from './host-client.ts'
@@ -13,8 +14,17 @@ type Target = { readonly node: string; readonly host: string; readonly port: num
 export interface MoverComponents {
   readonly membership: Membership
   readonly open: OpenWorkers
+  readonly peers: Peers
   readonly placer: Placer
   readonly log: Logger
+}
+
+export interface MoverInit {
+  readonly node: string
+  /** Address that the hosts of this node are reached at. */
+  readonly address: string
+  /** Whether each worker of the class has a host process to itself. */
+  readonly isIsolated: (className: string) => boolean
 }
 
 export interface MoveCounts {
@@ -25,12 +35,12 @@ export interface MoveCounts {
 /** Moves workers that live on this node: one move of a worker at a time. */
 export class Mover {
   readonly #c: MoverComponents
-  readonly #init: { node: string; address: string }
+  readonly #init: MoverInit
   readonly #moving = new Map<string, string>()
   #done = 0
   #failed = 0
 
-  constructor(components: MoverComponents, init: { node: string; address: string }) {
+  constructor(components: MoverComponents, init: MoverInit) {
     this.#c = components
     this.#init = init
   }
@@ -53,7 +63,10 @@ export class Mover {
    * begun and given up: the worker then goes on here.
    */
   async move(id: WorkerId, to: string, decision: Decision): Promise<MoveReport> {
-    return this.#run(id, this.#target(to), decision)
+    const target = this.#target(to)
+    if (!this.#init.isIsolated(id.class)) return this.#run(id, target, decision)
+    const { port } = await this.#c.peers.call(to, 'berth', id)
+    return this.#run(id, { ...target, port }, decision)
   }
 
   /** Into another process of this node, which runs newer code. */

@@ -1,5 +1,5 @@
 import { dataToken } from '../auth.ts'
-import { longestTurnMs } from '../config/classes.ts'
+import { isIsolated, longestTurnMs } from '../config/classes.ts'
 import { restartNote } from '../config/restart.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
 import type { Gossip } from '../gossip/gossip.ts'
@@ -103,7 +103,7 @@ export class Node {
     )
     const classes = (): Config['classes'] => this.#config.classes
     const incarnation = (): number => this.#lease.incarnation
-    this.#open = new OpenWorkers()
+    this.#open = new OpenWorkers((host, isOpen) => hosts.inhabited(host, isOpen))
     this.#admission = new Admission({ gossip, open: this.#open }, { node, classes, incarnation })
     this.#children = new Children(
       { log, world },
@@ -147,8 +147,8 @@ export class Node {
     )
     this.#voucher = new Voucher({ lease: this.#lease, hosts, gossip, world })
     this.#mover = new Mover(
-      { membership: gossip, open: this.#open, placer: this.#placer, log },
-      { node, address: entry.host },
+      { membership: gossip, open: this.#open, peers: this.#peers, placer: this.#placer, log },
+      { node, address: entry.host, isIsolated: (name) => isIsolated(classes().get(name)) },
     )
     this.#ownership = new Ownership(
       {
@@ -208,11 +208,7 @@ export class Node {
     )
     const recovery = new Recovery(
       { store, ownership: this.#ownership, open: this.#open, hosts, peers: this.#peers },
-      {
-        node,
-        incarnation,
-        refusal: () => this.#admission.refusal(),
-      },
+      { node, incarnation, refusal: () => this.#admission.refusal() },
     )
     const files = recoveryFiles(recovery, world.clock)
     const handlers = nodeCalls({
@@ -221,6 +217,7 @@ export class Node {
       placer: this.#placer,
       mover: this.#mover,
       open: this.#open,
+      hosts,
       peers: this.#peers,
       recovery,
       store,
@@ -373,6 +370,7 @@ export class Node {
   #tellLoad(): void {
     this.#watch.round(LOAD_INTERVAL_MS)
     this.#standbyPeers.refresh()
+    this.#children.hosts.closeSleepers()
     this.#c.gossip.setLoad(this.#meter.sample(this.#open.count))
     this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())
   }

@@ -17,6 +17,12 @@ export class OpenWorkers {
   readonly #open = new Map<string, OpenEntry>()
   /** Epochs of this incarnation that may not be resumed: a commit under them may be under way. */
   readonly #spent = new Map<string, number>()
+  readonly #inhabited: (host: HostClient, isOpen: boolean) => void
+
+  /** `inhabited` hears that a process has got a worker, or has one no more. */
+  constructor(inhabited: (host: HostClient, isOpen: boolean) => void = () => undefined) {
+    this.#inhabited = inhabited
+  }
 
   get count(): number {
     return this.#open.size
@@ -46,12 +52,14 @@ export class OpenWorkers {
     // The last words of a process that has ended: the worker ended with it.
     if (host.port === 0 || (known && known.epoch >= epoch)) return
     this.#open.set(name, { id, epoch, host })
+    this.#inhabited(host, true)
   }
 
   /** The process has it no more. `inDoubt`: its last commit may or may not be applied. */
   gone(host: HostClient, id: WorkerId, inDoubt: boolean): void {
     const name = formatWorkerId(id)
     const known = this.#open.get(name)
+    this.#inhabited(host, false)
     if (known?.host !== host) return
     if (inDoubt) this.spend(id, known.epoch)
     this.#open.delete(name)

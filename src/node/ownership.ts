@@ -267,7 +267,7 @@ export class Ownership {
     // What this incarnation owns already, only it can open: also while it drains.
     const refusal = mine && record.ownerActive ? undefined : this.#init.refusal()
     if (refusal) throw busy(refusal)
-    const host = this.#hostFor(mine && record.ownerActive ? record : undefined)
+    const host = await this.#hostFor(id, mine && record.ownerActive ? record : undefined)
     const mode = given ? 'handover' : 'takeover'
     const { epoch, from } = await this.#epochToOpen(id, record, host, { incarnation, mode })
     try {
@@ -316,10 +316,10 @@ export class Ownership {
   }
 
   /** The process to open it in: the one that it was claimed for, if that may still have it. */
-  #hostFor(record: OwnerRecord | undefined): HostClient {
+  async #hostFor(id: WorkerId, record: OwnerRecord | undefined): Promise<HostClient> {
     const claimed = record && this.#c.hosts.get(record.host)
     const mayHaveIt = claimed && !claimed.retiring && this.#c.open.mayOpen(claimed, record)
-    const host = mayHaveIt ? claimed : this.#c.hosts.current
+    const host = mayHaveIt ? claimed : await this.#c.hosts.for(id)
     if (!host) throw busy('the host process is restarting')
     return host
   }

@@ -51,7 +51,7 @@ export class Recovery {
   async recover(id: WorkerId, saved: Checkpoint, replace: boolean): Promise<RecoverReport> {
     const { store, ownership, hosts } = this.#c
     const incarnation = this.#init.incarnation()
-    const host = hosts.current
+    const host = await hosts.for(id)
     const refusal = this.#init.refusal()
     if (incarnation === 0 || !host || refusal) {
       throw new AriesError('ARIES_E_NO_TARGET', refusal ?? `node ${this.#init.node} is not ready`)

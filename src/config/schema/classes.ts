@@ -40,6 +40,19 @@ export const classSchema = z
       .describe(
         'Nodes that keep a copy of each worker in memory, in step with its commits: when its node dies the worker goes on there without being loaded from the store. Costs the memory of the state and the traffic of its changes.',
       ),
+    isolation: z
+      .enum(['shared', 'process'])
+      .default('shared')
+      .describe(
+        '`process`: each worker has a host process to itself, so that a crash or a turn that never ends touches no other; it costs some 60 MB of memory and a third of a second to open. `shared`: the workers of a node share one.',
+      ),
+    memoryMb: z
+      .int()
+      .min(64)
+      .optional()
+      .describe(
+        'Heap of that process, mebibytes; with `isolation: process`. Default: `host.memoryMb`.',
+      ),
     sleepAfterMs: sleepAfterMs
       .optional()
       .describe(
@@ -67,4 +80,6 @@ export interface ClassConfig {
   readonly stateBytesMax: number
   readonly readsMax: number
   readonly standby: number
+  readonly isolation: 'shared' | 'process'
+  readonly memoryMb: number
 }

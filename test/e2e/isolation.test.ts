@@ -1,0 +1,83 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { TestCluster, until } from '../helpers/cluster.ts'
+
+const API = fileURLToPath(new URL('../../src/worker/index.ts', import.meta.url))
+const MODULE = `import { Worker } from '${API}'
+export default class Alone extends Worker {
+  fetch(request) {
+    if (request.method === 'DELETE') process.kill(process.pid, 'SIGKILL')
+    const value = (this.state.get('value') ?? 0) + 1
+    this.state.set('value', value)
+    return Response.json({ value, pid: process.pid, heap: process.execArgv.join() })
+  }
+}
+`
+
+interface Answer {
+  readonly value: number
+  readonly pid: number
+  readonly heap: string
+}
+
+t.test('workers of a class with a process each', async (t) => {
+  const folder = t.testdir({ 'alone.ts': MODULE })
+  const cluster = await TestCluster.start({
+    nodes: 2,
+    routes: [{ path: '/alone/:key', worker: join(folder, 'alone.ts') }],
+    config: {
+      classes: { alone: { isolation: 'process', memoryMb: 128, sleepAfterMs: 6_000 } },
+      // Nothing moves by itself.
+      placement: { hysteresis: 10 },
+    },
+  })
+  t.teardown(() => cluster.stop())
+  const ask = async (key: string, method = 'POST'): Promise<Answer> => {
+    const response = await fetch(`${cluster.url}/alone/${key}`, { method })
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)
+    return (await response.json()) as Answer
+  }
+  const own = async (): Promise<(string | undefined)[]> => {
+    const statuses = await cluster.get('/api/status')
+    const workers = statuses.flatMap((each) => each.processes.map(({ worker }) => worker))
+    return workers.filter((worker) => worker !== undefined).toSorted()
+  }
+  const [a, b] = [await ask('a'), await ask('b')]
+  t.not(a.pid, b.pid)
+  t.match(a.heap, '--max-old-space-size=128')
+  t.same(await own(), ['alone/a', 'alone/b'])
+
+  await t.test('one moves into a process of its own at the other node', async (t) => {
+    const workers = await cluster.get('/api/workers')
+    const from = workers.find((each) => each.class === 'alone' && each.key === 'a')!.node
+    const to = from === 'n1' ? 'n2' : 'n1'
+    t.match(await cluster.post('/api/workers/alone/a/move', { to }), { status: 200 })
+    const after = await ask('a')
+    t.equal(after.value, 2)
+    t.not(after.pid, a.pid)
+    await until('its first process has ended', () => !isAlive(a.pid))
+  })
+
+  await t.test('a crash of it touches no other', async (t) => {
+    const { value, pid } = await ask('b')
+    await ask('a', 'DELETE').catch(() => undefined)
+    t.match(await ask('b'), { value: value + 1, pid })
+    await until('it opens in another process', async () => (await ask('a')).value >= 3)
+    t.match(await ask('b'), { value: value + 2, pid })
+  })
+
+  await t.test('one that falls asleep gives its process back', async (t) => {
+    await until('both are closed', async () => (await own()).length === 0, 20_000)
+    t.equal((await ask('b')).value, 5)
+  })
+  if (!t.passing()) t.comment(cluster.logs())
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
