@@ -28,6 +28,8 @@ t.test('workers of a class with a process each', async (t) => {
     routes: [{ path: '/alone/:key', worker: join(folder, 'alone.ts') }],
     config: {
       classes: { alone: { isolation: 'process', memoryMb: 128, sleepAfterMs: 6_000 } },
+      // Each opening starts a process, which takes its time on a busy machine.
+      front: { ownerTimeoutMs: 30_000 },
       // Nothing moves by itself.
       placement: { hysteresis: 10 },
     },
