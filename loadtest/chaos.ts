@@ -14,7 +14,7 @@ import { progress, writeJson } from './report.ts'
 
 const QUICK_MS = 30_000
 const PAUSE_MS_MAX = 8_000
-const RECOVERY_MS = 10_000
+const RECOVERY_MS = 30_000
 
 interface Options {
   readonly minutes: number
