@@ -263,10 +263,10 @@ export class Sessions {
       return
     }
     if (owner !== undefined || (session.opening !== undefined && status === 421)) {
-      if (session.owner !== undefined) owners.forget(session.worker, session.owner)
       session.detach()
       session.lostAtMs ??= performance.now()
-      this.#retry(session, undefined)
+      // Not from the cache: what others learn may be the same again.
+      this.#retry(session, session.owner)
       return
     }
     if (session.opening === undefined) {
