@@ -7,6 +7,7 @@ const EXPECTED: ReadonlySet<string> = new Set([
   // A child was killed.
   'host process was ended by SIGKILL',
   'pool process was ended by SIGKILL',
+  'host process did not start',
   // The store was restarted, or a paused process held the lock of its file.
   'the store does not answer',
   'commit failed',
