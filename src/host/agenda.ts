@@ -24,6 +24,7 @@ export class Agenda<T> {
   #heap: Entry<T>[] = []
   #timer: TimerHandle | undefined
   #timerMs = Number.POSITIVE_INFINITY
+  #firing = false
 
   constructor(components: { clock: Clock }, init: AgendaInit<T>) {
     this.#clock = components.clock
@@ -36,7 +37,7 @@ export class Agenda<T> {
 
   add(dueMs: number, item: T): void {
     this.#push({ dueMs, item })
-    this.#arm()
+    if (!this.#firing) this.#arm(0)
   }
 
   /** Forgets the items for which it does not hold. */
@@ -52,7 +53,7 @@ export class Agenda<T> {
     this.#timerMs = Number.POSITIVE_INFINITY
   }
 
-  #arm(delayMsMin = 0): void {
+  #arm(delayMsMin: number): void {
     const first = this.#heap[0]
     if (!first || first.dueMs >= this.#timerMs) return
     this.#timer?.cancel()
@@ -63,13 +64,17 @@ export class Agenda<T> {
 
   #fire(): void {
     this.#timerMs = Number.POSITIVE_INFINITY
+    this.#firing = true
     const untilMs = this.#clock.nowMs() + SLICE_MS
-    for (let first = this.#heap[0]; first; first = this.#heap[0]) {
-      if (first.dueMs > this.#init.nowMs() || this.#clock.nowMs() > untilMs) break
+    let isOver = false
+    for (let first = this.#heap[0]; first && !isOver; first = this.#heap[0]) {
+      if (first.dueMs > this.#init.nowMs()) break
       this.#pop()
       this.#init.due(first.item, first.dueMs)
+      isOver = this.#clock.nowMs() > untilMs
     }
-    this.#arm(PAUSE_MS)
+    this.#firing = false
+    this.#arm(isOver ? PAUSE_MS : 0)
   }
 
   #push(entry: Entry<T>): void {
