@@ -124,14 +124,21 @@ export class Deploy {
   async #moveAll(host: HostClient, stop: Stop): Promise<number> {
     let moved = 0
     let queue: OpenEntry[] = []
+    /** Names of those that a lane moves just now. */
+    const busy = new Set<string>()
     const next = (): OpenEntry | undefined => {
       // What has come meanwhile, from another node or by a request, is in the next look.
-      if (queue.length === 0) queue = this.#old(host.generation)
+      if (queue.length === 0) {
+        queue = this.#old(host.generation).filter(({ id }) => !busy.has(formatWorkerId(id)))
+      }
       return queue.pop()
     }
     const lane = async (): Promise<void> => {
       for (let entry = next(); entry && stop.why === undefined; entry = next()) {
+        const name = formatWorkerId(entry.id)
+        busy.add(name)
         if (await this.#moveOne(entry, host, stop)) moved++
+        busy.delete(name)
       }
     }
     await Promise.all(Array.from({ length: this.#init.concurrency() }, lane))
@@ -148,6 +155,12 @@ export class Deploy {
       if (host.port === 0) {
         stop.because('the new host process has ended')
         return false
+      }
+      if (mover.isMoving(id)) {
+        // To another node, by somebody else: that may take longer than these tries.
+        tries--
+        await sleep(world.clock, RETRY_MS)
+        continue
       }
       try {
         await mover.moveInto(await this.#c.hosts.successor(id, host), id)

@@ -1,6 +1,8 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { aries } from '../cli/aries.ts'
 import { TestCluster, until } from '../helpers/cluster.ts'
 
 const API = fileURLToPath(new URL('../../src/worker/index.ts', import.meta.url))
@@ -69,9 +71,24 @@ t.test('workers of a class with a process each', async (t) => {
     t.match(await ask('b'), { value: value + 2, pid })
   })
 
+  await t.test('new code moves each into a process of its own', async (t) => {
+    const before = [await ask('a'), await ask('b')]
+    writeFileSync(join(folder, 'alone.ts'), MODULE.replace('heap:', 'fresh: true, heap:'))
+    const { code, stdout } = await aries(['deploy', '--admin', cluster.adminAddress])
+    t.equal(code, 0, stdout)
+    const after = [await ask('a'), await ask('b')]
+    t.match(after, [{ fresh: true }, { fresh: true }])
+    const pids = [...before, ...after].map(({ pid }) => pid)
+    t.equal(new Set(pids).size, 4)
+    t.same(
+      after.map(({ value }) => value),
+      before.map(({ value }) => value + 1),
+    )
+  })
+
   await t.test('one that falls asleep gives its process back', async (t) => {
     await until('both are closed', async () => (await own()).length === 0, 20_000)
-    t.equal((await ask('b')).value, 5)
+    t.equal((await ask('b')).value, 7)
   })
   if (!t.passing()) t.comment(cluster.logs())
 })
