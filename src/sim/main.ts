@@ -12,6 +12,7 @@ interface Options {
   readonly json?: string
   readonly quick: boolean
   readonly threads: number
+  readonly bail: boolean
 }
 
 interface Row {
@@ -37,6 +38,7 @@ const options = new Command('sim')
   .option('--seeds <n>', 'how many seeds to run', parseCount, 100)
   .option('--from <seed>', 'the first seed', parseCount, 1)
   .option('--threads <n>', 'how many threads share them', parseCount, availableParallelism())
+  .option('--bail', 'stop at the first violation', false)
   .option('--json <file>', 'write the figures to a file')
   .option('--quick', `short runs, ${QUICK_SEEDS} seeds at most`, false)
   .parse()
@@ -45,7 +47,7 @@ const options = new Command('sim')
 process.exitCode = await run(areas.find(({ name }) => name === options.area)!)
 
 async function run(area: SimArea): Promise<number> {
-  const { from, quick, threads } = options
+  const { from, quick, threads, bail } = options
   const seeds = quick ? Math.min(options.seeds, QUICK_SEEDS) : options.seeds
   const results = new Map<number, SeedResult['stats']>()
   const failedSeeds: number[] = []
@@ -59,16 +61,26 @@ async function run(area: SimArea): Promise<number> {
       violations += result.violations.length
       report(area, seed, result)
     }
-    if (performance.now() - shownMs < PROGRESS_INTERVAL_MS) return
+    if (bail && violations > 0) return false
+    if (performance.now() - shownMs < PROGRESS_INTERVAL_MS) return true
     shownMs = performance.now()
     const perSecond = (results.size / ((shownMs - beganMs) / 1_000)).toFixed(1)
     process.stderr.write(
       `${area.name}: ${results.size} of ${seeds} seeds, ${violations} violations, ${perSecond} seeds/s\n`,
     )
+    return true
   })
   failedSeeds.sort((a, b) => a - b)
   const seconds = (performance.now() - beganMs) / 1_000
-  finish({ area: area.name, seeds, from, violations, failedSeeds, seconds, stats: sums(results) })
+  finish({
+    area: area.name,
+    seeds: results.size,
+    from,
+    violations,
+    failedSeeds,
+    seconds,
+    stats: sums(results),
+  })
   return violations === 0 ? 0 : 1
 }
 

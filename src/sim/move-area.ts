@@ -8,9 +8,10 @@
  */
 import { type Random, randomInt, seededRandom } from '../world.ts'
 import type { SeedResult, SimArea } from './area.ts'
-import { Checks } from './cluster/checks.ts'
+import { Checks, type Invariant } from './cluster/checks.ts'
 import { CLASS, Cluster } from './cluster/cluster.ts'
 import { FAULT_KINDS, type FaultKind, Faults } from './cluster/faults.ts'
+import { LARGE_KEY } from './cluster/ledger.ts'
 import { Requests } from './cluster/requests.ts'
 import { Sessions } from './cluster/sessions.ts'
 import { installRuntime } from './runtime/install.ts'
@@ -18,12 +19,12 @@ import { settle } from './runtime/time.ts'
 import { Trace } from './trace.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
-const KEYS = ['a', 'b']
+const KEYS = ['small', LARGE_KEY]
 const NODES = 3
 const FRONTS = 2
 const CLIENTS = 3
 const BOOT_MS = 60
-const LOAD_MS = 1_200
+const LOAD_MS = 600
 const LOAD_MS_QUICK = 600
 /** Everything must be at rest so long after the last fault. */
 const REST_MS_MAX = 16_000
@@ -275,7 +276,8 @@ class MoveRun {
         if (node !== owner?.node) faults.push(`${key} was answered by ${node} over ${id}`)
       }
       for (const id of nodes) {
-        const epoch = open.get(id)?.get(key)
+        const { epoch, cannotMove } = open.get(id)?.get(key) ?? {}
+        if (cannotMove) faults.push(`${key} on ${id} is left of a move: ${cannotMove}`)
         const shouldBe = id === owner?.node ? owner.epoch : undefined
         if (epoch !== shouldBe)
           faults.push(`${key} is open on ${id} under ${epoch}, not ${shouldBe}`)
@@ -293,7 +295,7 @@ class MoveRun {
     this.#requests.atRest()
     if (checks.violations.length > 0) return
     for (const fault of this.#unrest) {
-      checks.fail(fault.includes('no living owner') ? 'I16' : 'I14', fault)
+      checks.fail(invariantOf(fault), fault)
     }
     if (this.#weather !== 'quiet') return
     if (this.#requests.counts.failed > 0) checks.fail('I6', 'a request failed, nothing happened')
@@ -348,4 +350,9 @@ class MoveRun {
       this.#every(intervalMs, endMs, run)
     })
   }
+}
+
+function invariantOf(fault: string): Invariant {
+  if (fault.includes('no living owner')) return 'I16'
+  return fault.includes('left of a move') ? 'I13' : 'I14'
 }

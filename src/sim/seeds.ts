@@ -10,24 +10,28 @@ export interface SeedsInit extends ThreadSetup {
   readonly threads: number
 }
 
-/** Calls `done` for each seed as its result comes, in no certain order. Throws when a seed does. */
+/**
+ * Calls `done` for each seed as its result comes, in no certain order, until it answers false.
+ * Throws when a seed does.
+ */
 export async function runSeeds(
   init: SeedsInit,
-  done: (seed: number, result: SeedResult) => void,
+  done: (seed: number, result: SeedResult) => boolean,
 ): Promise<void> {
   const end = init.from + init.seeds
   let next = init.from
+  const take = (): number | undefined => (next < end ? next++ : undefined)
+  const hear = (seed: number, result: SeedResult): void => {
+    if (!done(seed, result)) next = end
+  }
   const { area, quick } = init
   const threads = Math.min(init.threads, init.seeds)
-  await Promise.all(
-    Array.from({ length: threads }, () => runThread({ area, quick }, () => next++, end, done)),
-  )
+  await Promise.all(Array.from({ length: threads }, () => runThread({ area, quick }, take, hear)))
 }
 
 function runThread(
   setup: ThreadSetup,
-  take: () => number,
-  end: number,
+  take: () => number | undefined,
   done: (seed: number, result: SeedResult) => void,
 ): Promise<void> {
   const file = new URL(`./thread${extname(import.meta.url)}`, import.meta.url)
@@ -38,7 +42,7 @@ function runThread(
   return new Promise<void>((resolve, reject) => {
     const give = (): void => {
       const seed = take()
-      if (seed < end) thread.postMessage(seed)
+      if (seed !== undefined) thread.postMessage(seed)
       else void thread.terminate()
     }
     thread.on('message', (message: FromThread) => {

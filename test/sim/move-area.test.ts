@@ -7,7 +7,10 @@ const SEEDS = 90
 async function run(from: number, seeds: number, threads = 2): Promise<Map<number, SeedResult>> {
   const results = new Map<number, SeedResult>()
   const init = { area: 'move', quick: false, from, seeds, threads }
-  await runSeeds(init, (seed, result) => results.set(seed, result))
+  await runSeeds(init, (seed, result) => {
+    results.set(seed, result)
+    return true
+  })
   return results
 }
 

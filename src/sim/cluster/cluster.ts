@@ -4,6 +4,7 @@ import { type Config, configSchema } from '../../config/schema.ts'
 import { Front } from '../../front/front.ts'
 import type { Logger } from '../../log.ts'
 import { Node } from '../../node/node.ts'
+import type { WorkerInfo } from '../../rpc.ts'
 import type { Random } from '../../world.ts'
 import { realWorld } from '../../world.ts'
 import { useChildren } from '../runtime/children.ts'
@@ -150,13 +151,13 @@ export class Cluster {
     })
   }
 
-  /** What each node says that it has open: key → epoch. */
-  async openWorkers(): Promise<Map<string, Map<string, number>>> {
-    const open = new Map<string, Map<string, number>>()
+  /** What each node says that it has open, by node and key. */
+  async openWorkers(): Promise<Map<string, Map<string, WorkerInfo>>> {
+    const open = new Map<string, Map<string, WorkerInfo>>()
     const asking = this.nodes.map((id) =>
       this.call(id, async (node) => {
         const workers = await node.peers.call(id, 'workers', { order: 'name', limit: WORKERS_MAX })
-        open.set(id, new Map(workers.map(({ key, epoch }) => [key, epoch])))
+        open.set(id, new Map(workers.map((worker) => [worker.key, worker])))
       }),
     )
     await Promise.all(asking)

@@ -30,8 +30,10 @@ export interface Asked {
 }
 
 export const SLOTS = 9
-/** So that the state is copied before the fence when there is more than a few of them. */
-const SLOT_BYTES = 200
+/** A state of some KB goes with the fence of a move, the large one's is copied before. */
+const SLOT_BYTES = 100
+const SLOT_BYTES_LARGE = 9_000
+export const LARGE_KEY = 'large'
 
 interface LedgerState {
   n: number
@@ -89,6 +91,9 @@ export default class Ledger extends Worker<LedgerState> {
     if (n % 11 === 0) {
       this.state.delete(slot)
       this.state.set('sum', this.state.get('sum')! - n)
-    } else this.state.set(slot, { value: n, padding: 'x'.repeat(SLOT_BYTES) })
+      return
+    }
+    const bytes = this.key === LARGE_KEY ? SLOT_BYTES_LARGE : SLOT_BYTES
+    this.state.set(slot, { value: n, padding: 'x'.repeat(bytes) })
   }
 }

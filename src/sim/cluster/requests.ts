@@ -38,7 +38,9 @@ export class Requests {
   readonly #c: RequestsComponents
   readonly #fronts: number
   readonly #sent = new Map<number, Sent>()
-  #reading = 0
+  /** Reads that are under way, and when they began. */
+  readonly #reading = new Map<number, string>()
+  #reads = 0
 
   constructor(components: RequestsComponents, init: { fronts: number }) {
     this.#c = components
@@ -46,7 +48,7 @@ export class Requests {
   }
 
   get pending(): number {
-    let pending = this.#reading
+    let pending = this.#reading.size
     for (const { over } of this.#sent.values()) if (!over) pending++
     return pending
   }
@@ -63,11 +65,12 @@ export class Requests {
     key: string,
     front = randomInt(this.#c.random, this.#fronts),
   ): Promise<string | undefined> {
-    const { checks } = this.#c
+    const { checks, clock } = this.#c
     const atLeast = checks.told(key)
-    this.#reading++
+    const read = ++this.#reads
+    this.#reading.set(read, `of ${key} over front ${front + 1}, since ${clock.nowMs()} ms`)
     const answer = await this.#ask(front, `GET /ledger/${key} HTTP/1.1\r\n`, '')
-    this.#reading--
+    this.#reading.delete(read)
     if (answer?.status !== 200) {
       this.counts.failed++
       return undefined
@@ -81,6 +84,7 @@ export class Requests {
   /** Everything is over: no error may have lied. */
   atRest(): void {
     const { checks } = this.#c
+    for (const read of this.#reading.values()) checks.fail('I6', `a read ${read} has no answer`)
     for (const [id, { keyed, over, applied }] of this.#sent) {
       if (!over) checks.fail('I6', `request ${id} has no answer`)
       else if (applied === false && checks.wasApplied(id)) {

@@ -134,7 +134,7 @@ export class VirtualStore {
           const result = run()
           const answer = (): void => {
             if (this.#c.tcp.isCut(STORE_MACHINE, by.machine)) this.#wait(answer)
-            else by.run(() => resolve(structuredClone(result)))
+            else by.run(() => resolve(result))
           }
           if (random.next() < this.faults.lostAnswers) lost('the answer was lost')
           else clock.after(this.#delayMs(), answer)
@@ -218,7 +218,7 @@ export class VirtualStore {
       row.seq++
       row.version = record.version ?? row.version
       for (const name of record.remove) row.sections.delete(name)
-      for (const { name, value } of record.set) row.sections.set(name, Uint8Array.from(value))
+      for (const { name, value } of record.set) row.sections.set(name, value.slice())
       this.#c.watcher.committed(node, record, row.sections)
       return 'ok'
     })

@@ -163,8 +163,8 @@ export class VirtualTcp {
       there.server.emit('connection', socket)
     })
     this.#clock.after(this.#delayMs(), () => {
-      if (end.closed) return
       end.owner.run(() => {
+        if (end.closed) return
         end.socket.connecting = false
         for (const go of waiting.get(end.socket)?.splice(0) ?? []) go()
         end.socket.emit('connect')

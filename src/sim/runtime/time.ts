@@ -5,6 +5,7 @@
  */
 
 import { syncBuiltinESMExports } from 'node:module'
+import os from 'node:os'
 import perfHooks from 'node:perf_hooks'
 import timersPromises from 'node:timers/promises'
 import type { Random, TimerHandle } from '../../world.ts'
@@ -109,6 +110,7 @@ function countedImmediate(run: Callback, ...args: unknown[]): NodeJS.Immediate {
 /** A machine that is always as busy. */
 const CPU = { user: 0, system: 0 }
 const MEMORY_BYTES = 100_000_000
+const CORES = 4
 
 /** Once in a thread, before what is to be simulated is loaded. */
 export function installTime(): void {
@@ -128,13 +130,14 @@ export function installTime(): void {
   process.memoryUsage.rss = () => MEMORY_BYTES
   AbortSignal.timeout = (ms) => {
     const abort = new AbortController()
-    const error = new DOMException('The operation was aborted due to timeout', 'TimeoutError')
-    virtualTimeout(() => abort.abort(error), ms)
+    const message = 'The operation was aborted due to timeout'
+    virtualTimeout(() => abort.abort(new DOMException(message, 'TimeoutError')), ms)
     return abort.signal
   }
   const sleep = (ms?: number): Promise<void> =>
     new Promise((resolve) => virtualTimeout(() => resolve(), ms))
   Object.assign(timersPromises, { setTimeout: sleep })
+  Object.assign(os, { availableParallelism: () => CORES })
   const quietLoop = { enable: () => true, disable: () => true, reset: () => undefined }
   Object.assign(perfHooks, {
     monitorEventLoopDelay: () => ({ ...quietLoop, percentile: () => 10e6 }),
