@@ -37,7 +37,7 @@ const STORM_EVERY_MS = 130
 /** Longer than all time limits of a move together. */
 const MOVE_MS_MAX = 12_000
 /** An aimed fault strikes after so many steps at most. */
-const STEPS_MAX = 90
+const STEPS_MAX = 24
 const TRACE_LINES = 100
 
 type Weather = 'quiet' | 'aimed' | 'stormy'
@@ -100,15 +100,16 @@ class MoveRun {
           committed: (node, record, sections) => checks.committed(node, record, sections),
           registered: (node, incarnation) => say(`store: ${node} has incarnation ${incarnation}`),
           evicted: (node, incarnation) => say(`store: ${node}/${incarnation} is over`),
-          step: (what) => this.#step(what, !/renew|dueAlarms/.test(what)),
+          step: (what) =>
+            this.#step(what, what.includes('handover'), !/renew|dueAlarms/.test(what)),
         },
       },
       { nodes: NODES, fronts: FRONTS, standby: random.next() < 0.4 ? 1 : 0 },
     )
     this.#cluster = cluster
     cluster.tcp.onPiece = (from, to, bytes) => {
-      const isShown = from.name.endsWith('/host') && to.name.endsWith('/host')
-      this.#step(`${from.name} > ${to.name}: ${bytes} bytes`, isShown)
+      const isMove = from.name.endsWith('/host') && to.name.endsWith('/host')
+      this.#step(`${from.name} > ${to.name}: ${bytes} bytes`, isMove, isMove)
     }
     this.#faults = new Faults({ clock, random, cluster, say })
     const { client } = cluster
@@ -131,10 +132,13 @@ class MoveRun {
     await this.#until(endMs)
     this.#faults.heal()
     await this.#rest()
+    const traceHash = this.#trace.hash()
+    this.#cluster.destroy()
+    await settle()
     return {
       violations: this.#checks.violations,
       stats: this.#stats(),
-      traceHash: this.#trace.hash(),
+      traceHash,
       trace: this.#trace.kept,
     }
   }
@@ -154,9 +158,10 @@ class MoveRun {
     if (tcp.faults.cut > 0 || gossip.falseAlarms > 0) this.#faults.disturbAlways()
   }
 
-  #step(what: string, isShown: boolean): void {
+  /** Something small happened; `counts`: as part of a move, so that a fault can be aimed at it. */
+  #step(what: string, counts: boolean, isShown: boolean): void {
     this.#trace.add(`${this.#clock.nowMs().toFixed(2)} ${what}`, isShown)
-    if (this.#moving.size === 0) return
+    if (this.#moving.size === 0 || !counts) return
     this.#steps++
     if (this.#steps < this.#strikeAt) return
     this.#strikeAt = Number.POSITIVE_INFINITY
@@ -202,7 +207,7 @@ class MoveRun {
     const to = others[randomInt(random, others.length)]!
     const by = nodes[randomInt(random, nodes.length)]!
     const move = ++this.#moves
-    if (move === 2 && this.#weather === 'aimed') this.#takeAim(owner, to)
+    if (move % 3 === 2 && this.#weather === 'aimed') this.#takeAim(owner, to)
     this.#moving.set(move, { key, beganMs: this.#clock.nowMs() })
     this.#trace.add(`${this.#clock.nowMs().toFixed(2)} move ${move}: ${key} from ${owner} to ${to}`)
     const drains = random.next() < 0.15

@@ -121,6 +121,15 @@ export class Cluster {
     })
   }
 
+  /** Ends everything, so that nothing of it is left when the next seed runs. */
+  destroy(): void {
+    for (const id of this.#members.keys()) {
+      for (const process of this.processesOf(id)) process.kill()
+    }
+    this.client.kill()
+    this.tcp.destroy()
+  }
+
   process(id: string): VirtualProcess {
     return this.#members.get(id)!.process
   }

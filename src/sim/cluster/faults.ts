@@ -25,7 +25,7 @@ const FAULTS = {
   'cut of the store': (faults, at) => faults.cutOneWay(STORE_MACHINE, at),
   'cut from a front': (faults, at) => faults.cutOneWay(faults.anyFront(), at),
   'machine cut off': (faults, at) => faults.cutOff(at),
-  'broken connection': (faults) => faults.breakConnections(),
+  'broken connection': (faults, at, other) => faults.breakConnections(at, other),
   'crash of the store': (faults) => faults.crashStore(),
   'stuck store': (faults) => faults.stickStore(),
 } satisfies Record<string, Fault>
@@ -126,10 +126,11 @@ export class Faults {
     this.#cut(others.flatMap((other) => [[id, other] as const, [other, id] as const]))
   }
 
-  breakConnections(): void {
-    const { cluster, random } = this.#c
-    for (const node of cluster.nodes) this.#disturb(node)
-    for (let i = randomInt(random, 4); i >= 0; i--) cluster.tcp.breakOne()
+  breakConnections(at: string, other: string): void {
+    const { cluster } = this.#c
+    this.#disturb(at)
+    this.#disturb(other)
+    cluster.tcp.breakBetween(at, other)
   }
 
   crashStore(): void {

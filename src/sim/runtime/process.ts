@@ -9,11 +9,6 @@ export function currentProcess(): VirtualProcess | undefined {
   return running.getStore()
 }
 
-/** Runs the simulator's own code, whatever process called it. */
-export function outside<T>(run: () => T): T {
-  return running.exit(run)
-}
-
 export class VirtualProcess {
   readonly name: string
   /** Processes of one machine share its network. */

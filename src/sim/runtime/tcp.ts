@@ -65,6 +65,8 @@ export class VirtualTcp {
   readonly #listening = new Map<string, Listening>()
   readonly #cuts = new Set<string>()
   readonly #ends = new Set<End>()
+  /** Sockets that Node still knows, those of dead processes too. */
+  readonly #sockets = new Set<Own>()
   #held: (() => void)[] = []
   #port = 30_000
 
@@ -93,14 +95,13 @@ export class VirtualTcp {
     return this.#ends.size / 2
   }
 
-  /** Breaks one of the connections between two machines. */
-  breakOne(): boolean {
-    const ends = [...this.#ends].filter((end) => end.owner.machine !== end.peer?.owner.machine)
-    const end = ends[Math.floor(this.#random.next() * ends.length)]
-    if (!end) return false
-    this.stats.cut++
-    this.#break(end)
-    return true
+  /** Breaks the connections between two machines. */
+  breakBetween(a: string, b: string): void {
+    for (const end of this.#ends) {
+      if (end.owner.machine !== a || end.peer?.owner.machine !== b) continue
+      this.stats.cut++
+      this.#break(end)
+    }
   }
 
   /** The system closes what a dead process had open. */
@@ -129,10 +130,22 @@ export class VirtualTcp {
   }
 
   connect(socket: net.Socket, owner: VirtualProcess, host: string, port: number): void {
+    const end = this.#end(owner, socket)
+    this.#clock.after(this.#delayMs(), () => this.#arrive(end, `${host}:${port}`))
+  }
+
+  /** The world ends: Node holds on to what a socket has, e.g. a parser, until it is destroyed. */
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #end(owner: VirtualProcess, socket: net.Socket): End {
     const end = new End(owner, socket)
     ends.set(socket, end)
     this.#ends.add(end)
-    this.#clock.after(this.#delayMs(), () => this.#arrive(end, `${host}:${port}`))
+    this.#sockets.add(end.socket)
+    socket.once('close', () => this.#sockets.delete(end.socket))
+    return end
   }
 
   /** The first packet of a connection reaches the machine that it is for. */
@@ -153,9 +166,7 @@ export class VirtualTcp {
     }
     this.stats.connections++
     const socket = new net.Socket({ allowHalfOpen: true })
-    const other = new End(there.owner, socket)
-    ends.set(socket, other)
-    this.#ends.add(other)
+    const other = this.#end(there.owner, socket)
     other.peer = end
     end.peer = other
     there.owner.run(() => {

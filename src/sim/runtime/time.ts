@@ -4,13 +4,13 @@
  * waits while that is paused and never fires when it is dead.
  */
 
-import { syncBuiltinESMExports } from 'node:module'
+import { createRequire, syncBuiltinESMExports } from 'node:module'
 import os from 'node:os'
 import perfHooks from 'node:perf_hooks'
 import timersPromises from 'node:timers/promises'
 import type { Random, TimerHandle } from '../../world.ts'
 import type { VirtualClock } from '../virtual-clock.ts'
-import { currentProcess, outside } from './process.ts'
+import { currentProcess } from './process.ts'
 
 const realSetImmediate = setImmediate
 let immediates = 0
@@ -72,19 +72,13 @@ class VirtualTimeout {
 type Callback = (...args: unknown[]) => void
 
 function virtualTimeout(fire: Callback, delayMs = 0, ...args: unknown[]): VirtualTimeout {
-  const owner = ownerOf(fire)
-  const { clock } = world!
+  const owner = currentProcess()
   return new VirtualTimeout(() =>
-    clock.after(Number(delayMs) || 0, () => {
+    world!.clock.after(Number(delayMs) || 0, () => {
       if (owner) owner.run(() => fire(...args))
-      else outside(() => fire(...args))
+      else fire(...args)
     }),
   )
-}
-
-/** undici keeps one timer for all its clients, in whichever process they are: it is nobody's. */
-function ownerOf(fire: Callback): ReturnType<typeof currentProcess> {
-  return fire.name === 'onTick' ? undefined : currentProcess()
 }
 
 function virtualInterval(fire: Callback, everyMs = 1, ...args: unknown[]): VirtualTimeout {
@@ -143,4 +137,8 @@ export function installTime(): void {
     monitorEventLoopDelay: () => ({ ...quietLoop, percentile: () => 10e6 }),
   })
   syncBuiltinESMExports()
+  // undici has one timer for all its clients, in whichever process and seed they are.
+  const timers = createRequire(import.meta.url)('undici/lib/util/timers.js') as object
+  const own = { setTimeout: virtualTimeout, setFastTimeout: virtualTimeout }
+  Object.assign(timers, own, { clearTimeout: clear, clearFastTimeout: clear })
 }
