@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { SeedResult, SimArea } from './area.ts'
 import { areas } from './areas.ts'
 import { runSeeds } from './seeds.ts'
+import { walk } from './walk/walk.ts'
 
 interface Options {
   readonly area: string
@@ -13,6 +14,7 @@ interface Options {
   readonly quick: boolean
   readonly threads: number
   readonly bail: boolean
+  readonly exhaustive: boolean
 }
 
 interface Row {
@@ -26,6 +28,7 @@ interface Row {
 }
 
 const QUICK_SEEDS = 20
+const STATES_MAX = 3_000_000
 const PROGRESS_INTERVAL_MS = 1_000
 
 const options = new Command('sim')
@@ -38,13 +41,36 @@ const options = new Command('sim')
   .option('--seeds <n>', 'how many seeds to run', parseCount, 100)
   .option('--from <seed>', 'the first seed', parseCount, 1)
   .option('--threads <n>', 'how many threads share them', parseCount, availableParallelism())
+  .option('--exhaustive', 'area move: walk through every order of events of a small case', false)
   .option('--bail', 'stop at the first violation', false)
   .option('--json <file>', 'write the figures to a file')
   .option('--quick', `short runs, ${QUICK_SEEDS} seeds at most`, false)
   .parse()
   .opts<Options>()
 
-process.exitCode = await run(areas.find(({ name }) => name === options.area)!)
+process.exitCode = options.exhaustive
+  ? walkThrough()
+  : await run(areas.find(({ name }) => name === options.area)!)
+
+function walkThrough(): number {
+  for (const small of [true, false]) {
+    const beganMs = performance.now()
+    const { violation, states, steps, ends, depth } = walk({
+      small,
+      duplicates: 1,
+      statesMax: STATES_MAX,
+    })
+    const seconds = ((performance.now() - beganMs) / 1_000).toFixed(1)
+    const state = small ? 'sent with the fence' : 'copied before the fence'
+    console.log(`2 nodes, 1 front, 2 requests, 1 crash, 1 duplicate; state ${state}:`)
+    console.log(`  ${states} states, ${steps} steps, ${ends} ends, depth ${depth}, ${seconds} s`)
+    if (!violation) continue
+    for (const step of violation.way) console.log(`    ${step}`)
+    console.log(`  ${violation.what}`)
+    return 1
+  }
+  return 0
+}
 
 async function run(area: SimArea): Promise<number> {
   const { from, quick, threads, bail } = options

@@ -132,15 +132,15 @@ class MoveRun {
     await this.#until(endMs)
     this.#faults.heal()
     await this.#rest()
-    const traceHash = this.#trace.hash()
-    this.#cluster.destroy()
-    await settle()
-    return {
+    const result = {
       violations: this.#checks.violations,
       stats: this.#stats(),
-      traceHash,
+      traceHash: this.#trace.hash(),
       trace: this.#trace.kept,
     }
+    this.#cluster.destroy()
+    await settle()
+    return result
   }
 
   /** How bad the network and the store are in this seed. */
