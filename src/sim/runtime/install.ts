@@ -1,5 +1,5 @@
 import { installChildren } from './children.ts'
-import { installTcp } from './tcp.ts'
+import { installTcp } from './net.ts'
 import { installTime } from './time.ts'
 
 let installed = false
