@@ -6,6 +6,9 @@ import { BUGS, type Bug } from './bugs.ts'
 
 const REPO = join(import.meta.dirname, '../..')
 
+// Some are found after a hundred seeds and more: seconds, minutes on a busy machine.
+t.setTimeout(900_000)
+
 /** A copy of the sources to spoil. */
 function copySources(folder: string): string {
   cpSync(join(REPO, 'src'), join(folder, 'src'), { recursive: true })
