@@ -9,8 +9,9 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePorts, until } from '../test/helpers/cluster.ts'
+import { freePort } from '../test/helpers/ports.ts'
 import { startPostgres } from '../test/helpers/postgres.ts'
+import { until } from '../test/helpers/until.ts'
 import { progress } from './report.ts'
 
 const FOLDER = fileURLToPath(new URL('./peers/', import.meta.url))
@@ -72,7 +73,7 @@ const workerd: Contender = {
   name: 'workerd',
   async start() {
     const { default: binary } = requirePeer('workerd') as { default: string }
-    const [port] = await freePorts(1)
+    const port = await freePort()
     const disk = mkdtempSync(join(tmpdir(), 'aries-workerd-'))
     const config = fileURLToPath(new URL('./workerd-counter.capnp', import.meta.url))
     const where = [`--socket-addr=http=127.0.0.1:${port}`, `--directory-path=disk=${disk}`]

@@ -4,7 +4,7 @@ import type { WorkerId } from '../src/identity.ts'
 import { Owners } from '../src/owners.ts'
 import type { OwnerAddress } from '../src/wire.ts'
 import { realWorld } from '../src/world.ts'
-import { until } from './front/stubs.ts'
+import { until } from './helpers/until.ts'
 
 const ID: WorkerId = { class: 'counter', key: 'a' }
 const NAME = 'counter/a'

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { until } from '../helpers/until.ts'
 import { aries } from './aries.ts'
-import { devFolder, ROOT, startDev, until, untilReady } from './dev-process.ts'
+import { DEV_TIMEOUT_MS, devFolder, ROOT, startDev, untilReady } from './dev-process.ts'
 
 const counter = (code: string): string => `import { Worker } from '${ROOT}src/worker/index.ts'
 export default class Counter extends Worker {
@@ -26,12 +27,16 @@ t.test('a changed module is deployed when it is saved', async (t) => {
   t.equal(await answer(), 'one')
 
   writeFileSync(file, counter('two'))
-  await until(async () => (await answer()) === 'two', 'the new code answers')
-  await until(() => dev.stderr.includes('deployed on 1 node'), 'it is said')
+  await until('the new code answers', async () => (await answer()) === 'two', DEV_TIMEOUT_MS)
+  await until('it is said', () => dev.stderr.includes('deployed on 1 node'), DEV_TIMEOUT_MS)
   t.match(dev.stderr, /counter\.ts changed, deploying/)
 
   writeFileSync(file, `${counter('three')}let x = ;\n`)
-  await until(() => dev.stderr.includes('stays on the old code'), 'what is wrong is said')
+  await until(
+    'what is wrong is said',
+    () => dev.stderr.includes('stays on the old code'),
+    DEV_TIMEOUT_MS,
+  )
   t.match(dev.stderr, /n1 stays on the old code.*counter\.ts:7: Expression expected/)
   t.equal(await answer(), 'two')
 

@@ -1,39 +1,16 @@
 /** `aries dev` as a process of its own, with a configuration on free ports. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { freePort } from '../helpers/ports.ts'
+import { until } from '../helpers/until.ts'
 import { cleanEnv } from './aries.ts'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const DEADLINE_MS = 60_000
-
-export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const endMs = performance.now() + DEADLINE_MS
-  while (!(await holds())) {
-    if (performance.now() > endMs) throw new Error(`still not so: ${what}`)
-    await sleep(25)
-  }
-}
-
-/** A port that is free for TCP and UDP. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  const socket = createSocket('udp4')
-  const free = await new Promise<boolean>((resolve) => {
-    socket.once('error', () => resolve(false))
-    socket.bind(port, '127.0.0.1', () => resolve(true))
-  })
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  socket.close()
-  return free ? port : freePort()
-}
+/** A whole cluster starts, on a machine that is busy with other tests. */
+export const DEV_TIMEOUT_MS = 60_000
 
 export interface Ports {
   readonly http: number
@@ -112,8 +89,9 @@ export function startDev(t: Test, config: string): Dev {
 
 export async function untilReady(dev: Dev): Promise<void> {
   await until(
-    () => dev.stdout.includes('Ctrl-C') || dev.process.exitCode !== null,
     'the table is printed',
+    () => dev.stdout.includes('Ctrl-C') || dev.process.exitCode !== null,
+    DEV_TIMEOUT_MS,
   )
   if (dev.process.exitCode !== null) throw new Error(`it ended: ${dev.stderr}`)
 }

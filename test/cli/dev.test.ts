@@ -2,8 +2,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { until } from '../helpers/until.ts'
 import { aries } from './aries.ts'
-import { devFolder, startDev, until, untilReady } from './dev-process.ts'
+import { DEV_TIMEOUT_MS, devFolder, startDev, untilReady } from './dev-process.ts'
 
 const STOP_MS = 5_000
 
@@ -62,7 +63,7 @@ t.test('starts everything, restarts what dies, tells of changes, ends in order',
 
   const node = Number(/^n1 +node +(\d+)/m.exec(dev.stdout)?.[1])
   process.kill(node, 'SIGKILL')
-  await until(() => dev.stderr.includes('n1 is back'), 'n1 is back')
+  await until('n1 is back', () => dev.stderr.includes('n1 is back'), DEV_TIMEOUT_MS)
   t.match(dev.stderr, /n1 was ended by SIGKILL; it is started again in 1 s \(log: .*n1\.log\)/)
   const again = await fetch(`${base}/hello`)
   t.equal(again.status, 200)
@@ -70,7 +71,11 @@ t.test('starts everything, restarts what dies, tells of changes, ends in order',
   const map = join(folder, 'config/cluster.yaml')
   const text = readFileSync(map, 'utf8')
   writeFileSync(map, text.replace('id: n1,', 'id: n1, speed: 2,'))
-  await until(() => dev.stderr.includes('refused, the old configuration stays'), 'it is refused')
+  await until(
+    'it is refused',
+    () => dev.stderr.includes('refused, the old configuration stays'),
+    DEV_TIMEOUT_MS,
+  )
   t.match(dev.stderr, /epoch is still 1; raise it to 2/)
 
   dev.process.kill('SIGINT')
@@ -89,7 +94,11 @@ t.test('its children end when it is killed', async (t) => {
   const upstream = Number(/^legacy-\d+ +upstream +(\d+)/m.exec(dev.stdout)?.[1])
   t.equal(membersOf(config).length, 2)
   dev.process.kill('SIGKILL')
-  await until(() => membersOf(config).length === 0 && !isAlive(upstream), 'all have ended')
+  await until(
+    'all have ended',
+    () => membersOf(config).length === 0 && !isAlive(upstream),
+    DEV_TIMEOUT_MS,
+  )
   for (const port of Object.values(ports)) t.ok(await isFree(port), `port ${port} is free`)
 })
 

@@ -5,22 +5,12 @@ import t, { type Test } from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { watchConfig } from '../../src/config/watch.ts'
+import { until } from '../helpers/until.ts'
 import { CONFIG, configFolder, MAP } from './config-folder.ts'
-
-const DEADLINE_MS = 8_000
 
 interface Seen {
   readonly changes: Config[]
   readonly refusals: string[]
-}
-
-/** Waits until `holds`, or fails after a deadline. */
-async function until(holds: () => boolean): Promise<void> {
-  const endMs = performance.now() + DEADLINE_MS
-  while (!holds()) {
-    if (performance.now() > endMs) throw new Error(`still not so: ${holds}`)
-    await sleep(10)
-  }
 }
 
 async function watched(t: Test, folder: string, pollMs?: number) {
@@ -48,7 +38,7 @@ const GROWN = MAP.replace('epoch: 1', 'epoch: 2').replace(
 t.test('notices a file that is written in place', async (t) => {
   const { paths, seen } = await watched(t, t.testdir())
   writeFileSync(paths.config, CHANGED)
-  await until(() => seen.changes.length === 1)
+  await until('the change is seen', () => seen.changes.length === 1)
   t.equal(seen.changes[0]?.routes[0]?.path, '/hi')
   t.strictSame(seen.refusals, [])
 })
@@ -58,7 +48,7 @@ t.test('notices a file that is replaced, again and again', async (t) => {
   for (const [index, path] of ['/a', '/b', '/c'].entries()) {
     writeFileSync(`${paths.config}.new`, CONFIG.replace('/hello,', `${path},`))
     renameSync(`${paths.config}.new`, paths.config)
-    await until(() => seen.changes.length === index + 1)
+    await until('the change is seen', () => seen.changes.length === index + 1)
     t.equal(seen.changes[index]?.routes[0]?.path, path)
   }
 })
@@ -66,7 +56,7 @@ t.test('notices a file that is replaced, again and again', async (t) => {
 t.test('notices a change of the map', async (t) => {
   const { paths, seen } = await watched(t, t.testdir())
   writeFileSync(paths.map, GROWN)
-  await until(() => seen.changes.length === 1)
+  await until('the change is seen', () => seen.changes.length === 1)
   t.strictSame(
     seen.changes[0]?.map.nodes.map((node) => node.id),
     ['n1', 'n2', 'n3'],
@@ -76,30 +66,30 @@ t.test('notices a change of the map', async (t) => {
 t.test('refuses a broken change, and takes the repaired one over', async (t) => {
   const { paths, seen } = await watched(t, t.testdir())
   writeFileSync(paths.config, `${CONFIG}fornt: {}\n`)
-  await until(() => seen.refusals.length === 1)
+  await until('the refusal is seen', () => seen.refusals.length === 1)
   t.match(seen.refusals[0], /fornt: is not a known key/)
   t.strictSame(seen.changes, [])
   writeFileSync(paths.config, CHANGED)
-  await until(() => seen.changes.length === 1)
+  await until('the change is seen', () => seen.changes.length === 1)
   t.equal(seen.changes[0]?.routes[0]?.path, '/hi')
 })
 
 t.test('tells when a broken file is what it was again', async (t) => {
   const { paths, seen } = await watched(t, t.testdir())
   writeFileSync(paths.map, '[')
-  await until(() => seen.refusals.length === 1)
+  await until('the refusal is seen', () => seen.refusals.length === 1)
   writeFileSync(paths.map, MAP)
-  await until(() => seen.changes.length === 1)
+  await until('the change is seen', () => seen.changes.length === 1)
   t.equal(seen.changes[0]?.map.epoch, 1)
 })
 
 t.test('a file that is gone is refused, and taken back', async (t) => {
   const { paths, seen } = await watched(t, t.testdir())
   rmSync(paths.map)
-  await until(() => seen.refusals.length === 1)
+  await until('the refusal is seen', () => seen.refusals.length === 1)
   t.match(seen.refusals[0], /cluster\.yaml: there is no such file/)
   writeFileSync(paths.map, GROWN)
-  await until(() => seen.changes.length === 1)
+  await until('the change is seen', () => seen.changes.length === 1)
 })
 
 t.test('a map must raise its epoch and keep its name', async (t) => {
@@ -107,13 +97,13 @@ t.test('a map must raise its epoch and keep its name', async (t) => {
   const refused = async (map: string, words: RegExp): Promise<void> => {
     const before = seen.refusals.length
     writeFileSync(paths.map, map)
-    await until(() => seen.refusals.length === before + 1)
+    await until('the refusal is seen', () => seen.refusals.length === before + 1)
     t.match(seen.refusals.at(-1), words)
   }
   await refused(GROWN.replace('epoch: 2', 'epoch: 1'), /epoch is still 1; raise it to 2/)
   await refused(GROWN.replace('demo', 'other'), /name of a running cluster cannot change/)
   writeFileSync(paths.map, GROWN)
-  await until(() => seen.changes.length === 1)
+  await until('the change is seen', () => seen.changes.length === 1)
   await refused(MAP, /epoch 1 is older than 2/)
 })
 
@@ -124,7 +114,7 @@ t.test('a change of comments only is no change', async (t) => {
   // The next real change must be the first that is told.
   await sleep(300)
   writeFileSync(paths.config, CHANGED)
-  await until(() => seen.changes.length > 0)
+  await until('the change is seen', () => seen.changes.length > 0)
   t.equal(seen.changes[0]?.routes[0]?.path, '/hi')
   t.strictSame(seen.refusals, [])
 })
@@ -136,10 +126,10 @@ t.test('follows the configuration to another map', async (t) => {
   mkdirSync(join(folder, 'maps'))
   writeFileSync(other, GROWN)
   writeFileSync(paths.config, `${CONFIG}map: ../maps/other.yaml\n`)
-  await until(() => seen.changes.length === 1)
+  await until('the change is seen', () => seen.changes.length === 1)
   t.equal(seen.changes[0]?.mapFile, other)
   writeFileSync(other, GROWN.replace('epoch: 2', 'epoch: 3'))
-  await until(() => seen.changes.length === 2)
+  await until('the change is seen', () => seen.changes.length === 2)
   t.equal(seen.changes[1]?.map.epoch, 3)
 })
 
@@ -160,7 +150,7 @@ t.test('notices a swapped link, which sends no event for the file', async (t) =>
   t.teardown(() => watch.close())
   symlinkSync(join(folder, 'versions/b'), join(folder, 'next'))
   renameSync(join(folder, 'next'), join(folder, 'current'))
-  await until(() => changes.length === 1)
+  await until('the change is seen', () => changes.length === 1)
   t.equal(changes[0]?.map.epoch, 2)
 })
 
@@ -174,7 +164,7 @@ t.test('what changed between loading and watching is noticed', async (t) => {
     onRefused: () => {},
   })
   t.teardown(() => watch.close())
-  await until(() => changes.length === 1)
+  await until('the change is seen', () => changes.length === 1)
   t.equal(changes[0]?.routes[0]?.path, '/hi')
 })
 

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 
 const reminder = fileURLToPath(new URL('../host/fixtures/reminder.ts', import.meta.url))
 

@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
 import { Client } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 const blocker = fileURLToPath(new URL('./fixtures/blocker.ts', import.meta.url))
 

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { Agent, request } from 'undici'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
 import { OpenLoop } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 const PAIRS = 4
 const MOVES = 20

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { aries } from '../cli/aries.ts'
-import { until } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 import { Deploying, greet, tally } from './deploying.ts'
 
 const KEYS = 12

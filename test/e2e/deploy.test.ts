@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ChatClient } from '../helpers/chat.ts'
-import { until } from '../helpers/cluster.ts'
 import { Client, OpenLoop } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 import { Deploying, greet, tally } from './deploying.ts'
 
 const KEYS = 40

@@ -1,8 +1,9 @@
 import t from 'tap'
 import type { DrainReport } from '../../src/rpc.ts'
 import { ChatClient } from '../helpers/chat.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
 import { Client, OpenLoop } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 t.test('a node is drained under load, is stopped, and comes back without a failure', async (t) => {
   const cluster = await TestCluster.start()

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { Agent, request } from 'undici'
-import { type TestCluster, until } from '../helpers/cluster.ts'
+import type { TestCluster } from '../helpers/cluster.ts'
 import { OpenLoop } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 const COUNTERS = 40
 const PER_SECOND = 250

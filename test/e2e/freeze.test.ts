@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ChatClient } from '../helpers/chat.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 
 const reminder = fileURLToPath(new URL('../host/fixtures/reminder.ts', import.meta.url))
 

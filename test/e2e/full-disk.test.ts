@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 
 const MOUNT = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
 const POST = { method: 'POST' }

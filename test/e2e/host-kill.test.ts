@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { ProcessInfo } from '../../src/rpc.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 import { killUnderLoad } from './kill.ts'
 
 t.test('a host process is killed under load: its spare takes its place', async (t) => {

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { aries } from '../cli/aries.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 
 const API = fileURLToPath(new URL('../../src/worker/index.ts', import.meta.url))
 const MODULE = `import { Worker } from '${API}'

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { ChatClient } from '../helpers/chat.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
 import { Client, OpenLoop } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 const KEYS = 300
 

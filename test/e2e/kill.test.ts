@@ -1,5 +1,6 @@
 import t from 'tap'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 import { killUnderLoad } from './kill.ts'
 
 t.test('a node is killed under load on 300 counters, and comes back', async (t) => {

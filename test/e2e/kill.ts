@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
-import { type TestCluster, until } from '../helpers/cluster.ts'
+import type { TestCluster } from '../helpers/cluster.ts'
 import { Client, OpenLoop, quantile } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 const KEYS = 300
 const PER_SECOND = 400

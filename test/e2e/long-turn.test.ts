@@ -2,8 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
 import { Client } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 const library = fileURLToPath(new URL('../host/fixtures/library.ts', import.meta.url))
 

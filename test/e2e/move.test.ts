@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { MoveReport } from '../../src/rpc.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
 import { Client, OpenLoop, quantile } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 const MOVES = 20
 const PER_SECOND = 500

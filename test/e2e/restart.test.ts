@@ -1,8 +1,9 @@
 import t from 'tap'
 import { aries } from '../cli/aries.ts'
 import { ChatClient } from '../helpers/chat.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
 import { Client, OpenLoop } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 const KEYS = 30
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { ChatClient } from '../helpers/chat.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 
 const CLIENTS = 50
 const MOVES = 10

@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { DrainReport } from '../../src/rpc.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
 import { Client } from '../helpers/load.ts'
+import { until } from '../helpers/until.ts'
 
 const WORKERS = 40
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { WorkerDetail } from '../../src/rpc.ts'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 import { killUnderLoad } from './kill.ts'
 
 t.test('workers with a standby go on there when their node is killed under load', async (t) => {

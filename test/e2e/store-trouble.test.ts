@@ -2,8 +2,9 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
 import { startPostgres } from '../helpers/postgres.ts'
+import { until } from '../helpers/until.ts'
 
 const POST = { method: 'POST' }
 /** What a write may be told while the store takes none. */

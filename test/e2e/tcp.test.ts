@@ -1,7 +1,9 @@
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { freePorts, TestCluster, until } from '../helpers/cluster.ts'
+import { TestCluster } from '../helpers/cluster.ts'
+import { freePorts } from '../helpers/ports.ts'
+import { until } from '../helpers/until.ts'
 
 const MOVES = 10
 const CLIENTS = 8

@@ -4,8 +4,9 @@ import t from 'tap'
 import { Agent, request } from 'undici'
 import { Front } from '../../src/front/front.ts'
 import { realWorld } from '../../src/world.ts'
+import { until } from '../helpers/until.ts'
 import { KeptConnection, startFront } from './start.ts'
-import { log, node, StubMembership, serve, serveData, testConfig, until } from './stubs.ts'
+import { log, node, StubMembership, serve, serveData, testConfig } from './stubs.ts'
 
 const HELLO = { path: '/hello', task: '/w/hello.ts' }
 

@@ -2,7 +2,8 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import t from 'tap'
 import { type ListenerAddress, parseListener, probe } from '../../src/front/listen.ts'
 import { Listeners } from '../../src/front/listeners.ts'
-import { log, type Teardown, until } from './stubs.ts'
+import { until } from '../helpers/until.ts'
+import { log, type Teardown } from './stubs.ts'
 
 const at = (port: number): ListenerAddress => parseListener({ http: `127.0.0.1:${port}` })
 

@@ -1,16 +1,9 @@
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type { OwnerAddress } from '../../src/wire.ts'
+import { until } from '../helpers/until.ts'
 import { KeptConnection, type StartedFront, startFront } from './start.ts'
-import {
-  node,
-  StubHost,
-  StubMembership,
-  serveData,
-  type Teardown,
-  testConfig,
-  until,
-} from './stubs.ts'
+import { node, StubHost, StubMembership, serveData, type Teardown, testConfig } from './stubs.ts'
 
 const ROUTES = [{ path: '/room/:key', worker: '/w/room.ts' }]
 

@@ -6,7 +6,8 @@ import { addStats, countAnswer, countLatency, emptyStats } from '../../src/front
 import type { ShardConfig } from '../../src/front/shard-ipc.ts'
 import { Shards } from '../../src/front/shards.ts'
 import { realWorld } from '../../src/world.ts'
-import { log, testConfig, until } from './stubs.ts'
+import { until } from '../helpers/until.ts'
+import { log, testConfig } from './stubs.ts'
 
 async function shardConfig(): Promise<ShardConfig> {
   const config = testConfig({ routes: [{ path: '/hello', task: '/w/hello.ts' }] })

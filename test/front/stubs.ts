@@ -227,16 +227,3 @@ export class StubHost {
     return this.frames.filter((frame) => frame.type === type) as Extract<Frame, { type: T }>[]
   }
 }
-
-/** Waits until `condition` holds; throws after `deadlineMs`. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  deadlineMs = 5_000,
-): Promise<void> {
-  const endMs = performance.now() + deadlineMs
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`not within ${deadlineMs} ms: ${what}`)
-    await new Promise((done) => setTimeout(done, 5))
-  }
-}

@@ -1,8 +1,9 @@
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import type { Front } from '../../src/front/front.ts'
+import { until } from '../helpers/until.ts'
 import { startFront } from './start.ts'
-import { node, StubHost, StubMembership, serveData, testConfig, until } from './stubs.ts'
+import { node, StubHost, StubMembership, serveData, testConfig } from './stubs.ts'
 
 const SID_OF = (host: StubHost): string => host.of('open')[0]!.sid
 

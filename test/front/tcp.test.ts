@@ -1,7 +1,8 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import t from 'tap'
+import { until } from '../helpers/until.ts'
 import { startFront } from './start.ts'
-import { StubMembership, type Teardown, testConfig, until } from './stubs.ts'
+import { StubMembership, type Teardown, testConfig } from './stubs.ts'
 
 interface Echo {
   readonly url: string

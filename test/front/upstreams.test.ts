@@ -3,16 +3,9 @@ import { Agent, request } from 'undici'
 import { leastInFlight } from '../../src/front/balance/upstreams.ts'
 import { Upstream } from '../../src/front/upstreams.ts'
 import { seededRandom } from '../../src/world.ts'
+import { until } from '../helpers/until.ts'
 import { startFront } from './start.ts'
-import {
-  log,
-  StubMembership,
-  type StubServer,
-  serve,
-  type Teardown,
-  testConfig,
-  until,
-} from './stubs.ts'
+import { log, StubMembership, type StubServer, serve, type Teardown, testConfig } from './stubs.ts'
 
 const HEALTH = { intervalMs: 30, timeoutMs: 200 }
 const urlOf = ({ port }: StubServer): string => `http://127.0.0.1:${port}`

@@ -2,16 +2,9 @@ import t from 'tap'
 import { request } from 'undici'
 import { dataToken } from '../../src/auth.ts'
 import { formatOwner, type OwnerAddress } from '../../src/wire.ts'
+import { until } from '../helpers/until.ts'
 import { startFront } from './start.ts'
-import {
-  node,
-  StubMembership,
-  serve,
-  serveData,
-  type Teardown,
-  testConfig,
-  until,
-} from './stubs.ts'
+import { node, StubMembership, serve, serveData, type Teardown, testConfig } from './stubs.ts'
 
 const ROUTES = [{ path: '/counter/:key', worker: '/w/counter.ts' }]
 

@@ -6,11 +6,11 @@ import { AriesError } from '../../src/errors.ts'
 import { Gossip } from '../../src/gossip/gossip.ts'
 import type { MemberChange } from '../../src/gossip/types.ts'
 import { realWorld } from '../../src/world.ts'
-import { freePorts, LOAD, mapOf } from './helpers.ts'
+import { freePorts } from '../helpers/ports.ts'
+import { until } from '../helpers/until.ts'
+import { LOAD, mapOf } from './helpers.ts'
 
 type Map = ReturnType<typeof mapOf>
-
-const LIMIT_MS = 10_000
 
 function gossip(t: Test, map: Map, selfId: string, key = 'secret'): Gossip {
   const components = { log: pino({ level: 'silent' }), world: realWorld }
@@ -22,7 +22,7 @@ function gossip(t: Test, map: Map, selfId: string, key = 'secret'): Gossip {
 async function cluster(t: Test, map: Map, key = 'secret'): Promise<Gossip[]> {
   const all = map.nodes.map(({ id }) => gossip(t, map, id, key))
   await Promise.all(all.map((each) => each.start()))
-  await until(t, 'all see all', () => all.every((each) => states(each) === allOf(map, 'alive')))
+  await until('all see all', () => all.every((each) => states(each) === allOf(map, 'alive')))
   return all
 }
 
@@ -33,18 +33,6 @@ const states = (each: Gossip): string =>
     .members()
     .map(({ id, state }) => `${id} ${state}`)
     .join()
-
-async function until(t: Test, what: string, holds: () => boolean): Promise<void> {
-  const endMs = performance.now() + LIMIT_MS
-  while (!holds()) {
-    if (performance.now() > endMs) {
-      t.fail(`not within ${LIMIT_MS} ms: ${what}`)
-      throw new Error(what)
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  t.pass(what)
-}
 
 for (const key of ['secret', '']) {
   t.test(`five members over UDP, key "${key}"`, async (t) => {
@@ -59,16 +47,16 @@ for (const key of ['secret', '']) {
 
     n1.setLoad(LOAD)
     const others = [n2, n3, n4, n5]
-    await until(t, 'all hear a load', () =>
+    await until('all hear a load', () =>
       others.every((each) => each.member('n1')?.load?.memoryBytes === LOAD.memoryBytes),
     )
     t.same(n5.member('n1')?.load, LOAD)
-    t.ok(n5.member('n1')!.loadAgeMs < LIMIT_MS)
+    t.ok(n5.member('n1')!.loadAgeMs < 10_000)
 
     const heard: MemberChange[] = []
     const unsubscribe = n3.onChange((change) => heard.push(change))
     n2.setMeta({ poolPort: 4_711, cordoned: true })
-    await until(t, 'all hear a meta', () =>
+    await until('all hear a meta', () =>
       [n1, n3, n4, n5].every((each) => each.member('n2')?.meta.poolPort === 4_711),
     )
     t.match(heard, [
@@ -78,23 +66,23 @@ for (const key of ['secret', '']) {
 
     const bootBefore = n1.member('n4')!.boot
     await n4.stop()
-    await until(t, 'a silent one is unreachable to all', () =>
+    await until('a silent one is unreachable to all', () =>
       [n1, n2, n3, n5].every((each) => each.member('n4')?.state === 'unreachable'),
     )
     const again = gossip(t, map, 'n4', key)
     await again.start()
-    await until(t, 'it comes back with a larger boot', () =>
+    await until('it comes back with a larger boot', () =>
       [n1, n2, n3, n5].every((each) => each.member('n4')!.boot > bootBefore),
     )
-    await until(t, 'and knows all', () => states(again) === allOf(map, 'alive'))
+    await until('and knows all', () => states(again) === allOf(map, 'alive'))
 
     await n5.leave()
-    await until(t, 'who leaves has left', () =>
+    await until('who leaves has left', () =>
       [n1, n2, n3, again].every((each) => each.member('n5')?.state === 'left'),
     )
 
     n1.reportRefused('n3')
-    await until(t, 'the accused refutes', () => n1.member('n3')?.state === 'alive')
+    await until('the accused refutes', () => n1.member('n3')?.state === 'alive')
     t.ok(n1.member('n3')!.version > 1)
     t.equal(heard.length, 1, 'an unsubscribed listener hears nothing')
   })
@@ -108,15 +96,11 @@ t.test('a new map at run time', async (t) => {
   const n4 = gossip(t, wider, 'n4')
   await n4.start()
   n1.setMap(wider)
-  await until(
-    t,
-    'who has the new map sees the new member',
-    () => n1.member('n4')?.state === 'alive',
-  )
+  await until('who has the new map sees the new member', () => n1.member('n4')?.state === 'alive')
   t.equal(n2.member('n4'), undefined)
   n2.setMap(wider)
   n3.setMap(wider)
-  await until(t, 'then all', () =>
+  await until('then all', () =>
     [n1, n2, n3, n4].every((each) => states(each) === allOf(wider, 'alive')),
   )
   const narrower = { ...wider, epoch: 3, nodes: wider.nodes.filter(({ id }) => id !== 'n2') }
@@ -133,9 +117,9 @@ t.test('another map under the same epoch is noticed', async (t) => {
   const n1 = gossip(t, map, 'n1')
   const n2 = gossip(t, { ...map, nodes: map.nodes.map((node) => ({ ...node, speed: 2 })) }, 'n2')
   await Promise.all([n1.start(), n2.start()])
-  await until(t, 'both notice', () => n1.mapMismatch()[0] === 'n2' && n2.mapMismatch()[0] === 'n1')
+  await until('both notice', () => n1.mapMismatch()[0] === 'n2' && n2.mapMismatch()[0] === 'n1')
   n2.setMap(map)
-  await until(t, 'and are satisfied', () => n1.mapMismatch().length + n2.mapMismatch().length === 0)
+  await until('and are satisfied', () => n1.mapMismatch().length + n2.mapMismatch().length === 0)
 })
 
 t.test('members with another key do not hear each other', async (t) => {
@@ -144,12 +128,8 @@ t.test('members with another key do not hear each other', async (t) => {
   const n2 = gossip(t, map, 'n2')
   const n3 = gossip(t, map, 'n3', 'another')
   await Promise.all([n1.start(), n2.start(), n3.start()])
-  await until(
-    t,
-    'the strange one was refused',
-    () => n1.counts.refused > 0 && n2.counts.refused > 0,
-  )
-  await until(t, 'the others hear each other', () => n1.member('n2')?.state === 'alive')
+  await until('the strange one was refused', () => n1.counts.refused > 0 && n2.counts.refused > 0)
+  await until('the others hear each other', () => n1.member('n2')?.state === 'alive')
   t.equal(n1.member('n3')?.boot, 0)
   t.equal(n3.member('n1')?.boot, 0)
 })
@@ -167,7 +147,7 @@ t.test('a stranger gets no answer, whatever it sends', async (t) => {
   for (let size = 0; size < 1_400; size += 7) {
     stranger.send(Buffer.alloc(size, size % 256), map.nodes[0]!.gossip, '127.0.0.1')
   }
-  await until(t, 'it was all refused', () => n1.counts.refused >= 200)
+  await until('it was all refused', () => n1.counts.refused >= 200)
   t.equal(heard, 0)
   t.equal(n1.counts.sent, 0)
 })

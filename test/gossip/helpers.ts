@@ -1,5 +1,3 @@
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { mapSchema } from '../../src/config/schema/map.ts'
 import type { ClusterMap } from '../../src/config/schema.ts'
 import { type Claim, NO_META } from '../../src/gossip/claim.ts'
@@ -42,18 +40,6 @@ export function mapOf(count: number, ports: readonly number[] = [], epoch = 1): 
 
 export function claim(id: string, change: Partial<Claim> = {}): Claim {
   return { id, state: 'alive', boot: BOOT, version: 1, meta: NO_META, accusers: [], ...change }
-}
-
-/** UDP ports of loopback that were free a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
-  const sockets = Array.from({ length: count }, () => createSocket('udp4'))
-  for (const socket of sockets) {
-    socket.bind(0, '127.0.0.1')
-    await once(socket, 'listening')
-  }
-  const ports = sockets.map((socket) => socket.address().port)
-  for (const socket of sockets) socket.close()
-  return ports
 }
 
 export interface Said {

@@ -1,13 +1,14 @@
 /** A real cluster for tests and load tests: real processes, real sockets, ports of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import type { AdminApi } from '../../src/admin/api.ts'
 import { type Machines, SWITCH_ADDRESS } from './machines.ts'
+import { freePorts } from './ports.ts'
+import { until } from './until.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const MAIN = join(ROOT, 'src/cli/main.ts')
@@ -45,46 +46,6 @@ interface FrontPorts {
   readonly http: number
   readonly gossip: number
   readonly admin: number
-}
-
-/** Below the range that the system takes the ports of outgoing connections from. */
-const PORTS = { from: 10_000, to: 32_000 }
-
-/** Ports that are free, for TCP on loopback. */
-export async function freePorts(count: number): Promise<number[]> {
-  const free = new Set<number>()
-  while (free.size < count) {
-    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
-    if (!free.has(port) && (await isFree(port))) free.add(port)
-  }
-  return [...free]
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
-}
-
-/** Polls `check` until it holds. Rejects, saying what was waited for, when it never does. */
-export async function until(
-  what: string,
-  check: () => Promise<boolean> | boolean,
-  timeoutMs = 10_000,
-): Promise<void> {
-  const endMs = performance.now() + timeoutMs
-  let last: unknown
-  while (performance.now() < endMs) {
-    try {
-      if (await check()) return
-    } catch (error) {
-      last = error
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  throw new Error(`waited ${timeoutMs} ms in vain: ${what}`, { cause: last })
 }
 
 /** The environment without what a test runner put there for itself. */

@@ -7,7 +7,8 @@ import { createLogger } from '../../src/log.ts'
 import type { CommitRecord, CommitResult, Store } from '../../src/store/store.ts'
 import { HEADER } from '../../src/wire.ts'
 import { realWorld } from '../../src/world.ts'
-import { classesOf, until } from './host-process.ts'
+import { classesOf } from './host-process.ts'
+import { until } from './until.ts'
 
 const log = createLogger({ role: 'host', id: 'test' }, 'silent')
 const defaults = configSchema.parse({
@@ -92,7 +93,7 @@ export class SpoiledHost {
     if (!result.ok) throw new Error(result.reason)
     const call = this.sent.length + 1
     this.host.handle({ type: 'open', call, id, epoch: result.epoch })
-    await until(() => this.sent.some((m) => m.type === 'answer' && m.call === call), 'opened')
+    await until('opened', () => this.sent.some((m) => m.type === 'answer' && m.call === call))
   }
 
   async request(id: WorkerId, init: RequestInit & { path?: string } = {}): Promise<Answer> {

@@ -19,9 +19,9 @@ import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
 import type { MoveReport } from '../../src/rpc.ts'
 import type { OwnerAddress } from '../../src/wire.ts'
 import { HEADER } from '../../src/wire.ts'
+import { until } from './until.ts'
 
 export const TOKEN = 'token-of-the-tests'
-const DEADLINE_MS = 10_000
 
 const defaults = configSchema.parse({
   listeners: [{ http: '127.0.0.1:1' }],
@@ -109,7 +109,7 @@ export class HostProcess {
         logLevel: options.logLevel ?? 'silent',
       },
     })
-    await until(() => host.port !== 0 || child.exitCode !== null, `${node} is ready`)
+    await until(`${node} is ready`, () => host.port !== 0 || child.exitCode !== null)
     return host
   }
 
@@ -213,15 +213,6 @@ export function classesOf(
 ): HostSetup['classes'] {
   const limits = { ...defaults.host, ...options.limits }
   return [...resolveClasses(options.classes ?? CLASSES, limits, options.classOptions ?? {})]
-}
-
-/** Waits for a condition, with a deadline; never for a time. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadlineMs = performance.now() + DEADLINE_MS
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`in vain: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }
 
 /** Sends a request as a front does: follows `aries-owner`, repeats what was answered 421. */

@@ -25,13 +25,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { freePort } from './ports.ts'
+import { until } from './until.ts'
 
-const START_DEADLINE_MS = 30_000
+const START_TIMEOUT_MS = 30_000
 const PASSWORD = 'secret-of-the-tests'
 
 export interface Postgres {
@@ -263,33 +263,20 @@ async function endServer(guard: ChildProcess, ending: Ending = 'fast'): Promise<
 }
 
 async function answers(url: string): Promise<void> {
-  const deadlineMs = performance.now() + START_DEADLINE_MS
-  for (;;) {
+  const answer = async (): Promise<boolean> => {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
     client.on('error', () => undefined)
     try {
       await client.connect()
-      return
-    } catch (error) {
-      if (performance.now() > deadlineMs) throw error
+      return true
     } finally {
       await client.end().catch(() => undefined)
     }
-    await sleep(50)
   }
+  await until('PostgreSQL answers', answer, START_TIMEOUT_MS)
 }
 
 /** Without PG… settings and loaders of the caller. */
 function cleanEnv(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

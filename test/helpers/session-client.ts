@@ -2,7 +2,8 @@ import { request } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { encodeFrame, type Frame, FrameDecoder } from '../../src/session-frames.ts'
 import type { OwnerAddress } from '../../src/wire.ts'
-import { type HostProcess, TOKEN, until } from './host-process.ts'
+import { type HostProcess, TOKEN } from './host-process.ts'
+import { until } from './until.ts'
 
 type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
 
@@ -64,7 +65,7 @@ export class LinkClient {
   }
 
   async next<T extends Frame['type']>(type: T, sid?: string): Promise<FrameOf<T>> {
-    await until(() => this.all(type, sid).length > 0, `a frame "${type}" of ${sid}`)
+    await until(`a frame "${type}" of ${sid}`, () => this.all(type, sid).length > 0)
     return this.all(type, sid)[0]!
   }
 
@@ -97,7 +98,7 @@ export class SessionClient {
   async open(host: HostProcess, url = '/'): Promise<void> {
     this.#link = await this.#links.get(host.port)
     this.#link.open(this.sid, this.#worker, url)
-    await until(() => this.accepted, `${this.sid} is accepted`)
+    await until(`${this.sid} is accepted`, () => this.accepted)
   }
 
   say(text: string): void {

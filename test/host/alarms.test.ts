@@ -7,10 +7,10 @@ import { createLogger } from '../../src/log.ts'
 import { VirtualClock } from '../../src/sim/virtual-clock.ts'
 import { openStore } from '../../src/store/open.ts'
 import { SectionState } from '../../src/worker/state.ts'
-import { until } from '../helpers/cluster.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
 import type { HostProcess } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
 const id = { class: 'reminder', key: 'r' }

@@ -5,8 +5,9 @@ import { createLogger } from '../../src/log.ts'
 import { openStore } from '../../src/store/open.ts'
 import { HEADER } from '../../src/wire.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
-import { type HostProcess, until } from '../helpers/host-process.ts'
+import type { HostProcess } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const CALLER: WorkerId = { class: 'caller', key: 'c' }
 const LEDGER: WorkerId = { class: 'ledger', key: 'a' }
@@ -170,7 +171,7 @@ t.test('a call leaves when the turns before it are durable', async (t) => {
   const held = Promise.withResolvers<void>()
   host.hold = held.promise
   const noted = host.request(CALLER, { path: '/note' })
-  await until(() => host.records > 0, 'the commit is under way')
+  await until('the commit is under way', () => host.records > 0)
   const added = host.request(CALLER, { path: '/add' })
   for (let i = 0; i < 5; i++) {
     t.match(JSON.parse((await host.request(LEDGER)).body), { sum: 0 })
@@ -191,7 +192,7 @@ t.test('wrong owners are corrected; a host that is gone is asked for again', asy
   t.equal(hosts.get('n1').resolves, 1, 'hosts said where it is')
   await hosts.get('n2').kill()
   const again = ask('/add?key=k')
-  await until(() => hosts.get('n1').resolves > 1, 'the owner is asked for')
+  await until('the owner is asked for', () => hosts.get('n1').resolves > 1)
   await hosts.store.evict('n2', await hosts.incarnation('n2'))
   await hosts.takeOver(LEDGER, (await hosts.store.owner(LEDGER))!.epoch, 'n1')
   t.same(await again, { value: 4 })
@@ -200,7 +201,7 @@ t.test('wrong owners are corrected; a host that is gone is asked for again', asy
 t.test('a host that dies with a call in it: unknown without a key', async (t) => {
   const { hosts, ask } = await setting(t, 'n2')
   const lost = ask('/hold')
-  await until(() => hosts.get('n2').stats?.requests === 1, 'the call has begun')
+  await until('the call has begun', () => hosts.get('n2').stats?.requests === 1)
   await hosts.get('n2').kill()
   t.match(await lost, { code: 'ARIES_E_OUTCOME_UNKNOWN', message: /n2 failed/ })
 })

@@ -3,8 +3,9 @@ import t, { type Test } from 'tap'
 import { createLogger } from '../../src/log.ts'
 import { openStore } from '../../src/store/open.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
-import { type HostProcess, Requester, until } from '../helpers/host-process.ts'
+import { type HostProcess, Requester } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const id = { class: 'keyed', key: 'k' }
 const post = (key: string, init: { path?: string; body?: string } = {}) => ({
@@ -180,7 +181,7 @@ t.test('moved to and fro while clients send everything twice: each key counts on
     const before = answers.size
     const [from, to] = i % 2 === 0 ? ['n1', 'n2'] : ['n2', 'n1']
     await hosts.get(from!).move(large, hosts.get(to!).address)
-    await until(() => answers.size > before + 10, 'requests after the move')
+    await until('requests after the move', () => answers.size > before + 10)
   }
   stop = true
   await Promise.all(clients)

@@ -3,9 +3,8 @@ import t, { type Test } from 'tap'
 import { machineMs } from '../../src/host/vouch.ts'
 import { createLogger } from '../../src/log.ts'
 import { openStore } from '../../src/store/open.ts'
-import { until as holds } from '../helpers/cluster.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
-import { until } from '../helpers/host-process.ts'
+import { until } from '../helpers/until.ts'
 
 const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
 const POST = { method: 'POST' }
@@ -40,7 +39,7 @@ t.test('a commit that was applied though its answer was lost: outcome unknown', 
   const { closed, open } = gate()
   host.hold = closed
   const write = host.request(a, POST)
-  await until(() => host.records === 2, 'the record is with the store')
+  await until('the record is with the store', () => host.records === 2)
   const read = host.request(a)
   const second = host.request(a, POST)
 
@@ -110,7 +109,7 @@ t.test('what waited behind a failed commit was not sent: not applied', async (t)
   const { closed, open } = gate()
   host.hold = closed
   const first = host.request(a, POST)
-  await until(() => host.records === 1, 'a is with the store')
+  await until('a is with the store', () => host.records === 1)
   const second = host.request(b, POST)
   await host.request({ class: 'probe', key: 'none' })
   open()
@@ -128,11 +127,11 @@ t.test(
     const { closed, open } = gate()
     host.hold = closed
     const write = host.request(a, POST)
-    await until(() => host.records === 1, 'the record is with the store')
+    await until('the record is with the store', () => host.records === 1)
     host.host.handle({ type: 'fenced' })
     t.equal((await write).code, 'ARIES_E_OUTCOME_UNKNOWN')
     open()
-    await holds('it has been applied', async () => (await host.store.owner(a))?.seq === 1)
+    await until('it has been applied', async () => (await host.store.owner(a))?.seq === 1)
   },
 )
 
@@ -143,7 +142,7 @@ t.test('a store that is late counts as lost, but what was sent is waited for', a
   const { closed, open } = gate()
   host.hold = closed
   const write = host.request(a, POST)
-  await until(() => host.records === 1, 'the record is with the store')
+  await until('the record is with the store', () => host.records === 1)
   host.aheadMs = 2_500
   t.equal((await host.request(b, POST)).code, 'ARIES_E_STORE')
   t.equal((await host.request(b)).status, 200)

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { machineMs } from '../../src/host/vouch.ts'
-import { until } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const id = { class: 'counter', key: 'c' }
 
@@ -23,7 +23,7 @@ t.test('shutdown finishes the running turn and exits with 0', async (t) => {
   const slow = { class: 'probe', key: 'slow' }
   await hosts.create(slow, 'n1')
   const running = n1.request(slow, { path: '/?do=sleep&ms=150' })
-  await until(() => (n1.stats?.requests ?? 0) > 0 || n1.stats !== undefined, 'stats')
+  await until('stats', () => (n1.stats?.requests ?? 0) > 0 || n1.stats !== undefined)
   const exited = once(n1.child, 'exit')
   n1.send({ type: 'shutdown' })
   t.equal((await running).status, 200)
@@ -71,7 +71,7 @@ t.test('a fenced host answers for no worker any more', async (t) => {
   const n1 = hosts.get('n1')
   await hosts.create(id, 'n1')
   n1.send({ type: 'fenced' })
-  await until(() => n1.gone.length > 0, 'gone')
+  await until('gone', () => n1.gone.length > 0)
   t.equal((await n1.request(id)).status, 421)
   await t.rejects(n1.open(id, 1), { code: 'ARIES_E_FENCED' })
 })
@@ -93,7 +93,7 @@ t.test('killed under load: no acknowledged value is lost or answered twice', asy
       }
     }
   })
-  await until(() => answered.length > 100, 'some increments')
+  await until('some increments', () => answered.length > 100)
   await n1.kill()
   await Promise.all(clients)
   const highest = Math.max(...answered)

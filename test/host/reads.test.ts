@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { classesOf, until } from '../helpers/host-process.ts'
+import { classesOf } from '../helpers/host-process.ts'
 import { LinkClient } from '../helpers/session-client.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const id = { class: 'library', key: 'a' }
 const messageOf = (body: string): string =>
@@ -44,13 +45,13 @@ t.test('reads of one worker', async (t) => {
   t.test('never more than readsMax; a writer waits for them, reads behind it wait', async (t) => {
     const { events, ask, held, open } = watch(t.testdir())
     const first = ['r1', 'r2', 'r3'].map((name) => ask(name, 'GET', held))
-    await until(() => events().length === 3, 'three reads run')
+    await until('three reads run', () => events().length === 3)
     const fourth = ask('r4', 'GET')
-    await until(() => n1.figures.get('library/a')?.queued === 1, 'the fourth waits')
+    await until('the fourth waits', () => n1.figures.get('library/a')?.queued === 1)
     const writer = ask('w', 'POST', 'do=add&book=Emma')
-    await until(() => n1.figures.get('library/a')?.queued === 2, 'the writer waits')
+    await until('the writer waits', () => n1.figures.get('library/a')?.queued === 2)
     const last = ask('r5', 'GET')
-    await until(() => n1.figures.get('library/a')?.queued === 3, 'the read behind it waits')
+    await until('the read behind it waits', () => n1.figures.get('library/a')?.queued === 3)
     t.equal(events().length, 3)
     open()
     t.same(JSON.parse((await last).body), ['Emma'])
@@ -95,7 +96,7 @@ t.test('reads of one worker', async (t) => {
   t.test('one that throws leaves the values whole, also for those beside it', async (t) => {
     const { events, ask: slow, held, open } = watch(t.testdir())
     const beside = slow('r', 'GET', held)
-    await until(() => events().length === 1, 'it runs')
+    await until('it runs', () => events().length === 1)
     t.equal((await ask('do=spoil')).status, 500)
     open()
     t.same(JSON.parse((await beside).body), ['Emma', 'Dune'])
@@ -106,9 +107,9 @@ t.test('reads of one worker', async (t) => {
     const { events, ask: slow, held, open } = watch(t.testdir())
     const hung = ask('do=hang')
     const begunMs = performance.now()
-    await until(() => performance.now() - begunMs > 2_000, 'it is older than the other')
+    await until('it is older than the other', () => performance.now() - begunMs > 2_000)
     const beside = slow('r', 'GET', held)
-    await until(() => events().length === 1, 'the other runs')
+    await until('the other runs', () => events().length === 1)
     const limits = { requestTimeoutMs: 1_900 }
     n1.send({ type: 'declare', classes: classesOf({ limits, classOptions }) })
     t.equal((await hung).status, 504)
@@ -122,12 +123,12 @@ t.test('reads of one worker', async (t) => {
   t.test('one at a time by default, and then they may change things', async (t) => {
     n1.send({ type: 'declare', classes: classesOf({ limits }) })
     await until(
-      async () => (await ask('do=add&book=Middlemarch')).status === 200,
       'the options are there',
+      async () => (await ask('do=add&book=Middlemarch')).status === 200,
     )
     const { events, ask: slow, held, open } = watch(t.testdir())
     const [first, second] = [slow('r1', 'GET', held), slow('r2', 'GET', held)]
-    await until(() => n1.figures.get('library/a')?.queued === 1, 'the second waits')
+    await until('the second waits', () => n1.figures.get('library/a')?.queued === 1)
     t.equal(events().length, 1)
     open()
     await Promise.all([first, second])
@@ -144,7 +145,7 @@ t.test('reads go on while their worker moves; the fence waits for those that run
   await hosts.create(id, 'n1')
   const gate = join(t.testdir(), 'gate')
   const held = [1, 2].map(() => n1.request(id, { path: `/?until=${gate}` }))
-  await until(() => (n1.stats?.requests ?? 0) === 2, 'two reads run')
+  await until('two reads run', () => (n1.stats?.requests ?? 0) === 2)
   await t.rejects(n1.move(id, n2.address), { message: /turn/ }, 'over the budget: put off')
   t.equal((await n1.request(id, {})).status, 200, 'a read goes beside them')
   const moving = n1.move(id, n2.address)
@@ -163,10 +164,10 @@ t.test('a read of a host that nobody vouches for is confirmed by the store', asy
   t.equal((await n1.request(id, {})).status, 200)
   t.equal((await hosts.store.owner(id))?.seq, 0)
   n1.send({ type: 'vouch', atMs: 0 })
-  await until(async () => {
+  await until('reads pass the store', async () => {
     await n1.request(id, {})
     return (await hosts.store.owner(id))?.seq !== 0
-  }, 'reads pass the store')
+  })
   await hosts.store.evict('n1', await hosts.incarnation('n1'))
   await hosts.takeOver(id, 1, 'n2')
   t.equal((await n1.request(id, {})).status, 421, 'no old news')

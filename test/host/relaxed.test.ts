@@ -6,8 +6,9 @@ import { machineMs } from '../../src/host/vouch.ts'
 import { createLogger } from '../../src/log.ts'
 import { openStore } from '../../src/store/open.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
-import { Requester, until } from '../helpers/host-process.ts'
+import { Requester } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
 const POST = { method: 'POST' }
@@ -59,7 +60,7 @@ t.test('it answers before its commit; a strict one waits', async (t) => {
   t.notOk(isAnswered)
   open()
   t.equal((await waiting).status, 200)
-  await until(async () => (await seqOf(host)) === 21, 'all is committed, in order')
+  await until('all is committed, in order', async () => (await seqOf(host)) === 21)
 })
 
 t.test('more than the bound is not answered before its commit', async (t) => {
@@ -119,10 +120,10 @@ for (const spoil of ['everything', 'answers'] as const) {
       'it is not dropped',
     )
     host.spoil = 'nothing'
-    await until(async () => (await seqOf(host)) === done, 'the store gets what it has not')
-    await until(async () => (await seqOf(host, b)) === 10, 'of both')
+    await until('the store gets what it has not', async () => (await seqOf(host)) === done)
+    await until('of both', async () => (await seqOf(host, b)) === 10)
     t.equal(countOf((await host.request(a, POST)).body), done + 1)
-    await until(async () => (await seqOf(host)) === done + 1, 'and goes on')
+    await until('and goes on', async () => (await seqOf(host)) === done + 1)
   })
 }
 
@@ -130,7 +131,7 @@ t.test('fenced: what was answered and not committed is gone', async (t) => {
   const host = await start(t)
   await host.open(a)
   t.equal(countOf((await host.request(a, POST)).body), 1)
-  await until(async () => (await seqOf(host)) === 1, 'committed')
+  await until('committed', async () => (await seqOf(host)) === 1)
   const open = gate(host)
   t.equal(countOf((await host.request(a, POST)).body), 2)
   await host.store.evict('n1', 1)
@@ -138,7 +139,7 @@ t.test('fenced: what was answered and not committed is gone', async (t) => {
   const claim = { id: a, fromEpoch: 1, node: 'n2', incarnation: other, host: 1 } as const
   t.match(await host.store.claim({ ...claim, mode: 'takeover' }), { ok: true, seq: 1 })
   open()
-  await until(() => host.sent.some((message) => message.type === 'gone'), 'dropped')
+  await until('dropped', () => host.sent.some((message) => message.type === 'gone'))
   t.match(
     host.sent.find((message) => message.type === 'gone'),
     { id: a, why: 'fenced' },
@@ -152,10 +153,10 @@ t.test('refused what it has already, from an attempt that came late: it goes on'
   await host.open(a)
   host.spoil = 'twice'
   t.equal(countOf((await host.request(a, POST)).body), 1)
-  await until(() => host.records > 0, 'it was sent')
+  await until('it was sent', () => host.records > 0)
   host.spoil = 'nothing'
   t.equal(countOf((await host.request(a, POST)).body), 2)
-  await until(async () => (await seqOf(host)) === 2, 'both are there, each once')
+  await until('both are there, each once', async () => (await seqOf(host)) === 2)
   t.notOk(host.sent.some((message) => message.type === 'gone'))
 })
 
@@ -166,7 +167,7 @@ t.test('a node that nobody vouches for answers nothing by itself', async (t) => 
   const open = gate(host)
   let isAnswered = false
   const write = host.request(a, POST).then(() => (isAnswered = true))
-  await until(() => host.records === 1, 'the record is with the store')
+  await until('the record is with the store', () => host.records === 1)
   t.notOk(isAnswered)
   open()
   await write
@@ -182,7 +183,7 @@ t.test('an Idempotency-Key and its effect are one record', async (t) => {
   t.equal(again.headers.get('idempotent-replayed'), 'true')
   t.equal(countOf((await host.request(a)).body), 1)
   open()
-  await until(async () => (await seqOf(host)) === 1, 'one record')
+  await until('one record', async () => (await seqOf(host)) === 1)
 })
 
 t.test('moves and a planned end lose nothing', async (t) => {
@@ -202,7 +203,7 @@ t.test('moves and a planned end lose nothing', async (t) => {
     const before = values.length
     const [from, to] = i % 2 === 0 ? ['n1', 'n2'] : ['n2', 'n1']
     await hosts.get(from!).move(a, hosts.get(to!).address)
-    await until(() => values.length > before + 20, 'increments after the move')
+    await until('increments after the move', () => values.length > before + 20)
   }
   stop = true
   await Promise.all(clients)
@@ -235,7 +236,7 @@ t.test(
         acknowledged.push(countOf(answer.body))
       }
     })
-    await until(() => acknowledged.length > 300, 'load')
+    await until('load', () => acknowledged.length > 300)
     await n1.kill()
     await Promise.all(clients)
     await hosts.store.evict('n1', 1)

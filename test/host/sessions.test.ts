@@ -1,7 +1,7 @@
 import t from 'tap'
-import { until } from '../helpers/host-process.ts'
 import { LinkClient, LinkPool, SessionClient } from '../helpers/session-client.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const probe = { class: 'probe', key: 'p' }
 
@@ -23,7 +23,7 @@ t.test('sessions of one host', async (t) => {
       t.match(await link.next('ack', 's1'), { n: 1 })
       link.send({ type: 'message', sid: 's1', n: 1, data: 'a' })
       link.send({ type: 'message', sid: 's1', n: 2, data: 'b' })
-      await until(() => link.all('message', 's1').length === 2, 'second message')
+      await until('second message', () => link.all('message', 's1').length === 2)
       t.match(link.all('message', 's1')[1], { n: 2, data: '2:b' })
       const state = await hosts.store.load(probe)
       t.equal(state?.seq, 2, 'each applied once, and committed before it was answered')
@@ -62,10 +62,10 @@ t.test('sessions of one host', async (t) => {
     const closed = async (): Promise<string> =>
       (await n1.request(probe, { path: '/?do=get&name=closed' })).body
     let last = ''
-    await until(() => {
+    await until('webSocketClose', () => {
       void closed().then((body) => (last = body))
       return last === '4321'
-    }, 'webSocketClose')
+    })
     t.equal(last, '4321')
   })
 
@@ -82,7 +82,7 @@ t.test('sessions of one host', async (t) => {
     t.match(await second.next('message', 's9'), { n: 1, data })
     second.send({ type: 'message', sid: 's9', n: 1, data: 'a' })
     second.send({ type: 'message', sid: 's9', n: 2, data: 'b' })
-    await until(() => second.all('message', 's9').length === 2, 'next message')
+    await until('next message', () => second.all('message', 's9').length === 2)
     t.equal(second.all('message', 's9')[1]?.n, 2)
   })
 
@@ -91,10 +91,10 @@ t.test('sessions of one host', async (t) => {
     gap.open('s10', 'probe/p')
     await gap.next('accept', 's10')
     gap.send({ type: 'message', sid: 's10', n: 5, data: 'gap' })
-    await until(() => gap.closed, 'closed after a gap')
+    await until('closed after a gap', () => gap.closed)
     const noise = await LinkClient.connect(n1.port)
     noise.raw(Buffer.from([0xff, 0xff, 0xff, 0xff]))
-    await until(() => noise.closed, 'closed after noise')
+    await until('closed after noise', () => noise.closed)
     t.equal((await n1.request(probe)).status, 200)
   })
 })
@@ -115,7 +115,7 @@ t.test('a room is moved 10 times while 12 clients chat: no gap, no repetition', 
   const chat = (async () => {
     for (let n = 0; !stop; n++) {
       for (const client of clients) client.say(`${client.sid} ${n}`)
-      await until(() => clients.every(({ sent, acked }) => sent - acked < 20), 'flow')
+      await until('flow', () => clients.every(({ sent, acked }) => sent - acked < 20))
     }
   })()
   const total = (): number => clients.reduce((sum, { sent }) => sum + sent, 0)
@@ -124,11 +124,11 @@ t.test('a room is moved 10 times while 12 clients chat: no gap, no repetition', 
     const [from, to] = i % 2 === 0 ? ['n1', 'n2'] : ['n2', 'n1']
     const report = await hosts.get(from!).move(id, hosts.get(to!).address)
     t.equal(report.sessions, 12)
-    await until(() => clients[0]!.seen > before + 40, 'chat after the move')
+    await until('chat after the move', () => clients[0]!.seen > before + 40)
   }
   stop = true
   await chat
-  await until(() => clients.every(({ seen }) => seen === total()), 'everyone has everything')
+  await until('everyone has everything', () => clients.every(({ seen }) => seen === total()))
   for (const client of clients) {
     t.same(client.faults, [])
     const seqs = client.received.map((text) => (JSON.parse(text) as { seq: number }).seq)

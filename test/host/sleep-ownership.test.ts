@@ -1,8 +1,9 @@
 import t from 'tap'
 import type { WorkerId } from '../../src/identity.ts'
 import { asleep } from '../helpers/asleep.ts'
-import { CLASSES, until } from '../helpers/host-process.ts'
+import { CLASSES } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const limits = { sleepAfterMs: 100 }
 const DROWSY = new URL('./fixtures/drowsy.ts', import.meta.url).pathname
@@ -56,10 +57,10 @@ t.test('a fenced host wakes nobody', async (t) => {
   t.match(JSON.parse((await n2.request(small, { method: 'POST' })).body), { value: 2 })
 
   t.equal((await n1.request(large)).status, 421, 'the store says that it is not here')
-  await until(() => n1.gone.some(({ id }) => id.class === 'probe'), 'its node hears of it')
+  await until('its node hears of it', () => n1.gone.some(({ id }) => id.class === 'probe'))
   t.match(n1.gone.at(-1), { id: large, why: 'fenced' })
   t.equal((await n1.request(small, { method: 'POST' })).status, 421, 'nothing is acknowledged')
-  await until(() => n1.gone.some(({ id }) => id.class === 'counter'), 'nor remembered')
+  await until('nor remembered', () => n1.gone.some(({ id }) => id.class === 'counter'))
   t.match(JSON.parse((await n2.request(small)).body), { value: 2 })
 })
 
@@ -70,6 +71,6 @@ t.test('told that it is fenced, a host forgets who sleeps', async (t) => {
   await hosts.create(id, 'n1')
   await asleep(n1, id)
   n1.send({ type: 'fenced' })
-  await until(() => n1.stats?.asleep === 0, 'it forgets')
+  await until('it forgets', () => n1.stats?.asleep === 0)
   t.equal((await n1.request(id)).status, 421)
 })

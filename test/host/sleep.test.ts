@@ -1,9 +1,10 @@
 import t from 'tap'
 import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
 import { asleep } from '../helpers/asleep.ts'
-import { CLASSES, until } from '../helpers/host-process.ts'
+import { CLASSES } from '../helpers/host-process.ts'
 import { LinkClient } from '../helpers/session-client.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const SLEEP_AFTER_MS = 100
 const limits = { sleepAfterMs: SLEEP_AFTER_MS }
@@ -26,7 +27,7 @@ t.test('an idle worker falls asleep, and a request wakes it', async (t) => {
     t.match(n1.figures.get(formatWorkerId(id)), { seq: 1, sections: 1, epoch: 1 })
     t.match(n1.stats, { awake: 0, asleep: 1 })
     t.match(JSON.parse((await n1.request(id, { method: 'POST' })).body), { value: 2 })
-    await until(() => n1.stats?.wakes === 1, 'it is counted')
+    await until('it is counted', () => n1.stats?.wakes === 1)
     t.equal((await hosts.store.owner(id))?.epoch, 1, 'to wake needs no claim')
   })
 

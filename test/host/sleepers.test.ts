@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { WorkerId } from '../../src/identity.ts'
 import { asleep } from '../helpers/asleep.ts'
-import { until } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const limits = { sleepAfterMs: 100 }
 
@@ -22,10 +22,10 @@ t.test('an alarm wakes its worker, small or not', async (t) => {
   await asleep(n1, small, large)
   const { wakes } = n1.stats!
   for (const id of [small, large]) {
-    await until(async () => {
+    await until('it rang', async () => {
       const loaded = await hosts.store.load(id)
       return loaded?.sections.some(({ name }) => name === 'rang') ?? false
-    }, 'it rang')
+    })
   }
   await asleep(n1, small, large)
   t.equal(n1.stats?.wakes, wakes + 2, 'nobody else woke them')
@@ -50,15 +50,15 @@ t.test('a class may never sleep', async (t) => {
 t.test('thousands that sleep take little memory', async (t) => {
   const hosts = await Hosts.start(t, ['n1'], { limits })
   const n1 = hosts.get('n1')
-  await until(() => n1.stats !== undefined, 'a report')
+  await until('a report', () => n1.stats !== undefined)
   const before = n1.stats!.memoryBytes
   const ids = Array.from({ length: 5_000 }, (_, i) => ({ class: 'counter', key: `k${i}` }))
   for (let from = 0; from < ids.length; from += 250) {
     await Promise.all(ids.slice(from, from + 250).map((id) => hosts.create(id, 'n1')))
   }
-  await until(() => n1.stats!.asleep === ids.length, 'all sleep')
+  await until('all sleep', () => n1.stats!.asleep === ids.length)
   const bytes = (n1.stats!.memoryBytes - before) / ids.length
   t.ok(bytes < 20_000, `${Math.round(bytes)} bytes each, what opening them left behind included`)
-  await until(() => n1.figures.size === ids.length, 'all were told of')
+  await until('all were told of', () => n1.figures.size === ids.length)
   t.ok([...n1.figures.values()].every((figures) => figures.asleep))
 })

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
-import { until } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const counter = { class: 'counter', key: 'k' }
 const STANDBY = { counter: { standby: 1 } }
@@ -12,7 +12,7 @@ async function followed(t: Test, nodes: readonly string[] = ['n1', 'n2']): Promi
   const [n1, n2] = [hosts.get('n1'), hosts.get('n2')]
   n1.send({ type: 'peers', peers: [n2.address] })
   await hosts.create(counter, 'n1')
-  await until(() => n1.figures.get('counter/k')?.standby === 'n2', 'the standby is in step')
+  await until('the standby is in step', () => n1.figures.get('counter/k')?.standby === 'n2')
   return hosts
 }
 
@@ -75,9 +75,9 @@ t.test('where the standby goes another one is made', async (t) => {
   const hosts = await followed(t, ['n1', 'n2', 'n3'])
   const n1 = hosts.get('n1')
   await hosts.get('n2').kill()
-  await until(() => n1.figures.get('counter/k')?.standby === undefined, 'the loss is seen')
+  await until('the loss is seen', () => n1.figures.get('counter/k')?.standby === undefined)
   n1.send({ type: 'peers', peers: [hosts.get('n3').address] })
-  await until(() => n1.figures.get('counter/k')?.standby === 'n3', 'the new one is in step')
+  await until('the new one is in step', () => n1.figures.get('counter/k')?.standby === 'n3')
   t.equal(n1.gone.length, 0, 'the worker did not notice')
 })
 
@@ -87,8 +87,8 @@ t.test('a node without room is no standby', async (t) => {
   n2.refusal = 'no room'
   n1.send({ type: 'peers', peers: [n2.address] })
   await hosts.create(counter, 'n1')
-  await until(() => n2.reserved.length > 1, 'it is asked, and asked again')
+  await until('it is asked, and asked again', () => n2.reserved.length > 1)
   t.equal(n1.figures.get('counter/k')?.standby, undefined)
   n2.refusal = undefined
-  await until(() => n1.figures.get('counter/k')?.standby === 'n2', 'now there is room')
+  await until('now there is room', () => n1.figures.get('counter/k')?.standby === 'n2')
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
-import { classesOf, until } from '../helpers/host-process.ts'
+import { classesOf } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const id = { class: 'probe', key: 'p' }
 
@@ -22,9 +23,9 @@ t.test('a state over its limit: the turn is undone, what makes room counts', asy
   t.equal((await n1.request(id, { path: '/?do=get&name=b' })).body, 'null')
   t.equal((await set('a', 1_500)).status, 200, 'what is replaced does not count')
   n1.send({ type: 'declare', classes: classesOf({ limits: { stateBytesMax: 1_000 } }) })
-  await until(async () => (await set('b', 10)).status === 500, 'the lower limit')
+  await until('the lower limit', async () => (await set('b', 10)).status === 500)
   t.equal((await set('a', 1_400)).status, 200, 'smaller, though still too large')
   t.equal((await set('a', 1_401)).status, 500)
   n1.send({ type: 'declare', classes: classesOf({ limits: { stateBytesMax: 9_000 } }) })
-  await until(async () => (await set('b', 1_200)).status === 200, 'the higher limit')
+  await until('the higher limit', async () => (await set('b', 1_200)).status === 200)
 })

@@ -2,9 +2,10 @@ import { request } from 'node:http'
 import t from 'tap'
 import type { HostSetup } from '../../src/host/ipc.ts'
 import { formatWorkerId } from '../../src/identity.ts'
-import { classesOf, TOKEN, until } from '../helpers/host-process.ts'
+import { classesOf, TOKEN } from '../helpers/host-process.ts'
 import { LinkClient } from '../helpers/session-client.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const id = { class: 'probe', key: 'a b/ü' }
 
@@ -102,19 +103,19 @@ t.test('turns', async (t) => {
     const declare = (limits: Partial<HostSetup['limits']>): void =>
       n1.send({ type: 'declare', classes: classesOf({ limits }) })
     declare({ queueMax: 0 })
-    await until(async () => (await ask('')).status === 503, 'no queue at all')
+    await until('no queue at all', async () => (await ask('')).status === 503)
     declare({ requestTimeoutMs: 20_000 })
-    await until(async () => (await ask('')).status === 200, 'a queue again')
+    await until('a queue again', async () => (await ask('')).status === 200)
     t.equal((await ask('do=sleep&ms=700')).status, 200, 'more time than before')
     declare({ ...started, queueMax: 0 })
-    await until(async () => (await ask('')).status === 503, 'no queue at all')
+    await until('no queue at all', async () => (await ask('')).status === 503)
     declare(started)
-    await until(async () => (await ask('')).status === 200, 'as before')
+    await until('as before', async () => (await ask('')).status === 200)
   })
 
   t.test('a turn that never ends costs its own request and no other', async (t) => {
     const hung = ask('do=hang&name=hung')
-    await until(() => n1.stats !== undefined, 'stats')
+    await until('stats', () => n1.stats !== undefined)
     const next = await ask('do=get&name=hung')
     t.equal((await hung).status, 504)
     t.equal(code((await hung).body), 'ARIES_E_TIMEOUT')

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { FakeTarget } from '../helpers/fake-target.ts'
-import { until } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const id = { class: 'probe', key: 'w' }
 
@@ -24,7 +24,7 @@ t.test('moves that are given up', async (t) => {
       t.teardown(() => fake.stop())
       const value = await touch()
       const move = n1.move(id, await fake.start('n2'))
-      await until(() => fake.heard.includes('fence'), 'fence')
+      await until('fence', () => fake.heard.includes('fence'))
       const during = touch()
       await t.rejects(move, { code: 'ARIES_E_MOVE_ABORTED', message: /did not say/ })
       t.equal(await during, value + 1, 'what waited is answered')

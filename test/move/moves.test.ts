@@ -1,6 +1,7 @@
 import t from 'tap'
-import { HostProcess, Requester, until } from '../helpers/host-process.ts'
+import { HostProcess, Requester } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const countOf = (body: string): number => (JSON.parse(body) as { value: number }).value
 
@@ -26,7 +27,7 @@ t.test('moved 20 times under load: the values answered are 1…N, each once', as
     const report = await hosts.get(from!).move(id, hosts.get(to!).address)
     t.match(report, { from, to, fromEpoch: i + 1, toEpoch: i + 2 })
     carried += report.carried
-    await until(() => values.length > before + 10, 'increments after the move')
+    await until('increments after the move', () => values.length > before + 10)
   }
   stop = true
   await Promise.all(clients)
@@ -56,7 +57,7 @@ t.test('a large state moves whole while it changes', async (t) => {
       last = Number(answer.body)
     }
   })()
-  await until(() => last > 3, 'load')
+  await until('load', () => last > 3)
   const report = await n1.move(id, n2.address)
   stop = true
   await load

@@ -6,7 +6,7 @@ import { createLogger } from '../../src/log.ts'
 import { Lease } from '../../src/node/lease.ts'
 import { openStore } from '../../src/store/open.ts'
 import { realWorld } from '../../src/world.ts'
-import { until } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 
 const LEASE_MS = 300
 

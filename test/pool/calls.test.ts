@@ -1,7 +1,8 @@
 import t, { type Test } from 'tap'
 import type { WorkerId } from '../../src/identity.ts'
-import { TOKEN, until } from '../helpers/host-process.ts'
+import { TOKEN } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 import { PoolProcess } from './pool-process.ts'
 
 const LEDGER: WorkerId = { class: 'ledger', key: 'a' }
@@ -52,7 +53,7 @@ t.test('the end of a task ends its calls, and nothing else', async (t) => {
   const { hosts, ask, pool, sum } = await setting(t, { limits: { taskTimeoutMs: 500 } })
   const headers = { 'aries-auth': TOKEN }
   const stopped = pool.call('calls', '/calls?do=wait&to=b', { headers })
-  await until(() => hosts.get('n1').stats?.requests === 1, 'the callee has begun')
+  await until('the callee has begun', () => hosts.get('n1').stats?.requests === 1)
   const queued = pool.call('calls', '/calls?do=wait&to=b', { headers })
   t.equal((await stopped).status, 504)
   t.equal((await queued).status, 504)

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { Store } from '../../src/store/store.ts'
-import { until } from '../helpers/cluster.ts'
+import { until } from '../helpers/until.ts'
 import { LEASE_MS, unique } from './helpers.ts'
 
 export async function watchRules(t: Test, store: Store, other: Store): Promise<void> {

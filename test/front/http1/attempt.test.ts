@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import type { ErrorBody } from '../../../src/errors.ts'
 import { ATTEMPTS_MAX } from '../../../src/front/http1/limits.ts'
 import type { Target } from '../../../src/front/plan.ts'
+import { until } from '../../helpers/until.ts'
 import {
   CLOSED_PORT,
   dial,
@@ -13,7 +14,6 @@ import {
   rawOrigin,
   startFront,
   targetAt,
-  until,
 } from './harness.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'

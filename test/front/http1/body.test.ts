@@ -1,4 +1,5 @@
 import t from 'tap'
+import { until } from '../../helpers/until.ts'
 import {
   ask,
   dial,
@@ -8,7 +9,6 @@ import {
   rawOrigin,
   startFrontTo,
   targetAt,
-  until,
 } from './harness.ts'
 
 const POST = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'

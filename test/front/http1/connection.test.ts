@@ -1,4 +1,5 @@
 import t from 'tap'
+import { until } from '../../helpers/until.ts'
 import {
   ask,
   dial,
@@ -8,7 +9,6 @@ import {
   startFront,
   startFrontTo,
   targetAt,
-  until,
 } from './harness.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'

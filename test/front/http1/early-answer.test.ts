@@ -9,7 +9,8 @@ import type {
   UpstreamUser,
 } from '../../../src/front/http1/upstream-connection.ts'
 import { UpstreamPools } from '../../../src/front/http1/upstream-pools.ts'
-import { targetAt, until } from './harness.ts'
+import { until } from '../../helpers/until.ts'
+import { targetAt } from './harness.ts'
 
 /** Answers the first bytes of a connection, resets it, and says so at `done[0]`. */
 const ORIGIN = `

@@ -15,6 +15,7 @@ import type {
   RequestHead,
   Target,
 } from '../../../src/front/plan.ts'
+import { until } from '../../helpers/until.ts'
 
 export const FRONT: ConfigFile['front'] = configSchema.parse({
   listeners: [{ http: '127.0.0.1:1' }],
@@ -22,15 +23,6 @@ export const FRONT: ConfigFile['front'] = configSchema.parse({
 }).front
 
 export const log = pino({ level: 'silent' })
-
-/** Resolves when `holds`, fails after `deadlineMs` with `what`. */
-export async function until(what: string, holds: () => boolean, deadlineMs = 5_000): Promise<void> {
-  const endMs = performance.now() + deadlineMs
-  while (!holds()) {
-    if (performance.now() > endMs) throw new Error(`did not happen in time: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
 
 /** A TCP connection that remembers what it read. */
 export class RawSocket {

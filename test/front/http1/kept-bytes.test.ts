@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Target } from '../../../src/front/plan.ts'
-import { dial, ListPicker, rawOrigin, startFront, targetAt, until } from './harness.ts'
+import { until } from '../../helpers/until.ts'
+import { dial, ListPicker, rawOrigin, startFront, targetAt } from './harness.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
-import { dial, ListPicker, rawOrigin, startFront, targetAt, until } from './harness.ts'
+import { until } from '../../helpers/until.ts'
+import { dial, ListPicker, rawOrigin, startFront, targetAt } from './harness.ts'
 
 const BODY = '{"error":{"code":"ARIES_E_OUTCOME_UNKNOWN","message":"m","todo":"t"}}'
 const UNKNOWN = `HTTP/1.1 502 Bad Gateway\r\naries-fault: ARIES_E_OUTCOME_UNKNOWN\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { ask, dial, type RawSocket, rawOrigin, startFrontTo, targetAt, until } from './harness.ts'
+import { until } from '../../helpers/until.ts'
+import { ask, dial, type RawSocket, rawOrigin, startFrontTo, targetAt } from './harness.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 

@@ -2,16 +2,8 @@ import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import type { ErrorBody } from '../../../src/errors.ts'
 import { DOWN_GRACE_MS } from '../../../src/front/http1/limits.ts'
-import {
-  dial,
-  FRONT,
-  type Front,
-  ListPicker,
-  rawOrigin,
-  startFront,
-  targetAt,
-  until,
-} from './harness.ts'
+import { until } from '../../helpers/until.ts'
+import { dial, FRONT, type Front, ListPicker, rawOrigin, startFront, targetAt } from './harness.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import t from 'tap'
+import { until } from '../../helpers/until.ts'
 import {
   dial,
   FORWARDERS,
@@ -9,7 +10,6 @@ import {
   startFront,
   startFrontTo,
   targetAt,
-  until,
 } from './harness.ts'
 
 const UPGRADE =

@@ -4,7 +4,8 @@ import { Deadlines } from '../../../src/front/http1/deadlines.ts'
 import { emptyStats } from '../../../src/front/http1/stats.ts'
 import type { UpstreamConnection } from '../../../src/front/http1/upstream-connection.ts'
 import { type PoolWaiter, UpstreamPools } from '../../../src/front/http1/upstream-pools.ts'
-import { dial, rawOrigin, startFrontTo, targetAt, until } from './harness.ts'
+import { until } from '../../helpers/until.ts'
+import { dial, rawOrigin, startFrontTo, targetAt } from './harness.ts'
 
 class Waiter implements PoolWaiter {
   connection: UpstreamConnection | undefined
