@@ -5,7 +5,7 @@ import type { NodeStatusInfo } from '../src/rpc.ts'
 /** Clock ticks of /proc/<pid>/stat in a second: USER_HZ, 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
 
-export type Role = 'hosts' | 'nodes' | 'pools' | 'fronts'
+export type Role = 'hosts' | 'spares' | 'nodes' | 'pools' | 'fronts'
 
 export interface Usage {
   /** Resident, bytes. */
@@ -18,6 +18,7 @@ export interface Usage {
 export function pidsByRole(members: readonly NodeStatusInfo[]): Map<Role, number[]> {
   const pids = new Map<Role, number[]>([
     ['hosts', []],
+    ['spares', []],
     ['nodes', []],
     ['pools', []],
     ['fronts', []],
@@ -26,6 +27,7 @@ export function pidsByRole(members: readonly NodeStatusInfo[]): Map<Role, number
     pids.get(role === 'front' ? 'fronts' : 'nodes')!.push(pid)
     for (const child of processes) {
       if (child.role === 'host') pids.get('hosts')!.push(child.pid)
+      if (child.role === 'spare') pids.get('spares')!.push(child.pid)
       if (child.role === 'pool') pids.get('pools')!.push(child.pid)
     }
   }
