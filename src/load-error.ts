@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { AriesError } from './errors.ts'
 
 const CHECK_TIMEOUT_MS = 5_000
+/** Stands in the stack of every import that finds nothing. */
+const RESOLVER = new URL('./worker/author-import.', import.meta.url).href
 
 /** `<file>:<line>: <message>`, with the file that was to be loaded where no other is known. */
 export async function describeLoadError(file: string, error: unknown): Promise<string> {
@@ -18,12 +20,14 @@ export async function describeLoadError(file: string, error: unknown): Promise<s
   return `${place ?? file}: ${error.message.split('\n')[0]}`
 }
 
-/** The first `file:line` of a stack. */
+/** The first `file:line` of a stack that is the author's. */
 function placeIn(stack: string): string | undefined {
-  const found = /(?<=^|[\s(])((?:file:\/\/)?\/[^\s()]+?):(\d+)(?::\d+)?(?=[\s)]|$)/m.exec(stack)
-  if (!found) return undefined
-  const [, path = '', line] = found
-  return `${path.startsWith('file:') ? fileURLToPath(path) : path}:${line}`
+  const places = /(?<=^|[\s(])((?:file:\/\/)?\/[^\s()]+?):(\d+)(?::\d+)?(?=[\s)]|$)/gm
+  for (const [, path = '', line] of stack.matchAll(places)) {
+    if (path.startsWith(RESOLVER)) continue
+    return `${path.startsWith('file:') ? fileURLToPath(path) : path}:${line}`
+  }
+  return undefined
 }
 
 function checked(file: string): Promise<string | undefined> {

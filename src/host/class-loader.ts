@@ -1,17 +1,25 @@
 import { pathToFileURL } from 'node:url'
 import type { ClassConfig } from '../config/schema.ts'
-import { AriesError } from '../errors.ts'
+import { AriesError, toAriesError } from '../errors.ts'
 import { describeLoadError } from '../load-error.ts'
+import type { Logger } from '../log.ts'
 import type { WorkerClass } from '../worker/worker.ts'
 
 /** The worker classes of this host: their options, and their modules, each loaded once. */
 export class ClassLoader {
+  readonly #log: Logger
   #configs: ReadonlyMap<string, ClassConfig>
   readonly #loaded = new Map<string, Promise<WorkerClass>>()
   /** Those of them that are there. */
   readonly #atHand = new Map<string, WorkerClass>()
+  /** What was last told of those that do not load: each request of a client tries again. */
+  readonly #told = new Map<string, string>()
 
-  constructor(classes: Iterable<readonly [name: string, config: ClassConfig]>) {
+  constructor(
+    components: { readonly log: Logger },
+    classes: Iterable<readonly [name: string, config: ClassConfig]>,
+  ) {
+    this.#log = components.log
     this.#configs = new Map(classes)
   }
 
@@ -50,10 +58,20 @@ export class ClassLoader {
         (loaded) => {
           if (this.#loaded.get(name) === loading) this.#atHand.set(name, loaded)
         },
-        () => this.#loaded.delete(name),
+        (error: unknown) => {
+          this.#loaded.delete(name)
+          this.#tell(name, error)
+        },
       )
     }
     return loading
+  }
+
+  #tell(name: string, error: unknown): void {
+    const { message } = toAriesError(error)
+    if (this.#told.get(name) === message) return
+    this.#told.set(name, message)
+    this.#log.error(message)
   }
 
   /** Loads every class. Throws what is wrong with one that does not load. */

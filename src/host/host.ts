@@ -62,7 +62,7 @@ export class Host {
     const { node, limits, token } = setup
     this.#c = components
     this.#setup = setup
-    const classes = new ClassLoader(setup.classes)
+    const classes = new ClassLoader({ log }, setup.classes)
     this.#classes = classes
     this.#committer = new Committer({ store, log, clock }, setup)
     const table = new WorkerTable(

@@ -2,6 +2,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { createLogger, type Logger } from '../log.ts'
 import { openStore } from '../store/open.ts'
+import { giveAuthorsAries } from '../worker/author-import.ts'
 import { realWorld } from '../world.ts'
 import { collector } from './collector.ts'
 import { Host } from './host.ts'
@@ -22,6 +23,8 @@ function send(message: FromHost): void {
 if (process.versions.v8.startsWith('13.')) {
   setFlagsFromString('--external-memory-accounted-in-global-limit')
 }
+
+giveAuthorsAries()
 
 let host: Host | undefined
 let log: Logger | undefined

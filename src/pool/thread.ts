@@ -11,6 +11,7 @@ import { parentPort } from 'node:worker_threads'
 import { AriesError } from '../errors.ts'
 import { describeLoadError } from '../load-error.ts'
 import { isInnerHeader } from '../wire.ts'
+import { giveAuthorsAries } from '../worker/author-import.ts'
 import type { Task } from '../worker/task.ts'
 import { workersBy } from '../worker/workers.ts'
 import type { StrayFailure, TaskCall, TaskFailure, TaskReply } from './exchange.ts'
@@ -31,6 +32,8 @@ class Running {
     this.settle = undefined
   }
 }
+
+giveAuthorsAries()
 
 const current = new AsyncLocalStorage<Running>()
 const workers = workersBy(callFromThread)
