@@ -1,10 +1,10 @@
 import { DEPLOYING, type DeployReport } from '../rpc.ts'
 import { type AdminClient, withClient } from './client.ts'
 import { count, milliseconds } from './format.ts'
+import { nodesInOrder } from './node-order.ts'
 import type { ReadOptions } from './options.ts'
 import { EXIT, harmless, print, printJson } from './output.ts'
 import { withProgress } from './progress.ts'
-import { nodesToRoll } from './roll.ts'
 
 export interface DeployOptions extends ReadOptions {
   readonly node?: readonly string[]
@@ -32,7 +32,7 @@ export async function* rollOut(
   client: AdminClient,
   wanted: readonly string[] | undefined,
 ): AsyncGenerator<DeployReport> {
-  const nodes = await nodesToRoll(client, wanted)
+  const nodes = await nodesInOrder(client, wanted)
   const statuses = await client.get('GET /api/status')
   const processes = statuses.flatMap((status) => status.processes)
   const generation = Math.max(1, ...processes.map((each) => each.generation)) + 1

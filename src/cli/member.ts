@@ -7,7 +7,7 @@ import { createLogger, type Logger } from '../log.ts'
 import { RESTART, type Running, type RunOptions } from '../running.ts'
 import { type ConfigOptions, configFileOf, mapFileOf } from './options.ts'
 import { EXIT } from './output.ts'
-import { becomeNew } from './reborn.ts'
+import { becomeNew } from './self-restart.ts'
 import { onStopSignals } from './signals.ts'
 
 /** The reason that says: all members end, there is nobody to move workers to. */

@@ -4,10 +4,10 @@ import { AriesError } from '../errors.ts'
 import { type AdminClient, withClient } from './client.ts'
 import { leftText } from './drain.ts'
 import { count, milliseconds } from './format.ts'
+import { nodesInOrder } from './node-order.ts'
 import type { ReadOptions } from './options.ts'
 import { EXIT, harmless, print, printJson, remark } from './output.ts'
 import { withProgress } from './progress.ts'
-import { nodesToRoll } from './roll.ts'
 import { onStopSignals } from './signals.ts'
 
 const POLL_MS = 100
@@ -33,7 +33,7 @@ export async function restart(named: readonly string[], options: ReadOptions): P
       onSecond: () => process.exit(EXIT.failed),
     })
     try {
-      for (const id of await nodesToRoll(client, named)) {
+      for (const id of await nodesInOrder(client, named)) {
         const report = await round.restart(id)
         told.push(report)
         if (!options.json) print(reportText(report))

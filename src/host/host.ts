@@ -190,8 +190,8 @@ export class Host {
         this.#table.reconfigure()
         this.#feeds.reconfigure(this.#table.values())
         break
-      case 'peers':
-        this.#feeds.setPeers(message.peers)
+      case 'standby-hosts':
+        this.#feeds.setHosts(message.hosts)
         break
       case 'node':
         this.#forwarder.setDead(message.node, message.dead)

@@ -78,7 +78,7 @@ export type ToHost =
   /** Answer to `reserve`. */
   | { readonly type: 'reserved'; readonly call: number; readonly refusal: string | undefined }
   /** The hosts of other nodes that may take workers now: standbys are fed there. */
-  | { readonly type: 'peers'; readonly peers: readonly HostAddress[] }
+  | { readonly type: 'standby-hosts'; readonly hosts: readonly HostAddress[] }
   /** Answer to `resolve`. */
   | ResolvedMessage
   /** Gossip found the node dead, or back again: what waits for one that is dead waits in vain. */

@@ -29,7 +29,7 @@ export class StandbyFeeds {
   readonly #init: StandbyFeedsInit
   readonly #workers = new Map<OpenWorker, StandbyLink | undefined>()
   readonly #links = new Map<string, StandbyLink>()
-  #peers: readonly HostAddress[] = []
+  #hosts: readonly HostAddress[] = []
   #retry: TimerHandle | undefined
   #stopped = false
 
@@ -45,8 +45,8 @@ export class StandbyFeeds {
   }
 
   /** The hosts of the other nodes that may take workers now. */
-  setPeers(peers: readonly HostAddress[]): void {
-    this.#peers = peers
+  setHosts(hosts: readonly HostAddress[]): void {
+    this.#hosts = hosts
     this.#assignAll()
   }
 
@@ -84,7 +84,7 @@ export class StandbyFeeds {
   }
 
   #assign(worker: OpenWorker): void {
-    const to = rendezvous(worker.name, this.#peers, (peer) => peer.node)
+    const to = rendezvous(worker.name, this.#hosts, ({ node }) => node)
     const current = this.#workers.get(worker)
     if (current && current.to.node === to?.node && current.to.port === to.port) return
     current?.unfollow(worker)

@@ -156,12 +156,6 @@ export class Deploy {
         stop.because('the new host process has ended')
         return false
       }
-      if (mover.isMoving(id)) {
-        // To another node, by somebody else: that may take longer than these tries.
-        tries--
-        await sleep(world.clock, RETRY_MS)
-        continue
-      }
       try {
         await mover.moveInto(await this.#c.hosts.successor(id, host), id)
         return true

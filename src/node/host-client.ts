@@ -1,7 +1,7 @@
 import { answerResolve, type ResolveAsk } from '../calls/resolves.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError, fromBody } from '../errors.ts'
-import type { Answer, FromHost, HostSetup, HostStats, LastTurn, ToHost } from '../host/ipc.ts'
+import type { Answer, FromHost, HostSetup, LastTurn, ToHost } from '../host/ipc.ts'
 import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
@@ -9,6 +9,7 @@ import type { MoveReport } from '../rpc.ts'
 import type { HostAddress, OwnerAddress } from '../wire.ts'
 import type { World } from '../world.ts'
 import { Child } from './child.ts'
+import { type HostTotals, NO_TOTALS } from './host-totals.ts'
 import { Silence } from './silence.ts'
 import { WorkerPicture } from './worker-picture.ts'
 
@@ -48,18 +49,6 @@ type Waiting = {
   readonly reject: (error: AriesError) => void
 }
 
-const IDLE: HostStats = {
-  changed: [],
-  awake: 0,
-  asleep: 0,
-  wakes: 0,
-  cpu: 0,
-  memoryBytes: 0,
-  requests: 0,
-  connections: 0,
-  ioBytesPerSecond: 0,
-}
-
 /** The control loop's end of one host process: calls with answers, events, the last statistics. */
 export class HostClient {
   readonly id: number
@@ -76,7 +65,7 @@ export class HostClient {
   readonly #waiting = new Map<number, Waiting>()
   #calls = 0
   readonly #versions = new Map<string, Promise<number>>()
-  #stats: HostStats = IDLE
+  #stats: HostTotals = NO_TOTALS
   /** What the host has told of each worker. */
   readonly workers: WorkerPicture
 
@@ -108,7 +97,7 @@ export class HostClient {
     return this.#child.pid
   }
 
-  get stats(): HostStats {
+  get stats(): HostTotals {
     return this.#stats
   }
 
@@ -133,8 +122,8 @@ export class HostClient {
   }
 
   /** The hosts of other nodes that standbys may be on. */
-  setPeers(peers: readonly HostAddress[]): void {
-    this.#child.send({ type: 'peers', peers })
+  setStandbyHosts(hosts: readonly HostAddress[]): void {
+    this.#child.send({ type: 'standby-hosts', hosts })
   }
 
   /** Ends the worker's stay: its last turn is run and committed. */
@@ -249,7 +238,7 @@ export class HostClient {
   }
 
   #down(how: string, ranMs: number): void {
-    this.#stats = IDLE
+    this.#stats = NO_TOTALS
     this.workers.clear()
     for (const waiting of this.#waiting.values()) {
       waiting.reject(new AriesError('ARIES_E_NO_TARGET', `the host process ${how}`))

@@ -1,16 +1,17 @@
 import { isIsolated } from '../config/classes.ts'
 import type { Config } from '../config/schema.ts'
-import type { HostSetup, HostStats, WorkerFigures } from '../host/ipc.ts'
+import type { HostSetup, WorkerFigures } from '../host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { ProcessInfo } from '../rpc.ts'
 import type { HostAddress } from '../wire.ts'
 import { sleep, type TimerHandle, type World } from '../world.ts'
 import { Backoff } from './backoff.ts'
+import { FirstUp } from './first-up.ts'
 import { HostClient, type HostEvents } from './host-client.ts'
+import { type HostTotals, totalOf } from './host-totals.ts'
 import { OwnHosts } from './own-hosts.ts'
 
-const START_TIMEOUT_MS = 15_000
 /**
  * A host that is to end serves on for so long after gossip told that its port is not used any more:
  * no request of a front crosses the closing.
@@ -44,7 +45,7 @@ export class Hosts {
   readonly #backoff = new Backoff()
   readonly #all = new Set<HostClient>()
   readonly #own: OwnHosts
-  #peers: readonly HostAddress[] = []
+  #standbyHosts: readonly HostAddress[] = []
   #current: HostClient | undefined
   #spare: HostClient | undefined
   /** Of the processes that are started by themselves, without a deploy. */
@@ -55,7 +56,7 @@ export class Hosts {
   #restarts = 0
   #isStarted = false
   #stopping = false
-  #firstUp: (() => void) | undefined
+  readonly #firstUp = new FirstUp()
 
   /** `generation`: of the code that the first process loads. */
   constructor(
@@ -104,28 +105,8 @@ export class Hosts {
   }
 
   /** Figures of all processes together. */
-  get stats(): Omit<HostStats, 'changed'> {
-    const sum = {
-      awake: 0,
-      asleep: 0,
-      wakes: 0,
-      cpu: 0,
-      memoryBytes: 0,
-      requests: 0,
-      connections: 0,
-      ioBytesPerSecond: 0,
-    }
-    for (const { stats } of this.#all) {
-      sum.awake += stats.awake
-      sum.asleep += stats.asleep
-      sum.wakes += stats.wakes
-      sum.cpu += stats.cpu
-      sum.memoryBytes += stats.memoryBytes
-      sum.requests += stats.requests
-      sum.connections += stats.connections
-      sum.ioBytesPerSecond += stats.ioBytesPerSecond
-    }
-    return sum
+  get stats(): HostTotals {
+    return totalOf(this.all.map(({ stats }) => stats))
   }
 
   /** What is known of each worker. */
@@ -187,16 +168,9 @@ export class Hosts {
   /** Resolves when one is current. */
   start(): Promise<void> {
     this.#isStarted = true
-    return new Promise((resolve, reject) => {
-      const late = this.#c.world.clock.after(START_TIMEOUT_MS, () =>
-        reject(new Error(`no host process was ready after ${START_TIMEOUT_MS} ms`)),
-      )
-      this.#firstUp = () => {
-        late.cancel()
-        resolve()
-      }
-      this.#fill()
-    })
+    const first = this.#firstUp.wait(this.#c.world.clock, 'host process')
+    this.#fill()
+    return first
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -218,9 +192,9 @@ export class Hosts {
   }
 
   /** The hosts of other nodes that standbys may be on, for these processes and for those to come. */
-  setPeers(peers: readonly HostAddress[]): void {
-    this.#peers = peers
-    for (const host of this.serving) host.setPeers(peers)
+  setStandbyHosts(hosts: readonly HostAddress[]): void {
+    this.#standbyHosts = hosts
+    for (const host of this.serving) host.setStandbyHosts(hosts)
   }
 
   declare(classes: Config['classes']): void {
@@ -313,7 +287,7 @@ export class Hosts {
 
   async #startOne(host: HostClient): Promise<void> {
     await host.start()
-    host.setPeers(this.#peers)
+    host.setStandbyHosts(this.#standbyHosts)
   }
 
   /** Sees to it that one is current and, if wanted, one is in reserve. */
@@ -358,8 +332,7 @@ export class Hosts {
   #setCurrent(host: HostClient): void {
     this.#current = host
     this.#events.changed()
-    this.#firstUp?.()
-    this.#firstUp = undefined
+    this.#firstUp.up()
   }
 
   #down(host: HostClient, how: string, ranMs: number): void {

@@ -1,7 +1,7 @@
 import type { MetricTable } from '../admin/metrics.ts'
-import type { HostStats } from '../host/ipc.ts'
 import type { PoolStats } from '../pool/ipc.ts'
 import type { NodeStatusInfo } from '../rpc.ts'
+import type { HostTotals } from './host-totals.ts'
 
 export interface NodeFigures {
   readonly ready: boolean
@@ -10,7 +10,7 @@ export interface NodeFigures {
   readonly takeovers: number
   readonly processes: NodeStatusInfo['processes']
   readonly pool: PoolStats
-  readonly host: Omit<HostStats, 'changed'>
+  readonly host: HostTotals
 }
 
 /** What a node tells Prometheus, besides the figures of its process. */

@@ -15,7 +15,6 @@ import type { TimerHandle, World } from '../world.ts'
 import { Admission } from './admission.ts'
 import { AlarmScan } from './alarm-scan.ts'
 import { Balancer } from './balancer.ts'
-import { nodeCalls } from './calls.ts'
 import { Children, type ChildrenEvents } from './children.ts'
 import { Deploy } from './deploy.ts'
 import { Drain } from './drain.ts'
@@ -29,8 +28,9 @@ import { OpenWorkers } from './open-workers.ts'
 import { Ownership } from './ownership.ts'
 import { Placer } from './placer.ts'
 import { Recovery, recoveryFiles } from './recovery.ts'
+import { rpcHandlers } from './rpc-handlers.ts'
 import { RpcServer } from './rpc-server.ts'
-import { StandbyPeers } from './standby-peers.ts'
+import { StandbyHosts } from './standby-hosts.ts'
 import { Takeover } from './takeover.ts'
 import { Voucher } from './voucher.ts'
 
@@ -65,7 +65,7 @@ export class Node {
   readonly #voucher: Voucher
   readonly #watch: HostWatch
   readonly #placer: Placer
-  readonly #standbyPeers: StandbyPeers
+  readonly #standbyHosts: StandbyHosts
   readonly #mover: Mover
   readonly #ownership: Ownership
   readonly #takeover: Takeover
@@ -123,7 +123,7 @@ export class Node {
       },
     )
     const { hosts, pools } = this.#children
-    this.#standbyPeers = new StandbyPeers(
+    this.#standbyHosts = new StandbyHosts(
       { placer: this.#placer, hosts },
       { wanted: () => [...this.#config.classes.values()].some((c) => c.standby > 0) },
     )
@@ -211,7 +211,7 @@ export class Node {
       { node, incarnation, refusal: () => this.#admission.refusal() },
     )
     const files = recoveryFiles(recovery, world.clock)
-    const handlers = nodeCalls({
+    const handlers = rpcHandlers({
       node: this,
       ownership: this.#ownership,
       placer: this.#placer,
@@ -228,7 +228,7 @@ export class Node {
     this.#rpc = new RpcServer({ handlers, files, log }, { token })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })
     gossip.onChange(({ member: { id, role, state }, before }) => {
-      this.#standbyPeers.refresh()
+      this.#standbyHosts.refresh()
       if (role !== 'node' || state === before) return
       this.#children.hosts.setDead(id, state === 'unreachable')
       if (state === 'suspect') this.#ownership.suspect(id)
@@ -369,7 +369,7 @@ export class Node {
 
   #tellLoad(): void {
     this.#watch.round(LOAD_INTERVAL_MS)
-    this.#standbyPeers.refresh()
+    this.#standbyHosts.refresh()
     this.#children.hosts.closeSleepers()
     this.#c.gossip.setLoad(this.#meter.sample(this.#open.count))
     this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())

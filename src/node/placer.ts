@@ -88,13 +88,13 @@ export class Placer {
   }
 
   /** The hosts of other nodes that may take workers now; see `rendezvous`. */
-  peers(): HostAddress[] {
-    const peers: HostAddress[] = []
+  standbyHosts(): HostAddress[] {
+    const hosts: HostAddress[] = []
     for (const { role, id, host, meta } of this.#membership.members()) {
       if (role !== 'node' || id === this.#init.node || this.exclusion(id) !== undefined) continue
-      peers.push({ node: id, host, port: meta.hostPorts[0]! })
+      hosts.push({ node: id, host, port: meta.hostPorts[0]! })
     }
-    return peers
+    return hosts
   }
 
   /** The node that the last owner had its standby on: both pick it from the same nodes. */

@@ -4,9 +4,9 @@ import type { PoolSetup, PoolStats } from '../pool/ipc.ts'
 import type { ProcessInfo } from '../rpc.ts'
 import { sleep, type TimerHandle, type World } from '../world.ts'
 import { Backoff } from './backoff.ts'
+import { FirstUp } from './first-up.ts'
 import { PoolClient, type PoolEvents } from './pool-client.ts'
 
-const START_TIMEOUT_MS = 15_000
 /** A pool that is to end serves on for so long after gossip told the port of the new one. */
 const LINGER_MS = 2_000
 
@@ -38,7 +38,7 @@ export class Pools {
   #restarts = 0
   #stopping = false
   #retry: TimerHandle | undefined
-  #firstUp: (() => void) | undefined
+  readonly #firstUp = new FirstUp()
   /** Of processes that have ended. */
   #past = { completed: 0, failed: 0 }
 
@@ -84,16 +84,9 @@ export class Pools {
 
   /** Resolves when the first process is up; rejects when it never comes. */
   start(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const late = this.#c.world.clock.after(START_TIMEOUT_MS, () =>
-        reject(new Error(`the pool process was not ready after ${START_TIMEOUT_MS} ms`)),
-      )
-      this.#firstUp = () => {
-        late.cancel()
-        resolve()
-      }
-      void this.#add()
-    })
+    const first = this.#firstUp.wait(this.#c.world.clock, 'pool process')
+    void this.#add()
+    return first
   }
 
   /** Tells the processes of changed routes. */
@@ -163,8 +156,7 @@ export class Pools {
     this.#current = pool
     this.#starting = undefined
     this.#events.changed()
-    this.#firstUp?.()
-    this.#firstUp = undefined
+    this.#firstUp.up()
   }
 
   #down(pool: PoolClient, how: string, ranMs: number): void {

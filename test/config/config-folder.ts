@@ -1,5 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Test } from 'tap'
+import { loadConfig } from '../../src/config/load.ts'
+import { AriesError } from '../../src/errors.ts'
 
 export const MAP = `cluster: demo
 epoch: 1
@@ -37,4 +40,22 @@ export function configFolder(
   write(join(folder, 'workers/hello.ts'), '')
   write(join(folder, 'workers/counter.ts'), '')
   return paths
+}
+
+/** The message of the refusal; fails the test when there is none. */
+export async function refusal(
+  t: Test,
+  files: { config?: string; map?: string },
+  env: Record<string, string> = {},
+): Promise<string> {
+  const { config } = configFolder(t.testdir(), files)
+  try {
+    await loadConfig(config, { env })
+  } catch (error) {
+    if (!(error instanceof AriesError)) throw error
+    t.equal(error.code, 'ARIES_E_CONFIG')
+    return error.message
+  }
+  t.fail('it was not refused')
+  return ''
 }

@@ -10,7 +10,7 @@ const STANDBY = { counter: { standby: 1 } }
 async function followed(t: Test, nodes: readonly string[] = ['n1', 'n2']): Promise<Hosts> {
   const hosts = await Hosts.start(t, nodes, { classOptions: STANDBY })
   const [n1, n2] = [hosts.get('n1'), hosts.get('n2')]
-  n1.send({ type: 'peers', peers: [n2.address] })
+  n1.send({ type: 'standby-hosts', hosts: [n2.address] })
   await hosts.create(counter, 'n1')
   await until('the standby is in step', () => n1.figures.get('counter/k')?.standby === 'n2')
   return hosts
@@ -76,7 +76,7 @@ t.test('where the standby goes another one is made', async (t) => {
   const n1 = hosts.get('n1')
   await hosts.get('n2').kill()
   await until('the loss is seen', () => n1.figures.get('counter/k')?.standby === undefined)
-  n1.send({ type: 'peers', peers: [hosts.get('n3').address] })
+  n1.send({ type: 'standby-hosts', hosts: [hosts.get('n3').address] })
   await until('the new one is in step', () => n1.figures.get('counter/k')?.standby === 'n3')
   t.equal(n1.gone.length, 0, 'the worker did not notice')
 })
@@ -85,7 +85,7 @@ t.test('a node without room is no standby', async (t) => {
   const hosts = await Hosts.start(t, ['n1', 'n2'], { classOptions: STANDBY })
   const [n1, n2] = [hosts.get('n1'), hosts.get('n2')]
   n2.refusal = 'no room'
-  n1.send({ type: 'peers', peers: [n2.address] })
+  n1.send({ type: 'standby-hosts', hosts: [n2.address] })
   await hosts.create(counter, 'n1')
   await until('it is asked, and asked again', () => n2.reserved.length > 1)
   t.equal(n1.figures.get('counter/k')?.standby, undefined)

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { DEV } from '../../config/load.ts'
 import type { StopMessage } from '../member.ts'
-import { RESTART_CODE_ENV } from '../reborn.ts'
+import { RESTART_CODE_ENV } from '../self-restart.ts'
 import { LogTail } from './log-tail.ts'
 
 const RESTART_FIRST_MS = 1_000

@@ -7,7 +7,7 @@ import { remark } from './output.ts'
  * The nodes that are meant, in order: those named, or every one that is alive. Throws when a named
  * one does not exist or is not alive.
  */
-export async function nodesToRoll(
+export async function nodesInOrder(
   client: AdminClient,
   named: readonly string[] | undefined,
 ): Promise<readonly string[]> {

@@ -23,7 +23,7 @@ import type { RpcHandlers } from './rpc-server.ts'
 /** Longer than any move may take. */
 const MOVE_TIMEOUT_MS = 80_000
 
-export interface CallComponents {
+export interface RpcComponents {
   readonly node: Node
   readonly ownership: Ownership
   readonly placer: Placer
@@ -52,7 +52,7 @@ const JUST_OPENED = {
 }
 
 /** What a node answers on its data port; `src/rpc.ts` says what each call means. */
-export function nodeCalls(c: CallComponents): RpcHandlers {
+export function rpcHandlers(c: RpcComponents): RpcHandlers {
   return {
     ping: async () => ({ incarnation: c.incarnation() }),
     resolve: async (params) => c.ownership.resolve(workerId(params), params.suspect),
@@ -94,7 +94,7 @@ export function nodeCalls(c: CallComponents): RpcHandlers {
   }
 }
 
-function openWorkers(c: CallComponents, query: WorkersQuery): WorkerInfo[] {
+function openWorkers(c: RpcComponents, query: WorkersQuery): WorkerInfo[] {
   const { order, limit, after } = query
   if (!Object.hasOwn(COMPARE, order) || !(limit > 0 && limit <= WORKERS_LIMIT_MAX)) {
     throw new AriesError('ARIES_E_BAD_REQUEST', 'an order and a limit are needed')
@@ -102,26 +102,26 @@ function openWorkers(c: CallComponents, query: WorkersQuery): WorkerInfo[] {
   return firstOf(wanted(c, after && workerId(after)), limit, COMPARE[order])
 }
 
-function* wanted(c: CallComponents, after: WorkerId | undefined): Iterable<WorkerInfo> {
+function* wanted(c: RpcComponents, after: WorkerId | undefined): Iterable<WorkerInfo> {
   for (const entry of c.open.all()) {
     const worker = info(c, entry)
     if (!after || isAfter(worker, after)) yield worker
   }
 }
 
-function info(c: CallComponents, { id, epoch, host }: OpenEntry): WorkerInfo {
+function info(c: RpcComponents, { id, epoch, host }: OpenEntry): WorkerInfo {
   const figures = host.workers.get(formatWorkerId(id)) ?? JUST_OPENED
   const { generation } = host
   return { ...figures, class: id.class, key: id.key, epoch, node: c.node.id, generation }
 }
 
-function recall(c: CallComponents, id: WorkerId): Rpc['recall']['result'] {
+function recall(c: RpcComponents, id: WorkerId): Rpc['recall']['result'] {
   const entry = c.open.get(id)
   return { ...c.placer.recall(id), ...(entry && { info: info(c, entry) }) }
 }
 
 /** The node that owns it, which has opened it. */
-async function ownerOf(c: CallComponents, id: WorkerId): Promise<string> {
+async function ownerOf(c: RpcComponents, id: WorkerId): Promise<string> {
   if (!c.classes().has(id.class)) {
     const known = [...c.classes().keys()].join(', ')
     throw new AriesError(
@@ -139,11 +139,7 @@ async function ownerOf(c: CallComponents, id: WorkerId): Promise<string> {
 }
 
 /** Any node may be asked: the owner does it. */
-async function freeze(
-  c: CallComponents,
-  id: WorkerId,
-  on: boolean,
-): Promise<Record<string, never>> {
+async function freeze(c: RpcComponents, id: WorkerId, on: boolean): Promise<Record<string, never>> {
   const owner = await ownerOf(c, id)
   if (owner !== c.node.id) return c.peers.call(owner, 'freeze', { ...id, freeze: on })
   const entry = c.open.get(id)
@@ -154,7 +150,7 @@ async function freeze(
 }
 
 /** Any node may be asked: the owner does it. */
-async function move(c: CallComponents, id: WorkerId, to: string): Promise<MoveReport> {
+async function move(c: RpcComponents, id: WorkerId, to: string): Promise<MoveReport> {
   const owner = await ownerOf(c, id)
   if (owner !== c.node.id) {
     return c.peers.call(owner, 'move', { ...id, to }, { timeoutMs: MOVE_TIMEOUT_MS })

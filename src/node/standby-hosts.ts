@@ -1,19 +1,19 @@
 import type { Hosts } from './hosts.ts'
 import type { Placer } from './placer.ts'
 
-export interface StandbyPeersInit {
+export interface StandbyHostsInit {
   /** Whether any class has standbys. */
   readonly wanted: () => boolean
 }
 
 /** Tells the hosts of this node where the standbys of their workers may be, when that changes. */
-export class StandbyPeers {
+export class StandbyHosts {
   readonly #placer: Placer
   readonly #hosts: Hosts
   readonly #wanted: () => boolean
   #told = '[]'
 
-  constructor(components: { placer: Placer; hosts: Hosts }, init: StandbyPeersInit) {
+  constructor(components: { placer: Placer; hosts: Hosts }, init: StandbyHostsInit) {
     this.#placer = components.placer
     this.#hosts = components.hosts
     this.#wanted = init.wanted
@@ -21,10 +21,10 @@ export class StandbyPeers {
 
   /** To be called often: does nothing when nothing has changed. */
   refresh(): void {
-    const peers = this.#wanted() ? this.#placer.peers() : []
-    const text = JSON.stringify(peers)
+    const hosts = this.#wanted() ? this.#placer.standbyHosts() : []
+    const text = JSON.stringify(hosts)
     if (text === this.#told) return
     this.#told = text
-    this.#hosts.setPeers(peers)
+    this.#hosts.setStandbyHosts(hosts)
   }
 }

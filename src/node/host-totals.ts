@@ -1,0 +1,23 @@
+import type { HostStats } from '../host/ipc.ts'
+
+/** What a host process uses, or several of them together. */
+export type HostTotals = Omit<HostStats, 'changed'>
+
+export const NO_TOTALS: HostTotals = {
+  awake: 0,
+  asleep: 0,
+  wakes: 0,
+  cpu: 0,
+  memoryBytes: 0,
+  requests: 0,
+  connections: 0,
+  ioBytesPerSecond: 0,
+}
+
+export function totalOf(all: Iterable<HostTotals>): HostTotals {
+  const sum = { ...NO_TOTALS }
+  for (const one of all) {
+    for (const name of Object.keys(sum) as (keyof HostTotals)[]) sum[name] += one[name]
+  }
+  return sum
+}
