@@ -3,7 +3,7 @@
 export interface Bug {
   /** What is wrong then. */
   readonly name: string
-  readonly phase: 'copy' | 'fence' | 'commit' | 'switch' | 'clean' | 'rest'
+  readonly phase: 'prepare' | 'copy' | 'fence' | 'commit' | 'switch' | 'clean' | 'rest'
   /** Below `src`. */
   readonly file: string
   /** Stands in the file exactly once. */
@@ -14,6 +14,14 @@ export interface Bug {
 }
 
 export const BUGS: readonly Bug[] = [
+  {
+    name: 'a move that breaks before its fence has no end',
+    phase: 'prepare',
+    file: 'move/source.ts',
+    find: "return [send({ type: 'abort', why }), ...this.#end({ kind: 'aborted', ...failure }, nowMs)]",
+    replace: 'return []',
+    seeds: 'walk',
+  },
   {
     name: 'what turns change during the copy is not sent',
     phase: 'copy',

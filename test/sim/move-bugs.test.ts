@@ -45,7 +45,7 @@ t.test('every bug is a change to one place of the sources', async (t) => {
   for (const { name, file, find: text } of BUGS) {
     t.equal(readFileSync(join(REPO, 'src', file), 'utf8').split(text).length, 2, `${file}: ${name}`)
   }
-  for (const phase of ['copy', 'fence', 'commit', 'switch', 'clean', 'rest']) {
+  for (const phase of ['prepare', 'copy', 'fence', 'commit', 'switch', 'clean', 'rest']) {
     t.ok(
       BUGS.some((bug) => bug.phase === phase),
       `there is a bug in ${phase}`,
