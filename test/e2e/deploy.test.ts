@@ -1,54 +1,28 @@
 import t from 'tap'
-import { ChatClient } from '../helpers/chat.ts'
-import { Client, OpenLoop } from '../helpers/load.ts'
 import { until } from '../helpers/until.ts'
 import { Deploying, greet, tally } from './deploying.ts'
+import { Traffic } from './traffic.ts'
 
 const KEYS = 40
-
-interface Answer {
-  readonly value: number
-  readonly code: string
-}
 
 t.test('new code under load: no request fails, no socket closes', async (t) => {
   const deploying = await Deploying.start(t)
   const { cluster } = deploying
-  const client = new Client(cluster.url)
-  t.teardown(() => client.close())
-  const chat = Array.from(
-    { length: 20 },
-    (_, i) => new ChatClient(`${cluster.url}/lobby/r${i % 4}`, `c${i}`),
-  )
-  t.teardown(() => {
-    for (const one of chat) one.close()
-  })
-  await Promise.all(chat.map((one) => one.opened()))
-  const bad: string[] = []
-  const values = new Map<number, number[]>()
   const codes = { tally: '', greet: '' }
-  const load = new OpenLoop(100, async (n) => {
-    const key = n % KEYS
-    const path = n % 5 === 0 ? '/greet' : `/tally/k${key}`
-    try {
-      const { status, body } = await client.send('POST', path)
-      if (status !== 200) {
-        bad.push(`${path}: ${status} ${body}`)
-        return
-      }
-      const { value, code } = JSON.parse(body) as Answer
-      if (path === '/greet') codes.greet = code
-      else {
-        codes.tally = code
-        values.set(key, [...(values.get(key) ?? []), value])
-      }
-    } catch (error) {
-      bad.push(`${path}: ${error}`)
-    }
-    chat[n % chat.length]!.say(`message ${n}`)
-  }).start()
-  t.teardown(() => load.stop())
-  await until('every counter has counted', () => values.size >= KEYS - KEYS / 5)
+  const traffic = await Traffic.start(t, cluster, {
+    perSecond: 100,
+    counter: '/tally',
+    keys: KEYS,
+    task: '/greet',
+    taskEvery: 5,
+    room: '/lobby',
+    chatters: 20,
+    onAnswer: (path, body) => {
+      const { code } = JSON.parse(body) as { code: string }
+      codes[path === '/greet' ? 'greet' : 'tally'] = code
+    },
+  })
+  await until('every counter has counted', () => traffic.counting >= KEYS - KEYS / 5)
   t.match(codes, { tally: 'old', greet: 'old' })
 
   deploying.write('tally.ts', tally('new'))
@@ -71,20 +45,6 @@ t.test('new code under load: no request fails, no socket closes', async (t) => {
     return statuses.every((each) => each.processes.every(({ generation }) => generation === 2))
   })
 
-  await load.stop()
-  t.strictSame(bad, [], 'no request failed')
-  for (const [key, got] of values) {
-    const sorted = got.toSorted((a, b) => a - b)
-    t.strictSame(
-      sorted,
-      Array.from({ length: got.length }, (_, i) => i + 1),
-      `k${key} counts 1…N, each once`,
-    )
-  }
-  t.strictSame(
-    chat.flatMap((one) => one.faults),
-    [],
-    'no socket closed, no gap, no repetition',
-  )
+  await traffic.end(t)
   if (!t.passing()) t.comment(cluster.logs())
 })
