@@ -98,7 +98,11 @@ export class MoveTarget {
         this.#timer = this.#c.clock.after(effect.delayMs, () => this.#handle({ type: 'timer' }))
         break
       case 'end':
-        if (effect.why) this.#c.log.info({ worker: this.#id, why: effect.why }, 'move did not come')
+        if (effect.why)
+          this.#c.log.info(
+            { worker: this.#id && formatWorkerId(this.#id), why: effect.why },
+            'move did not come',
+          )
         this.#link.end()
         this.#over?.()
         break
@@ -138,7 +142,10 @@ export class MoveTarget {
       this.#handle({ type: 'migrated', migrated: { sections: state.sections, changes } })
     } catch (thrown) {
       const { message } = toAriesError(thrown)
-      this.#c.log.warn({ err: thrown, worker: this.#id, from }, 'migrate failed before a move')
+      this.#c.log.warn(
+        { err: thrown, worker: formatWorkerId(this.#id!), from },
+        'migrate failed before a move',
+      )
       this.#handle({
         type: 'migrate-failed',
         failure: { why: message, code: 'ARIES_E_MIGRATE_FAILED' },

@@ -99,7 +99,8 @@ export class Deploy {
     const left = stop.why === undefined ? 0 : this.#old(generation).length
     const { node } = this.#init
     const report = { node, generation, moved, left, failure: stop.why ?? null, ms }
-    log[stop.why === undefined ? 'info' : 'warn'](report, 'deployed')
+    if (stop.why === undefined) log.info(report, 'deployed')
+    else log.warn(report, 'deploy stopped')
     return report
   }
 
@@ -203,6 +204,10 @@ export class Deploy {
     const { hosts, pools, open } = this.#c
     pools.discard(pool)
     hosts.giveUp(host, before)
-    if (open.in(host).length === 0) hosts.discard(host)
+    // Also those that a deploy before this one left, and that this one has emptied.
+    for (const each of hosts.serving) {
+      if (each === hosts.current || each.own || each.retiring) continue
+      if (open.in(each).length === 0) hosts.discard(each)
+    }
   }
 }

@@ -42,6 +42,10 @@ t.test('only warnings and what is no log are shown, harmless and short', async (
     shortLine('{"level":"warn","component":"store","msg":"slow","err":{"message":"why"}}'),
     'warn: store: slow (why)',
   )
+  t.equal(
+    shortLine('{"level":"warn","worker":"room/a","msg":"worker threw","err":{"message":"no"}}'),
+    'warn: room/a: worker threw (no)',
+  )
   t.equal(shortLine('TypeError: \u001b[31mx'), 'TypeError: ?[31mx')
   t.equal(shortLine('null'), undefined)
   t.equal(shortLine(`x${'y'.repeat(10_000)}`)?.length, 300)

@@ -13,8 +13,8 @@ const ROOM = fileURLToPath(new URL('../../workers/room.ts', import.meta.url))
 /** A counter that says which code it runs. */
 export const tally = (code: string): string => `import { Worker } from '${API}'
 export default class Tally extends Worker {
-  fetch() {
-    const value = (this.state.get('value') ?? 0) + 1
+  fetch(request) {
+    const value = request.method === 'PUT' ? 99 : (this.state.get('value') ?? 0) + 1
     this.state.set('value', value)
     return Response.json({ value, code: '${code}' })
   }

@@ -13,6 +13,8 @@ interface LogLine {
   readonly level?: string
   readonly msg?: string
   readonly component?: string
+  /** Its name. */
+  readonly worker?: unknown
   readonly err?: { readonly message?: string }
 }
 
@@ -79,6 +81,10 @@ export function shortLine(line: string): string | undefined {
   const level = log?.level ?? ''
   if (!['warn', 'error', 'fatal'].includes(level)) return undefined
   const component = log.component === undefined ? '' : `${log.component}: `
+  const worker = typeof log.worker === 'string' ? `${log.worker}: ` : ''
   const why = log.err?.message === undefined ? '' : ` (${log.err.message})`
-  return harmless(`${level}: ${component}${log.msg ?? ''}${why}`).slice(0, LINE_CHARACTERS_MAX)
+  return harmless(`${level}: ${component}${worker}${log.msg ?? ''}${why}`).slice(
+    0,
+    LINE_CHARACTERS_MAX,
+  )
 }
