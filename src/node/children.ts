@@ -97,6 +97,12 @@ export class Children {
     await Promise.all([this.hosts.stop(GRACE_MS), this.pools.stop(GRACE_MS)])
   }
 
+  /** Gossip found the node dead, or back again. */
+  setDead(node: string, dead: boolean): void {
+    this.hosts.setDead(node, dead)
+    this.pools.setDead(node, dead)
+  }
+
   /** Tells the processes of changed routes. */
   declare(config: Config): void {
     this.hosts.declare(config.classes)

@@ -230,7 +230,7 @@ export class Node {
     gossip.onChange(({ member: { id, role, state }, before }) => {
       this.#standbyHosts.refresh()
       if (role !== 'node' || state === before) return
-      this.#children.hosts.setDead(id, state === 'unreachable')
+      this.#children.setDead(id, state === 'unreachable')
       if (state === 'suspect') this.#ownership.suspect(id)
       if (state === 'unreachable') void this.#mourn(id)
     })

@@ -83,6 +83,11 @@ export class PoolClient {
     this.#child.send({ type: 'declare', tasks: [...tasks] })
   }
 
+  /** Gossip found the node dead, or back again. */
+  setDead(node: string, dead: boolean): void {
+    this.#child.send({ type: 'node', node, dead })
+  }
+
   /** Ends the process at once. */
   kill(): void {
     this.#child.kill()

@@ -94,6 +94,11 @@ export class Pools {
     for (const pool of this.#all) pool.declare(tasks)
   }
 
+  /** Gossip found the node dead, or back again. */
+  setDead(node: string, dead: boolean): void {
+    for (const pool of this.#all) pool.setDead(node, dead)
+  }
+
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
     this.#retry?.cancel()

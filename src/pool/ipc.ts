@@ -21,6 +21,8 @@ export type ToPool =
   | { readonly type: 'declare'; readonly tasks: PoolSetup['tasks'] }
   /** Load every task now. Answered with `loaded`. */
   | { readonly type: 'load' }
+  /** Gossip found the node dead, or back again: what waits for one that is dead waits in vain. */
+  | { readonly type: 'node'; readonly node: string; readonly dead: boolean }
   /** Answer to `resolve`. */
   | ResolvedMessage
   /** Take no new connection, finish what runs, exit with 0. */

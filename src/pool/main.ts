@@ -42,6 +42,10 @@ class Pool {
     this.#calls.resolved(message)
   }
 
+  setDead(node: string, dead: boolean): void {
+    this.#calls.setDead(node, dead)
+  }
+
   async load(): Promise<void> {
     tell({ type: 'loaded', failure: await this.#runner.check(this.#server.files) })
   }
@@ -86,6 +90,8 @@ process.on('message', (message: ToPool) => {
     void pool?.load()
   } else if (message.type === 'declare') {
     pool?.declare(message.tasks)
+  } else if (message.type === 'node') {
+    pool?.setDead(message.node, message.dead)
   } else if (message.type === 'resolved') {
     pool?.resolved(message)
   } else {

@@ -33,6 +33,11 @@ export class TaskCalls {
     this.#caller.resolved(message)
   }
 
+  /** Gossip found the node dead, or back again. */
+  setDead(node: string, dead: boolean): void {
+    this.#caller.setDead(node, dead)
+  }
+
   close(): Promise<void> {
     return this.#caller.close()
   }

@@ -12,7 +12,8 @@ async function setting(t: Test, init: ConstructorParameters<typeof PoolProcess>[
   const hosts = await Hosts.start(t, ['n1', 'n2'])
   await hosts.create(LEDGER, 'n1')
   await hosts.create({ class: 'ledger', key: 'b' }, 'n1')
-  const owner = () => ({ ...hosts.get('n1').address, epoch: 1 })
+  const known = { node: 'n1', epoch: 1 }
+  const owner = () => ({ ...hosts.get(known.node).address, epoch: known.epoch })
   const pool = await new PoolProcess({ ...init, token: TOKEN, owner }).ready()
   t.teardown(() => pool.end())
   const ask = async (query: string): Promise<unknown> => {
@@ -21,7 +22,7 @@ async function setting(t: Test, init: ConstructorParameters<typeof PoolProcess>[
   }
   const sum = async () =>
     (JSON.parse((await hosts.get('n1').request(LEDGER)).body) as { sum: number }).sum
-  return { hosts, pool, ask, sum }
+  return { hosts, pool, ask, sum, known }
 }
 
 t.test('tasks call workers; the threads share what is known of owners', async (t) => {
@@ -39,6 +40,20 @@ t.test('tasks call workers; the threads share what is known of owners', async (t
   t.equal(pool.resolves, 1)
   await hosts.get('n2').move(LEDGER, hosts.get('n1').address)
   t.equal(await sum(), 7)
+})
+
+t.test('a call to a node that is found dead is made to the next owner', async (t) => {
+  const { hosts, pool, ask, known } = await setting(t)
+  t.same(await ask('do=add'), { value: 1 })
+  const n1 = hosts.get('n1')
+  n1.child.kill('SIGSTOP')
+  const asked = ask('do=add&key=k')
+  await hosts.store.evict('n1', await hosts.incarnation('n1'))
+  await hosts.takeOver(LEDGER, 1, 'n2')
+  Object.assign(known, { node: 'n2', epoch: 2 })
+  pool.send({ type: 'node', node: 'n1', dead: true })
+  t.same(await asked, { value: 2 })
+  t.equal(pool.resolves, 2)
 })
 
 t.test('what fails is told, and calls are bounded', async (t) => {

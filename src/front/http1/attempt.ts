@@ -11,6 +11,12 @@ import type { ParsedResponse } from './response-head.ts'
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
 import type { PoolWaiter } from './upstream-pools.ts'
 
+/**
+ * How an attempt failed: the next may be made (`again`), none may (`final`), a kept connection had
+ * closed (`stale`), or the target was lost whatever the request did (`blameless`).
+ */
+export type AttemptEnd = 'again' | 'final' | 'stale' | 'blameless'
+
 /** What an attempt needs of its exchange. */
 export interface AttemptExchange {
   readonly engine: EngineContext
@@ -32,8 +38,8 @@ export interface AttemptExchange {
   completed(): void
   /** The response broke off in its middle. */
   truncated(): void
-  /** No response. `final`: another attempt would not help. `stale`: a kept connection was closed meanwhile. */
-  attemptFailed(failure: AttemptFailure, how: 'again' | 'final' | 'stale'): void
+  /** No response. */
+  attemptFailed(failure: AttemptFailure, how: AttemptEnd): void
   /** The connection became a tunnel; `ended` to be called when it ends. */
   tunnelled(connection: UpstreamConnection): void
 }
@@ -250,7 +256,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     const phase = this.#connection!.sentAll ? 'waiting' : 'sending'
     const message = `target ${this.target.id} failed: gossip found its node dead`
     this.drop()
-    this.#fail(phase, new AriesError('ARIES_E_BAD_GATEWAY', message), 'again')
+    this.#fail(phase, new AriesError('ARIES_E_BAD_GATEWAY', message), 'blameless')
   }
 
   #interim(response: ParsedResponse): 'none' {
@@ -283,7 +289,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     const phase = this.#connection!.sentAll ? 'waiting' : 'sending'
     this.#discard()
     const message = `${this.target.id} does not know whether it was applied`
-    this.#fail(phase, new AriesError('ARIES_E_OUTCOME_UNKNOWN', message), 'again')
+    this.#fail(phase, new AriesError('ARIES_E_OUTCOME_UNKNOWN', message), 'blameless')
   }
 
   /** Nobody wants the response; the connection may serve again. */
@@ -329,7 +335,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     connection.deadlineMs = deadlines.after(init.bodyIdleTimeoutMs)
   }
 
-  #fail(phase: AttemptFailure['phase'], error: AriesError, how: 'again' | 'final' | 'stale'): void {
+  #fail(phase: AttemptFailure['phase'], error: AriesError, how: AttemptEnd): void {
     this.#exchange.attemptFailed({ target: this.target, phase, error }, how)
   }
 }

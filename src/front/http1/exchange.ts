@@ -1,7 +1,7 @@
 import { AriesError } from '../../errors.ts'
 import { SAFE_TO_REPEAT } from '../../wire.ts'
 import type { AttemptFailure, AttemptOutcome, BodyLimit, Picker, Plan, Target } from '../plan.ts'
-import { Attempt, type AttemptExchange } from './attempt.ts'
+import { Attempt, type AttemptEnd, type AttemptExchange } from './attempt.ts'
 import type { EngineContext } from './context.ts'
 import { fieldLines, maxForwards } from './head-edit.ts'
 import { ATTEMPTS_MAX, LOST_ATTEMPTS_MAX, LOST_TARGETS_MAX } from './limits.ts'
@@ -184,10 +184,10 @@ export class Exchange implements AttemptExchange {
     this.client.tunnel(connection, () => this.#finish(101, undefined))
   }
 
-  attemptFailed(failure: AttemptFailure, how: 'again' | 'final' | 'stale'): void {
+  attemptFailed(failure: AttemptFailure, how: AttemptEnd): void {
     if (this.#done) return
     const notApplied = failure.phase === 'connect' || failure.phase === 'not-owner'
-    if (!notApplied) this.#noteLost(failure.target)
+    if (!notApplied && how !== 'blameless') this.#noteLost(failure.target)
     if (how === 'final' && failure.error.code === 'ARIES_E_TIMEOUT') {
       this.fail(failure.error, failure)
     } else if (!notApplied && !this.repeatable) {
@@ -213,7 +213,7 @@ export class Exchange implements AttemptExchange {
     return targets >= LOST_TARGETS_MAX || this.#lost >= LOST_ATTEMPTS_MAX
   }
 
-  #again(failure: AttemptFailure, how: 'again' | 'stale'): void {
+  #again(failure: AttemptFailure, how: AttemptEnd): void {
     this.engine.stats.retries++
     // A kept connection that closed as the request left says nothing about the target: no news
     // for the picker, one more try over a new connection.

@@ -38,6 +38,23 @@ t.test('what is safe to repeat leaves a dead target at once', async (t) => {
   }
 })
 
+t.test(
+  'any number of targets may die: what gossip finds dead did not die of the request',
+  async (t) => {
+    const silent = await Promise.all(['n1', 'n2', 'n3', 'n4'].map(() => rawOrigin(t, () => {})))
+    const last = await rawOrigin(t, (connection) => connection.write(OK))
+    const targets = [...silent, last].map(({ port }, i) => targetAt(port, `n${i + 1}`))
+    const front = await startFront(t, () => ({ kind: 'forward', picker: new ListPicker(targets) }))
+    await ask(t, front, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    for (const [i, origin] of silent.entries()) {
+      await until('the target has it', () => origin.requests() === 1)
+      front.engine.targetDown(`n${i + 1}`)
+    }
+    await until('it is answered', () => front.records.length === 1)
+    t.match(front.records[0], { status: 200, attempts: 5, targetId: 'n5' })
+  },
+)
+
 t.test('what is not safe to repeat waits for its answer for a while', async (t) => {
   const { front, silent, second } = await frontBefore(t)
   const client = await ask(t, front, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n')
