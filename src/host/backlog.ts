@@ -37,11 +37,14 @@ export class Backlog {
   #bytes = 0
   /** Until the store has said what it has, nothing is sent to it. */
   #asking = false
+  /** Of the records that the committer has: over when they are to be asked for, and sent anew. */
+  #sending: Sending
   /** The store refused a record: the worker may be another's by now. */
   doubted = false
 
   constructor(components: BacklogComponents) {
     this.#c = components
+    this.#sending = new Sending(components.owner)
   }
 
   get size(): number {
@@ -69,14 +72,14 @@ export class Backlog {
 
   /** Has it committed, as soon as that can be. */
   add(record: CommitRecord): void {
-    const { committer, clock, owner } = this.#c
+    const { committer, clock } = this.#c
     let bytes = 0
     for (const { name, value } of record.set) bytes += name.length + value.length
     this.#entries.push({ record, bytes, atMs: clock.nowMs() })
     this.#count(bytes)
     if (this.#asking) return
     if (committer.lost) this.failed('lost')
-    else committer.submit(record, owner)
+    else committer.submit(record, this.#sending)
   }
 
   /** The store has everything up to `seq`. */
@@ -95,6 +98,8 @@ export class Backlog {
     const first = this.#entries[0]
     if (this.#asking || !first) return
     this.#asking = true
+    // What still waits to be sent is not: it would come before the answer, and then once more.
+    this.#sending.isOver = true
     const { committer, owner } = this.#c
     const asked = committer.lastSeq(first.record, () => owner.dropped)
     void asked.then((seq) => {
@@ -118,12 +123,39 @@ export class Backlog {
     }
     this.#asking = false
     this.doubted = false
+    this.#sending = new Sending(owner)
     owner.committed(seq)
-    for (const { record } of this.#entries) committer.submit(record, owner)
+    for (const { record } of this.#entries) committer.submit(record, this.#sending)
   }
 
   #count(bytes: number): void {
     this.#bytes += bytes
     this.#c.committer.backlogBytes += bytes
+  }
+}
+
+/** The owner, as the committer knows it from one question to the store to the next. */
+class Sending implements CommitOwner {
+  isOver = false
+  readonly #owner: CommitOwner
+
+  constructor(owner: CommitOwner) {
+    this.#owner = owner
+  }
+
+  get dropped(): boolean {
+    return this.isOver || this.#owner.dropped
+  }
+
+  sent(seq: number): void {
+    this.#owner.sent(seq)
+  }
+
+  committed(seq: number): void {
+    this.#owner.committed(seq)
+  }
+
+  commitFailed(seq: number, why: 'fenced' | Error): void {
+    this.#owner.commitFailed(seq, why)
   }
 }

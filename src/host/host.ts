@@ -224,6 +224,7 @@ export class Host {
 
   async #freeze(id: WorkerId, freeze: boolean): Promise<void> {
     const name = formatWorkerId(id)
+    await this.#table.rouse(name)
     const worker = this.#table.get(name)
     if (!worker) throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on this node any more`)
     await new Promise<void>((resolve, reject) => {
@@ -240,6 +241,7 @@ export class Host {
 
   async #close(id: WorkerId): Promise<void> {
     const name = formatWorkerId(id)
+    await this.#table.settled(name)
     const worker = this.#table.awake(name)
     if (this.#table.letGo(name)) {
       this.#c.send({ type: 'gone', id, owner: undefined, why: 'closed' })

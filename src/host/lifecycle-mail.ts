@@ -25,6 +25,7 @@ export class StopMail implements Mail {
   readonly #worker: OpenWorker
   readonly #reason: StopReason
   readonly #done: () => void
+  #ran = false
 
   constructor(worker: OpenWorker, arrivedMs: number, reason: StopReason, done: () => void) {
     this.#worker = worker
@@ -34,7 +35,8 @@ export class StopMail implements Mail {
   }
 
   run(instance: Worker): unknown {
-    // No turn comes after this one.
+    this.#ran = true
+    // No turn comes after this one; and it is done when all is committed, also if it throws.
     this.#worker.pause(this.#done)
     return instance.stop?.(this.#reason)
   }
@@ -42,7 +44,7 @@ export class StopMail implements Mail {
   succeed(): void {}
 
   fail(): void {
-    this.#done()
+    if (!this.#ran || this.#worker.dropped) this.#done()
   }
 
   moved(): void {
@@ -58,7 +60,8 @@ export function fallAsleep(worker: OpenWorker, nowMs: number, done: () => void):
   }
   const stopped = (): void => {
     if (worker.dropped) return
-    if (worker.mailbox.size === 0) done()
+    // Else mail came meanwhile, or a move began, which is not to find it gone.
+    if (worker.isFree) done()
     else worker.resume()
   }
   worker.stopped = true

@@ -165,6 +165,7 @@ export class LiveInstance {
   }
 
   #startThenRun(turn: Turn): unknown {
+    mustCount(turn)
     const worker = this.#live
     turn.starts = true
     const starting = worker.start?.()
@@ -173,8 +174,14 @@ export class LiveInstance {
       return turn.mail.run(worker)
     }
     return starting.then(() => {
+      mustCount(turn)
       if (this.#worker === worker) this.#started = true
       return turn.mail.run(worker)
     })
   }
+}
+
+/** What was waited for came too late: the instance and its state are those of other turns. */
+function mustCount({ givenUp, worker }: Turn): void {
+  if (givenUp) throw new AriesError('ARIES_E_TIMEOUT', `a turn of ${worker} was given up`)
 }

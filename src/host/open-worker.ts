@@ -122,6 +122,8 @@ export class OpenWorker {
       { ...components, state: () => this.state, offer: (mail) => this.offer(mail, true) },
       name,
     )
+    // The first turn does it else; when it is moved in its sleep, and stays after all, none comes.
+    if (init.asleep) this.#alarm.arm()
   }
 
   get epoch(): number {
@@ -183,8 +185,12 @@ export class OpenWorker {
 
   /** Nothing happens with it: no turn, no session, nothing to commit, no move. */
   get isIdle(): boolean {
-    const isHeld =
-      this.#paused || this.frozen || this.onLost !== undefined || this.#commits.isFollowed
+    return !this.#paused && this.isFree
+  }
+
+  /** As `isIdle`, though its mailbox may be closed. */
+  get isFree(): boolean {
+    const isHeld = this.frozen || this.onLost !== undefined || this.#commits.isFollowed
     return !isHeld && this.load === 0 && this.#commits.settled && this.sessions.size === 0
   }
 
@@ -223,6 +229,7 @@ export class OpenWorker {
 
   /** What the running turn wants to send; it leaves with the commit. Throws outside a turn. */
   output(output: Output): void {
+    if (currentTurn.getStore()?.givenUp) throw timeout(`the turn of ${this.name} was given up`)
     this.running.output(output)
   }
 

@@ -123,7 +123,13 @@ export class StandbyLink {
 
   #hear(message: FromStandby): void {
     const followed = this.#byStream.get(message.stream)
-    if (!followed) return
+    if (!followed) {
+      // Told to follow no more before it began to.
+      if (message.type === 'following') {
+        this.#link?.send({ type: 'unfollow', stream: message.stream })
+      }
+      return
+    }
     if (message.type === 'following') {
       followed.feed.accepted()
       this.#copying = this.#copying.then(() => this.#copy(followed))

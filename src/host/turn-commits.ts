@@ -13,7 +13,6 @@ import type { Clock } from '../world.ts'
 import { Backlog } from './backlog.ts'
 import type { CommitOwner, Committer } from './committer.ts'
 import { Gate, type Held } from './gate.ts'
-import type { Mail } from './mailbox.ts'
 
 export interface TurnCommitsComponents {
   readonly committer: Committer
@@ -40,6 +39,12 @@ export interface TurnCommitsInit {
   readonly durability: Durability | undefined
 }
 
+interface Awaiting {
+  readonly seq: number
+  readonly resolve: () => void
+  readonly reject: (error: AriesError) => void
+}
+
 export type Tail = (seq: number, changes: Changes) => void
 
 export class TurnCommits implements CommitOwner {
@@ -56,6 +61,8 @@ export class TurnCommits implements CommitOwner {
   /** Of a relaxed worker. */
   readonly #backlog: Backlog | undefined
   readonly #classVersion: number
+  /** Calls that leave when the turns before them are durable. */
+  readonly #awaiting: Awaiting[] = []
   #seq: number
   #sentSeq: number
   #version: number
@@ -166,11 +173,9 @@ export class TurnCommits implements CommitOwner {
 
   /** Resolves when every turn so far is durable; rejects when they were turned away. */
   durable(): Promise<void> | undefined {
-    if (this.#gate.isOpenTo(this.#seq)) return undefined
-    return new Promise((resolve, reject) => {
-      const mail = new DurabilityMail(resolve, reject)
-      this.hold({ mail, outputs: [], value: undefined, error: undefined, ownSeq: 0 })
-    })
+    const seq = this.#seq
+    if (seq <= this.committedSeq) return undefined
+    return new Promise((resolve, reject) => this.#awaiting.push({ seq, resolve, reject }))
   }
 
   sent(seq: number): void {
@@ -180,6 +185,7 @@ export class TurnCommits implements CommitOwner {
   committed(seq: number): void {
     this.#backlog?.committed(seq)
     this.#gate.open(seq)
+    while (this.#awaiting[0] && this.#awaiting[0].seq <= seq) this.#awaiting.shift()!.resolve()
     this.#c.onCommitted()
   }
 
@@ -210,6 +216,7 @@ export class TurnCommits implements CommitOwner {
         'turns of a relaxed worker are lost, their answers may have left',
       )
     }
+    for (const { reject } of this.#awaiting.splice(0)) reject(error)
     for (const held of this.#gate.takeAll()) {
       const unknown = held.ownSeq !== 0 && held.ownSeq <= unknownSeq
       held.mail.fail(unknown ? outcomeUnknown(this.#name) : error)
@@ -231,22 +238,6 @@ export class TurnCommits implements CommitOwner {
     const level = bytes > SECTION_BYTES_WARNED ? 'warn' : 'info'
     this.#c.log[level]({ worker: this.#name, section, bytes }, 'large section of state')
   }
-}
-
-/** Waits in the gate as the result of a turn would. */
-class DurabilityMail implements Mail {
-  readonly arrivedMs = Number.POSITIVE_INFINITY
-  readonly abandoned = false
-  readonly succeed: () => void
-  readonly fail: (error: AriesError) => void
-
-  constructor(resolve: () => void, reject: (error: AriesError) => void) {
-    this.succeed = resolve
-    this.fail = reject
-  }
-
-  run(): void {}
-  moved(): void {}
 }
 
 function outcomeUnknown(name: string): AriesError {

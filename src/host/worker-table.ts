@@ -204,11 +204,16 @@ export class WorkerTable {
   /** The worker belongs to another under `epoch`: drops it if it is open under an older one. */
   async forget(id: WorkerId, epoch: number): Promise<void> {
     const name = formatWorkerId(id)
-    await this.#opening.get(name)?.done.catch(() => undefined)
+    await this.settled(name)
     const sleeper = this.#sleepers.get(name)
     if (sleeper && sleeper.epoch < epoch && this.letGo(name)) this.#c.onLost(id)
     const worker = this.#open.get(name)
     if (worker && worker.epoch < epoch) worker.drop('fenced')
+  }
+
+  /** Resolves when the worker is not being opened. */
+  async settled(name: string): Promise<void> {
+    await this.#opening.get(name)?.done.catch(() => undefined)
   }
 
   /** Forgets a worker that sleeps; false when it does not. */

@@ -61,13 +61,27 @@ export class Drain {
         else stuck.set(formatWorkerId(id), why)
       }
     }
-    await Promise.all(Array.from({ length: this.#init.concurrency() }, lane))
+    do {
+      await Promise.all(Array.from({ length: this.#init.concurrency() }, lane))
+    } while (await this.#isMoreLeft(stuck, stillWanted))
     const left = [...stuck]
       .filter(([worker]) => this.#c.open.has(parseWorkerId(worker)))
       .map(([worker, why]) => ({ worker, why }))
     const ms = Math.round(this.#c.world.clock.nowMs() - startedMs)
     this.#c.log.info({ moved, left: left.length, ms }, 'drained')
     return { node: this.#init.node, moved, left, ms }
+  }
+
+  /** Waits for what others move just now: it may stay after all. */
+  async #isMoreLeft(
+    stuck: ReadonlyMap<string, string>,
+    stillWanted: () => boolean,
+  ): Promise<boolean> {
+    const { open, mover, world } = this.#c
+    while (stillWanted() && Array.from(open.all()).some(({ id }) => mover.isMoving(id))) {
+      await sleep(world.clock, RETRY_MS)
+    }
+    return stillWanted() && this.#toMove(stuck).length > 0
   }
 
   #toMove(stuck: ReadonlyMap<string, string>): WorkerId[] {

@@ -72,7 +72,7 @@ export class Recovery {
         )
       }
       const fromEpoch = before?.epoch ?? 0
-      return this.#write(id, saved, { incarnation, host: host.id, fromEpoch })
+      return this.#write(id, saved, { incarnation, fromEpoch })
     })
     const untold = before && (await this.#tell(before, epoch))
     return { ...id, seq: saved.seq, version: saved.version, epoch, ...(untold ? { untold } : {}) }
@@ -88,12 +88,14 @@ export class Recovery {
   async #write(
     id: WorkerId,
     saved: Checkpoint,
-    by: Pick<ClaimRequest, 'incarnation' | 'host' | 'fromEpoch'>,
+    by: Pick<ClaimRequest, 'incarnation' | 'fromEpoch'>,
   ): Promise<number> {
     const { store, open } = this.#c
     const { node } = this.#init
     // Not a takeover: that its owner may live is the point.
-    const claim = await store.claim({ id, node, ...by, mode: 'handover' })
+    // For no host: one that a move has just made claim the worker would take this claim for its own,
+    // and go on with the state that is being replaced.
+    const claim = await store.claim({ id, node, ...by, host: 0, mode: 'handover' })
     if (!claim.ok) throw changedHands(id)
     const { epoch } = claim
     // Until it is known how the commit went, the worker must not go on under this epoch.

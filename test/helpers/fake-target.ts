@@ -11,7 +11,8 @@ export class FakeTarget {
   readonly #sockets = new Set<Duplex>()
 
   constructor(react: (message: ToTarget, target: FakeTarget, socket: Duplex) => void) {
-    this.#server = createServer()
+    // What the source sends on.
+    this.#server = createServer((_req, res) => res.writeHead(501).end())
     this.#server.on('upgrade', (_req, socket) => {
       this.#sockets.add(socket)
       socket.on('error', () => undefined)

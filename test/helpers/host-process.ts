@@ -40,6 +40,7 @@ export const CLASSES: ReadonlyMap<string, string> = new Map([
   ['undecided', fileOf('../host/fixtures/undecided.ts')],
   ['library', fileOf('../host/fixtures/library.ts')],
   ['caller', fileOf('../host/fixtures/caller.ts')],
+  ['relaxed-caller', fileOf('../host/fixtures/relaxed-caller.ts')],
   ['ledger', fileOf('../host/fixtures/ledger.ts')],
   ['broken', fileOf('../host/fixtures/broken.ts')],
 ])
@@ -127,6 +128,10 @@ export class HostProcess {
 
   close(id: WorkerId): Promise<unknown> {
     return this.#ask((call) => ({ type: 'close', call, id }))
+  }
+
+  freeze(id: WorkerId, freeze: boolean): Promise<unknown> {
+    return this.#ask((call) => ({ type: 'freeze', call, id, freeze }))
   }
 
   async move(id: WorkerId, to: { node: string; host: string; port: number }): Promise<MoveReport> {

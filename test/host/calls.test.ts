@@ -182,6 +182,33 @@ t.test('a call leaves when the turns before it are durable', async (t) => {
   t.same(JSON.parse((await added).body), { value: 1 })
 })
 
+t.test('also those of a relaxed worker, whose answers do not wait', async (t) => {
+  const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
+  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
+  const host = await SpoiledHost.start('n1', store)
+  const caller = { class: 'relaxed-caller', key: 'c' }
+  const held = Promise.withResolvers<void>()
+  t.teardown(async () => {
+    host.hold = undefined
+    held.resolve()
+    await host.host.stop()
+    await store.close()
+  })
+  // How old its backlog is must not depend on how fast the test is.
+  host.standsMs = performance.now()
+  await host.open(caller)
+  await host.open(LEDGER)
+  host.hold = held.promise
+  t.equal((await host.request(caller, { path: '/note' })).status, 200)
+  const added = host.request(caller, { path: '/add' })
+  for (let i = 0; i < 5; i++) {
+    t.match(JSON.parse((await host.request(LEDGER)).body), { sum: 0 })
+  }
+  host.hold = undefined
+  held.resolve()
+  t.same(JSON.parse((await added).body), { value: 1 })
+})
+
 t.test('wrong owners are corrected; a host that is gone is asked for again', async (t) => {
   const { hosts, ask } = await setting(t, 'n2')
   t.same(await ask('/add'), { value: 1 })

@@ -160,6 +160,24 @@ t.test('refused what it has already, from an attempt that came late: it goes on'
   t.notOk(host.sent.some((message) => message.type === 'gone'))
 })
 
+t.test('refused while more waits to be sent: what waits is not sent twice', async (t) => {
+  const host = await start(t)
+  await host.open(a)
+  const open = gate(host)
+  host.spoil = 'twice'
+  t.equal(countOf((await host.request(a, POST)).body), 1)
+  await until(() => host.records === 1, 'the first is with the store')
+  // These come while it is, and wait for their turn.
+  for (let i = 2; i <= 20; i++) t.equal(countOf((await host.request(a, POST)).body), i)
+  host.spoil = 'nothing'
+  open()
+  await until(async () => (await seqOf(host)) === 20, 'each is there once')
+  t.equal(host.records, 20)
+  t.notOk(host.sent.some((message) => message.type === 'gone'))
+  t.equal(countOf((await host.request(a, POST)).body), 21)
+  await until(async () => (await seqOf(host)) === 21, 'and it goes on')
+})
+
 t.test('a node that nobody vouches for answers nothing by itself', async (t) => {
   const host = await start(t)
   await host.open(a)
