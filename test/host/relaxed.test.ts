@@ -166,16 +166,16 @@ t.test('refused while more waits to be sent: what waits is not sent twice', asyn
   const open = gate(host)
   host.spoil = 'twice'
   t.equal(countOf((await host.request(a, POST)).body), 1)
-  await until(() => host.records === 1, 'the first is with the store')
+  await until('the first is with the store', () => host.records === 1)
   // These come while it is, and wait for their turn.
   for (let i = 2; i <= 20; i++) t.equal(countOf((await host.request(a, POST)).body), i)
   host.spoil = 'nothing'
   open()
-  await until(async () => (await seqOf(host)) === 20, 'each is there once')
+  await until('each is there once', async () => (await seqOf(host)) === 20)
   t.equal(host.records, 20)
   t.notOk(host.sent.some((message) => message.type === 'gone'))
   t.equal(countOf((await host.request(a, POST)).body), 21)
-  await until(async () => (await seqOf(host)) === 21, 'and it goes on')
+  await until('and it goes on', async () => (await seqOf(host)) === 21)
 })
 
 t.test('a node that nobody vouches for answers nothing by itself', async (t) => {

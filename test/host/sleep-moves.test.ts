@@ -1,10 +1,11 @@
 /** A worker that sleeps, or is about to, while something else begins with it. */
 import t from 'tap'
-import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
+import type { WorkerId } from '../../src/identity.ts'
 import { asleep } from '../helpers/asleep.ts'
 import { FakeTarget } from '../helpers/fake-target.ts'
-import { CLASSES, classesOf, until } from '../helpers/host-process.ts'
+import { CLASSES, classesOf } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
+import { until } from '../helpers/until.ts'
 
 const limits = { sleepAfterMs: 100 }
 const DROWSY = new URL('./fixtures/drowsy.ts', import.meta.url).pathname
@@ -21,7 +22,7 @@ t.test('a move that begins while it stops finds it awake to the end', async (t) 
   await new Promise((resolve) => setTimeout(resolve, 500))
   const fake = new FakeTarget((message, target, socket) => {
     if (message.type === 'prepare') {
-      void until(async () => (await hosts.store.owner(id))!.seq > 2, 'stopped').then(() => {
+      void until('stopped', async () => (await hosts.store.owner(id))!.seq > 2).then(() => {
         // What its stop has changed is committed: by now it sleeps, or goes on.
         setTimeout(() => target.say(socket, { type: 'prepared' }), 100)
       })
@@ -57,7 +58,7 @@ t.test('an alarm rings in time, though a move was refused in its sleep', async (
   await t.rejects(n1.move(id, n2.address), { code: 'ARIES_E_MOVE_REFUSED' })
   t.ok(Date.now() < atMs, 'in time for the test')
   const { seq } = (await hosts.store.owner(id))!
-  await until(async () => (await hosts.store.owner(id))!.seq > seq, 'it rings')
+  await until('it rings', async () => (await hosts.store.owner(id))!.seq > seq)
 })
 
 t.test('who sleeps with a state that is not small can be frozen', async (t) => {
@@ -82,6 +83,6 @@ t.test('to be closed while it wakes, it is open first', async (t) => {
   // The request may come first or last; once the host says that it is closed, it is.
   await n1.close(id)
   await asked
-  await until(() => n1.gone.some(({ why }) => why === 'closed'), formatWorkerId(id))
+  await until('its node hears', () => n1.gone.some(({ why }) => why === 'closed'))
   t.equal((await n1.request(id, { path: '/?do=keys' })).status, 421)
 })
