@@ -27,6 +27,11 @@ export class TcpClients {
     const { log, sessions, bytes, idleTimeoutMs } = this.#c
     socket.on('error', () => socket.destroy())
     socket.pause()
+    // Gone already: nobody can tell any more whose worker it was for.
+    if (socket.remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
     const key = keyOf(socket, worker)
     const fault = sessions.fault()
     if (fault !== undefined || !isWorkerKey(key)) {
