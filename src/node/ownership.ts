@@ -142,9 +142,14 @@ export class Ownership {
     if (record?.status === 'active') await this.evict(node, record.incarnation)
   }
 
-  /** Ends a dead node's incarnation in the store. Only one caller of all is told to clean up. */
+  /**
+   * Ends a dead node's incarnation in the store, unless this node's own is over: whose network was
+   * cut thinks that all others are dead. Only one caller of all is told to clean up.
+   */
   async evict(node: string, incarnation: number): Promise<void> {
-    const did = await this.#c.store.evict(node, incarnation)
+    const by = { node: this.#init.node, incarnation: this.#init.incarnation() }
+    if (by.incarnation === 0) throw busy('this node is not registered in the store')
+    const did = await this.#c.store.evict(node, incarnation, by)
     if (!did) return
     this.#c.log.warn({ node, incarnation }, 'evicted a dead node')
     this.#init.evicted(node)

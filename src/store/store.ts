@@ -39,6 +39,12 @@ export interface NodeRecord {
   readonly leaseUntilMs: number
 }
 
+/** A node that ends the incarnation of another. */
+export interface Evictor {
+  readonly node: string
+  readonly incarnation: Incarnation
+}
+
 export interface OwnerRecord {
   readonly id: WorkerId
   readonly node: string
@@ -126,8 +132,12 @@ export interface Store {
   renew(node: string, incarnation: Incarnation, leaseMs: number): Promise<boolean>
   /** A planned end; idempotent. */
   leave(node: string, incarnation: Incarnation): Promise<void>
-  /** Ends an incarnation that others found dead. True when this call did it. */
-  evict(node: string, incarnation: Incarnation): Promise<boolean>
+  /**
+   * Ends an incarnation that others found dead. True when this call did it. `by`, who found it dead,
+   * must be active itself: a node that was cut off, and evicted, evicts nobody when it is back.
+   * Undefined: an operator, whom nothing hinders.
+   */
+  evict(node: string, incarnation: Incarnation, by?: Evictor): Promise<boolean>
   nodes(): Promise<NodeRecord[]>
   /**
    * Calls back soon after an incarnation of the node was evicted, also when that was before, and

@@ -37,6 +37,28 @@ export async function nodeRules(t: Test, store: Store): Promise<void> {
     t.equal((await record(node))?.status, 'active')
   })
 
+  await t.test('who was evicted evicts nobody', async (t) => {
+    const [one, two] = [unique('node'), unique('node')]
+    for (const node of [one, two]) await store.register(node, LEASE_MS)
+    t.equal(await store.evict(one, 1, { node: two, incarnation: 2 }), false, 'not yet registered')
+    t.equal(await store.evict(one, 1, { node: two, incarnation: 1 }), true)
+    t.equal(await store.evict(two, 1, { node: one, incarnation: 1 }), false)
+    t.equal((await record(two))?.status, 'active')
+    await store.register(one, LEASE_MS)
+    t.equal(await store.evict(two, 1, { node: one, incarnation: 1 }), false, 'an older incarnation')
+    t.equal(await store.evict(two, 1, { node: one, incarnation: 2 }), true)
+  })
+
+  await t.test('of two nodes that evict each other one wins', async (t) => {
+    const nodes = [unique('node'), unique('node')] as const
+    for (const node of nodes) await store.register(node, LEASE_MS)
+    const done = await Promise.all([
+      store.evict(nodes[0], 1, { node: nodes[1], incarnation: 1 }),
+      store.evict(nodes[1], 1, { node: nodes[0], incarnation: 1 }),
+    ])
+    t.equal(done.filter((one) => one).length, 1)
+  })
+
   await t.test('to leave is idempotent and touches no newer incarnation', async (t) => {
     const node = unique('node')
     await store.register(node, LEASE_MS)

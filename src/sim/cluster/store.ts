@@ -12,6 +12,7 @@ import type {
   CommitRecord,
   CommitResult,
   DueAlarm,
+  Evictor,
   LoadedWorker,
   NodeRecord,
   NodeStatus,
@@ -275,8 +276,11 @@ class StoreConnection implements Store {
     return () => undefined
   }
 
-  evict(node: string, incarnation: number): Promise<boolean> {
-    return this.#call('evict', () => this.#store.end(node, incarnation, 'evicted'))
+  evict(node: string, incarnation: number, by?: Evictor): Promise<boolean> {
+    return this.#call('evict', () => {
+      if (by && !this.#store.isActive(by.node, by.incarnation)) return false
+      return this.#store.end(node, incarnation, 'evicted')
+    })
   }
 
   nodes(): Promise<NodeRecord[]> {

@@ -17,6 +17,7 @@ import type {
   CommitRecord,
   CommitResult,
   DueAlarm,
+  Evictor,
   Incarnation,
   LoadedWorker,
   NodeRecord,
@@ -50,10 +51,17 @@ const RENEW = {
   text: `UPDATE aries_nodes SET lease_until_ms = ${NOW_MS} + $3::bigint
     WHERE id = $1 AND incarnation = $2 AND status = 'active' RETURNING id`,
 }
+/** Both rows in order of their ids: of two nodes that evict each other one is first. */
 const END = {
-  text: `WITH locked AS (${LOCKED}), ended AS (
+  text: `WITH locked AS (
+      SELECT * FROM aries_nodes WHERE id = $1 OR id = $4 ORDER BY id FOR UPDATE
+    ), ended AS (
       UPDATE aries_nodes n SET status = $3 FROM locked l
-      WHERE n.id = l.id AND n.incarnation = $2 AND n.status = 'active' RETURNING n.id
+      WHERE n.id = $1 AND n.id = l.id AND n.incarnation = $2 AND n.status = 'active'
+        AND ($4::text IS NULL OR EXISTS (
+          SELECT FROM locked e WHERE e.id = $4 AND e.incarnation = $5 AND e.status = 'active'
+        ))
+      RETURNING n.id
     )
     SELECT pg_notify('${CHANNEL}', id) FROM ended`,
 }
@@ -140,8 +148,8 @@ export class PostgresStore implements Store {
     await this.#end(node, incarnation, 'left')
   }
 
-  async evict(node: string, incarnation: Incarnation): Promise<boolean> {
-    return this.#end(node, incarnation, 'evicted')
+  async evict(node: string, incarnation: Incarnation, by?: Evictor): Promise<boolean> {
+    return this.#end(node, incarnation, 'evicted', by)
   }
 
   async nodes(): Promise<NodeRecord[]> {
@@ -219,10 +227,16 @@ export class PostgresStore implements Store {
     await this.#session.close()
   }
 
-  async #end(node: string, incarnation: Incarnation, status: 'left' | 'evicted'): Promise<boolean> {
+  async #end(
+    node: string,
+    incarnation: Incarnation,
+    status: 'left' | 'evicted',
+    by?: Evictor,
+  ): Promise<boolean> {
     checkNode(node)
     checkCount('incarnation', incarnation)
-    return (await this.#session.query(END, [node, incarnation, status])).length === 1
+    const values = [node, incarnation, status, by?.node ?? null, by?.incarnation ?? null]
+    return (await this.#session.query(END, values)).length === 1
   }
 }
 

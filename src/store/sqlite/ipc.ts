@@ -7,6 +7,7 @@ import type {
   ClaimResult,
   CommitResult,
   DueAlarm,
+  Evictor,
   Incarnation,
   LoadedWorker,
   NodeRecord,
@@ -27,6 +28,8 @@ export type WriteJob =
       readonly node: string
       readonly incarnation: Incarnation
       readonly status: 'left' | 'evicted'
+      /** See `Store.evict`. */
+      readonly by?: Evictor | undefined
     }
   | { readonly do: 'claim'; readonly request: ClaimRequest }
   | {

@@ -19,6 +19,7 @@ import type {
   CommitRecord,
   CommitResult,
   DueAlarm,
+  Evictor,
   Incarnation,
   LoadedWorker,
   NodeRecord,
@@ -113,13 +114,14 @@ export class SqliteStore implements Store {
     await this.#writes.add({ do: 'end', node, incarnation, status: 'left' })
   }
 
-  async evict(node: string, incarnation: Incarnation): Promise<boolean> {
+  async evict(node: string, incarnation: Incarnation, by?: Evictor): Promise<boolean> {
     checkCount('incarnation', incarnation)
     return (await this.#writes.add({
       do: 'end',
       node,
       incarnation,
       status: 'evicted',
+      by,
     })) as boolean
   }
 

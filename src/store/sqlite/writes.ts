@@ -61,6 +61,7 @@ export class Writes {
       case 'renew':
         return this.#renew.run(Date.now() + job.leaseMs, job.node, job.incarnation).changes === 1
       case 'end':
+        if (job.by && !this.#reads.isActive(job.by.node, job.by.incarnation)) return false
         return this.#end.run(job.status, job.node, job.incarnation).changes === 1
       case 'claim':
         return this.#claim(job.request)
