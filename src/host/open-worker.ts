@@ -283,6 +283,8 @@ export class OpenWorker {
     for (const mail of waiting) mail.fail(error)
     this.onLost?.(why)
     this.#c.onDropped(this, why)
+    // Who waits for it to be quiet would wait for ever.
+    this.#checkQuiet()
   }
 
   /** Ends a turn that takes too long: its instance is replaced, since it may still be running. */

@@ -148,6 +148,26 @@ t.test('fenced: what was answered and not committed is gone', async (t) => {
   t.equal((await host.store.owner(a))?.seq, 1, 'none of it was applied')
 })
 
+t.test('fenced while it waits for its last commits, the host ends all the same', async (t) => {
+  const host = await start(t)
+  await host.open(a)
+  const open = gate(host)
+  t.equal(countOf((await host.request(a, POST)).body), 1)
+  let isStopped = false
+  const stopped = host.host.stop().then(() => (isStopped = true))
+  await until('its port is closed', async () => {
+    return await fetch(`http://127.0.0.1:${host.port}`).then(
+      () => false,
+      () => true,
+    )
+  })
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  t.notOk(isStopped, 'not before all is committed, or never will be')
+  await host.store.evict('n1', 1)
+  open()
+  await stopped
+})
+
 t.test('refused what it has already, from an attempt that came late: it goes on', async (t) => {
   const host = await start(t)
   await host.open(a)
