@@ -100,7 +100,15 @@ function parseHead(text: string): FileHead {
     if (new Set(sections.map(([section]) => section)).size < sections.length) {
       throw new Error('it has a section twice')
     }
-    return { class: name, key, version, epoch, seq, takenAt: String(takenAt), sections }
+    return {
+      class: name,
+      key,
+      version,
+      epoch,
+      seq,
+      takenAt: new Date(takenAt).toISOString(),
+      sections,
+    }
   } catch (error) {
     throw damaged(error instanceof Error ? error.message : String(error))
   }

@@ -19,7 +19,8 @@ const state = {
     { name: FROZEN_SECTION, value: new Uint8Array(0) },
   ],
 }
-const file = (): Buffer => Buffer.concat([...encodeCheckpoint(id, state, '2026-11-20T12:00:00Z')])
+const file = (): Buffer =>
+  Buffer.concat([...encodeCheckpoint(id, state, '2026-11-20T12:00:00.000Z')])
 
 /** With a head of one's own, and the right digest. */
 function forged(head: unknown, values = ''): Buffer {
@@ -29,7 +30,7 @@ function forged(head: unknown, values = ''): Buffer {
 
 t.test('what was written is read, except that the worker was frozen', async (t) => {
   const { sections, ...head } = decodeCheckpoint(file())
-  t.same(head, { ...id, epoch: 3, seq: 12, version: 2, takenAt: '2026-11-20T12:00:00Z' })
+  t.same(head, { ...id, epoch: 3, seq: 12, version: 2, takenAt: '2026-11-20T12:00:00.000Z' })
   t.same(
     sections.map(({ name, value }) => [name, [...value]]),
     state.sections.slice(0, 3).map(({ name, value }) => [name, [...value]]),
@@ -50,7 +51,8 @@ t.test('one changed, missing or added byte anywhere is found', async (t) => {
 })
 
 t.test('a head that is wrong is found though the digest is right', async (t) => {
-  const right = { class: 'c', key: 'k', version: 1, epoch: 1, seq: 1, takenAt: '', sections: [] }
+  const takenAt = '2026-11-20T12:00:00.000Z'
+  const right = { class: 'c', key: 'k', version: 1, epoch: 1, seq: 1, takenAt, sections: [] }
   t.equal(decodeCheckpoint(forged(right)).key, 'k')
   const wrong: [unknown, string?][] = [
     [null],
@@ -58,6 +60,7 @@ t.test('a head that is wrong is found though the digest is right', async (t) => 
     [{ ...right, key: '' }],
     [{ ...right, version: -1 }],
     [{ ...right, seq: 1.5 }],
+    [{ ...right, takenAt: '\u001b[31mred' }],
     [{ ...right, sections: undefined }],
     [{ ...right, sections: [['a', 1]] }],
     [{ ...right, sections: [['a', -1]] }],
