@@ -3,7 +3,7 @@ import type { ClassConfig, ClassOptions } from './schema/classes.ts'
 import type { ConfigFile, ModuleName } from './schema.ts'
 import { suggest } from './suggest.ts'
 
-/** Every class under `classes` must be the worker class of a route. */
+/** Every class under `classes` must be the worker class of a route, its options must go together. */
 export function checkClasses(
   data: Readonly<Record<string, unknown>> | null,
   known: ReadonlyMap<ModuleName, string>,
@@ -12,9 +12,14 @@ export function checkClasses(
 ): void {
   const section = data?.['classes']
   if (typeof section !== 'object' || section === null || Array.isArray(section)) return
-  for (const name of Object.keys(section)) {
-    if (known.has(name)) continue
+  for (const [name, options] of Object.entries(section)) {
     const path: KeyPath = ['classes', name]
+    const { isolation, standby } = (options ?? {}) as Partial<ClassOptions>
+    if (isolation === 'process' && standby) {
+      const why = 'is for workers that share a host process: with `isolation: process` leave it out'
+      problems.add(document, [...path, 'standby'], why)
+    }
+    if (known.has(name)) continue
     problems.add(document, path, `is not a worker class of a route; ${hint(name, known)}`, 'key')
   }
 }

@@ -56,6 +56,11 @@ const REFUSED: readonly {
     says: [/classes\.counter\.requestTimeoutMs: expected at least 1/],
   },
   {
+    name: 'a standby of workers that have a process each: nothing could follow them there',
+    config: `${CONFIG}classes: { counter: { isolation: process, standby: 1 } }\n`,
+    says: [/classes\.counter\.standby: is for workers that share a host process/],
+  },
+  {
     name: 'a wrong type',
     config: `${CONFIG}front: { shards: many }\n`,
     says: [/aries\.yaml:8:18: front\.shards: expected a number, found a string/],
