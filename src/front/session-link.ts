@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import type { Socket } from 'node:net'
-import { encodeFrame, type Frame, FrameDecoder, type SessionId } from '../session-frames.ts'
+import { FrameBatch } from '../frame-batch.ts'
+import { type Frame, FrameDecoder, type SessionId } from '../session-frames.ts'
 import { HEADER } from '../wire.ts'
 import type { Session } from './session.ts'
 
@@ -31,10 +32,8 @@ export class HostLink {
   readonly #request: ReturnType<typeof request>
   readonly #decoder = new FrameDecoder()
   #socket: Socket | undefined
-  #unsent: Buffer[] = []
-  #unsentBytes = 0
-  #acks = new Map<SessionId, number>()
-  #scheduled = false
+  /** Kept until the link is open. */
+  readonly #unsent = new FrameBatch(() => this.#flush())
   #closed = false
 
   constructor(handlers: HostLinkHandlers, init: HostLinkInit) {
@@ -73,22 +72,15 @@ export class HostLink {
   }
 
   get isCongested(): boolean {
-    return this.#unsentBytes + (this.#socket?.writableLength ?? 0) > CONGESTED_BYTES
+    return this.#unsent.bytes + (this.#socket?.writableLength ?? 0) > CONGESTED_BYTES
   }
 
-  /** Frames of one macrotask leave in one write, in order. */
   send(frame: Frame): void {
-    if (this.#closed) return
-    const bytes = encodeFrame(frame)
-    this.#unsent.push(bytes)
-    this.#unsentBytes += bytes.length
-    this.#schedule()
+    if (!this.#closed) this.#unsent.add(frame)
   }
 
-  /** Only the newest acknowledgement of a session is worth sending. */
   acknowledge(sid: SessionId, n: number): void {
-    this.#acks.set(sid, n)
-    this.#schedule()
+    this.#unsent.acknowledge(sid, n)
   }
 
   /** Sends what is left, then closes; `closed` is not called any more. */
@@ -138,20 +130,9 @@ export class HostLink {
     }
   }
 
-  #schedule(): void {
-    if (this.#scheduled || this.#socket === undefined) return
-    this.#scheduled = true
-    queueMicrotask(() => this.#flush())
-  }
-
   #flush(): void {
-    this.#scheduled = false
     if (this.#socket === undefined || this.#closed) return
-    for (const [sid, n] of this.#acks) this.#unsent.push(encodeFrame({ type: 'ack', sid, n }))
-    this.#acks.clear()
-    if (this.#unsent.length === 0) return
-    this.#socket.write(Buffer.concat(this.#unsent))
-    this.#unsent = []
-    this.#unsentBytes = 0
+    const bytes = this.#unsent.take()
+    if (bytes) this.#socket.write(bytes)
   }
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { encodeFrame, type Frame, FrameDecoder, type SessionId } from '../session-frames.ts'
+import { FrameBatch } from '../frame-batch.ts'
+import { type Frame, FrameDecoder, type SessionId } from '../session-frames.ts'
 import type { FrontIdentity } from './session.ts'
 
 export const SESSION_PROTOCOL = 'aries-session'
@@ -11,9 +12,7 @@ export class SessionLink {
   readonly #socket: Duplex
   readonly #decoder = new FrameDecoder()
   readonly #onBytes: (bytes: number) => void
-  #unsent: Buffer[] = []
-  #acks = new Map<SessionId, number>()
-  #scheduled = false
+  readonly #unsent = new FrameBatch(() => this.#flush())
   /** Known from the first frame on. */
   front: FrontIdentity | undefined
 
@@ -33,16 +32,12 @@ export class SessionLink {
     socket.once('close', () => handlers.closed(this))
   }
 
-  /** Frames of one macrotask leave in one write. */
   send(frame: Frame): void {
-    this.#unsent.push(encodeFrame(frame))
-    this.#schedule()
+    this.#unsent.add(frame)
   }
 
-  /** Only the newest acknowledgement of a session is worth sending. */
   acknowledge(sid: SessionId, n: number): void {
-    this.#acks.set(sid, n)
-    this.#schedule()
+    this.#unsent.acknowledge(sid, n)
   }
 
   destroy(): void {
@@ -65,19 +60,9 @@ export class SessionLink {
     }
   }
 
-  #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
-    queueMicrotask(() => this.#flush())
-  }
-
   #flush(): void {
-    this.#scheduled = false
-    for (const [sid, n] of this.#acks) this.#unsent.push(encodeFrame({ type: 'ack', sid, n }))
-    this.#acks.clear()
-    if (this.#unsent.length === 0 || this.#socket.destroyed) return
-    const bytes = Buffer.concat(this.#unsent)
-    this.#unsent = []
+    const bytes = this.#unsent.take()
+    if (!bytes || this.#socket.destroyed) return
     this.#onBytes(bytes.length)
     this.#socket.write(bytes)
     if (this.#socket.writableLength > UNSENT_BYTES_MAX) this.#socket.destroy()

@@ -1,9 +1,12 @@
 /** A host in the test's own process, on a real store whose answers the test can spoil. */
+import { join } from 'node:path'
+import type { Test } from 'tap'
 import { configSchema } from '../../src/config/schema.ts'
 import { Host } from '../../src/host/host.ts'
 import type { FromHost } from '../../src/host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
 import { createLogger } from '../../src/log.ts'
+import { openStore } from '../../src/store/open.ts'
 import type { CommitRecord, CommitResult, Store } from '../../src/store/store.ts'
 import { HEADER } from '../../src/wire.ts'
 import { realWorld } from '../../src/world.ts'
@@ -72,8 +75,14 @@ export class SpoiledHost {
     )
   }
 
-  static async start(node: string, store: Store): Promise<SpoiledHost> {
-    const host = new SpoiledHost(node, await store.register(node, 600_000), store)
+  /** On a SQLite store of its own; both end with the test. */
+  static async start(t: Test): Promise<SpoiledHost> {
+    const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
+    const host = new SpoiledHost('n1', await store.register('n1', 600_000), store)
+    t.teardown(async () => {
+      await host.host.stop()
+      await store.close()
+    })
     await host.host.start()
     return host
   }

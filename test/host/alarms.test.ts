@@ -1,11 +1,9 @@
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { AriesError } from '../../src/errors.ts'
 import { AlarmClock, alarmSetting } from '../../src/host/alarm-clock.ts'
 import type { Mail } from '../../src/host/mailbox.ts'
 import { createLogger } from '../../src/log.ts'
 import { VirtualClock } from '../../src/sim/virtual-clock.ts'
-import { openStore } from '../../src/store/open.ts'
 import { SectionState } from '../../src/worker/state.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
 import type { HostProcess } from '../helpers/host-process.ts'
@@ -31,12 +29,7 @@ async function ask(host: HostProcess | SpoiledHost, path = '/'): Promise<View> {
 }
 
 async function spoiled(t: Test): Promise<SpoiledHost> {
-  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
-  const host = await SpoiledHost.start('n1', store)
-  t.teardown(async () => {
-    await host.host.stop()
-    await store.close()
-  })
+  const host = await SpoiledHost.start(t)
   await host.open(id)
   return host
 }

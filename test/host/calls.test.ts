@@ -1,8 +1,5 @@
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { WorkerId } from '../../src/identity.ts'
-import { createLogger } from '../../src/log.ts'
-import { openStore } from '../../src/store/open.ts'
 import { HEADER } from '../../src/wire.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
 import type { HostProcess } from '../helpers/host-process.ts'
@@ -159,13 +156,7 @@ t.test('what a call is not', async (t) => {
 })
 
 t.test('a call leaves when the turns before it are durable', async (t) => {
-  const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
-  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
-  const host = await SpoiledHost.start('n1', store)
-  t.teardown(async () => {
-    await host.host.stop()
-    await store.close()
-  })
+  const host = await SpoiledHost.start(t)
   await host.open(CALLER)
   await host.open(LEDGER)
   const held = Promise.withResolvers<void>()

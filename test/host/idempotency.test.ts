@@ -1,7 +1,4 @@
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { createLogger } from '../../src/log.ts'
-import { openStore } from '../../src/store/open.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
 import { type HostProcess, Requester } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
@@ -17,13 +14,7 @@ const count = async (host: HostProcess | SpoiledHost): Promise<number> =>
   JSON.parse((await host.request(id)).body) as number
 
 async function spoiled(t: Test): Promise<SpoiledHost> {
-  const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
-  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
-  const host = await SpoiledHost.start('n1', store)
-  t.teardown(async () => {
-    await host.host.stop()
-    await store.close()
-  })
+  const host = await SpoiledHost.start(t)
   await host.open(id)
   return host
 }

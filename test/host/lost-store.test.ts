@@ -1,25 +1,11 @@
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { machineMs } from '../../src/host/vouch.ts'
-import { createLogger } from '../../src/log.ts'
-import { openStore } from '../../src/store/open.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
 import { until } from '../helpers/until.ts'
 
-const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
 const POST = { method: 'POST' }
 const a = { class: 'counter', key: 'a' }
 const b = { class: 'counter', key: 'b' }
-
-async function start(t: Test): Promise<SpoiledHost> {
-  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
-  const host = await SpoiledHost.start('n1', store)
-  t.teardown(async () => {
-    await host.host.stop()
-    await store.close()
-  })
-  return host
-}
 
 function gate(): { closed: Promise<void>; open: () => void } {
   let open = (): void => {}
@@ -32,7 +18,7 @@ function gate(): { closed: Promise<void>; open: () => void } {
 const countOf = (body: string): number => (JSON.parse(body) as { value: number }).value
 
 t.test('a commit that was applied though its answer was lost: outcome unknown', async (t) => {
-  const host = await start(t)
+  const host = await SpoiledHost.start(t)
   await host.open(a)
   t.equal((await host.request(a, POST)).status, 200)
   host.spoil = 'answers'
@@ -71,7 +57,7 @@ t.test('a commit that was applied though its answer was lost: outcome unknown', 
 })
 
 t.test('a lost store: reads go on, writes are refused before anything is sent', async (t) => {
-  const host = await start(t)
+  const host = await SpoiledHost.start(t)
   await host.open(a)
   await host.open(b)
   t.equal((await host.request(b, POST)).status, 200)
@@ -102,7 +88,7 @@ t.test('a lost store: reads go on, writes are refused before anything is sent', 
 })
 
 t.test('what waited behind a failed commit was not sent: not applied', async (t) => {
-  const host = await start(t)
+  const host = await SpoiledHost.start(t)
   await host.open(a)
   await host.open(b)
   host.spoil = 'everything'
@@ -122,7 +108,7 @@ t.test('what waited behind a failed commit was not sent: not applied', async (t)
 t.test(
   'fenced while a commit is under way: its outcome is unknown, not "not applied"',
   async (t) => {
-    const host = await start(t)
+    const host = await SpoiledHost.start(t)
     await host.open(a)
     const { closed, open } = gate()
     host.hold = closed
@@ -136,7 +122,7 @@ t.test(
 )
 
 t.test('a store that is late counts as lost, but what was sent is waited for', async (t) => {
-  const host = await start(t)
+  const host = await SpoiledHost.start(t)
   await host.open(a)
   await host.open(b)
   const { closed, open } = gate()
@@ -153,7 +139,7 @@ t.test('a store that is late counts as lost, but what was sent is waited for', a
 })
 
 t.test('a name that no store can keep fails its own turn alone', async (t) => {
-  const host = await start(t)
+  const host = await SpoiledHost.start(t)
   const probe = { class: 'probe', key: 'p' }
   await host.open(a)
   await host.open(probe)

@@ -1,16 +1,12 @@
 import { once } from 'node:events'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { BACKLOG_AGE_MS_MAX, BACKLOG_TURNS_MAX } from '../../src/host/backlog.ts'
 import { machineMs } from '../../src/host/vouch.ts'
-import { createLogger } from '../../src/log.ts'
-import { openStore } from '../../src/store/open.ts'
 import { SpoiledHost } from '../helpers/host-in-process.ts'
 import { Requester } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 import { until } from '../helpers/until.ts'
 
-const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
 const POST = { method: 'POST' }
 const a = { class: 'relaxed', key: 'a' }
 const b = { class: 'relaxed', key: 'b' }
@@ -18,15 +14,12 @@ const strict = { class: 'counter', key: 's' }
 const countOf = (body: string): number => (JSON.parse(body) as { value: number }).value
 
 async function start(t: Test): Promise<SpoiledHost> {
-  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
-  const host = await SpoiledHost.start('n1', store)
+  const host = await SpoiledHost.start(t)
   // How old the backlog is must not depend on how fast the test is.
   host.standsMs = performance.now()
-  t.teardown(async () => {
+  t.teardown(() => {
     host.hold = undefined
     host.spoil = 'nothing'
-    await host.host.stop()
-    await store.close()
   })
   return host
 }
