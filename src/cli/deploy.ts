@@ -1,27 +1,19 @@
 import { DEPLOYING, type DeployReport } from '../rpc.ts'
-import { type AdminClient, withClient } from './client.ts'
+import type { AdminClient } from './client.ts'
 import { count, milliseconds } from './format.ts'
 import { nodesInOrder } from './node-order.ts'
 import type { ReadOptions } from './options.ts'
-import { EXIT, harmless, print, printJson } from './output.ts'
+import { harmless } from './output.ts'
 import { withProgress } from './progress.ts'
+import { tellReports } from './reports.ts'
 
 export interface DeployOptions extends ReadOptions {
   readonly node?: readonly string[]
 }
 
 /** `aries deploy`; resolves with the exit code, 1 when it stopped at a node. */
-export async function deploy(options: DeployOptions): Promise<number> {
-  const reports = await withClient(options, async (client) => {
-    const told: DeployReport[] = []
-    for await (const report of rollOut(client, options.node)) {
-      told.push(report)
-      if (!options.json) print(reportText(report))
-    }
-    return told
-  })
-  if (options.json) printJson(reports)
-  return reports.some(({ failure }) => failure !== null) ? EXIT.failed : EXIT.ok
+export function deploy(options: DeployOptions): Promise<number> {
+  return tellReports(options, (client) => rollOut(client, options.node), reportText)
 }
 
 /**

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterMember } from '../admin/api.ts'
 import { AriesError } from '../errors.ts'
-import { type AdminClient, withClient } from './client.ts'
+import type { AdminClient } from './client.ts'
 import { leftText } from './drain.ts'
 import { count, milliseconds } from './format.ts'
 import { nodesInOrder } from './node-order.ts'
 import type { ReadOptions } from './options.ts'
-import { EXIT, harmless, print, printJson, remark } from './output.ts'
+import { EXIT, harmless, remark } from './output.ts'
 import { withProgress } from './progress.ts'
+import { tellReports } from './reports.ts'
 import { onStopSignals } from './signals.ts'
 
 const POLL_MS = 100
@@ -24,28 +25,29 @@ export interface RestartReport {
 }
 
 /** `aries restart [node…]`; resolves with the exit code, 1 when it stopped at a node. */
-export async function restart(named: readonly string[], options: ReadOptions): Promise<number> {
-  const reports = await withClient(options, async (client) => {
-    const told: RestartReport[] = []
-    const round = new Round(client)
-    const unhear = onStopSignals({
-      onFirst: () => void round.callOff(),
-      onSecond: () => process.exit(EXIT.failed),
-    })
-    try {
-      for (const id of await nodesInOrder(client, named)) {
-        const report = await round.restart(id)
-        told.push(report)
-        if (!options.json) print(reportText(report))
-        if (report.failure !== null) break
-      }
-    } finally {
-      unhear()
-    }
-    return told
+export function restart(named: readonly string[], options: ReadOptions): Promise<number> {
+  return tellReports(options, (client) => restartAll(client, named), reportText)
+}
+
+/** One node after another, up to the first that fails. */
+async function* restartAll(
+  client: AdminClient,
+  named: readonly string[],
+): AsyncGenerator<RestartReport> {
+  const round = new Round(client)
+  const unhear = onStopSignals({
+    onFirst: () => void round.callOff(),
+    onSecond: () => process.exit(EXIT.failed),
   })
-  if (options.json) printJson(reports)
-  return reports.some(({ failure }) => failure !== null) ? EXIT.failed : EXIT.ok
+  try {
+    for (const id of await nodesInOrder(client, named)) {
+      const report = await round.restart(id)
+      yield report
+      if (report.failure !== null) return
+    }
+  } finally {
+    unhear()
+  }
 }
 
 function reportText({ node, moved, failure, ms }: RestartReport): string {
