@@ -174,16 +174,12 @@ t.test('a call leaves when the turns before it are durable', async (t) => {
 })
 
 t.test('also those of a relaxed worker, whose answers do not wait', async (t) => {
-  const log = createLogger({ role: 'cli', id: 'test' }, 'silent')
-  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
-  const host = await SpoiledHost.start('n1', store)
+  const host = await SpoiledHost.start(t)
   const caller = { class: 'relaxed-caller', key: 'c' }
   const held = Promise.withResolvers<void>()
-  t.teardown(async () => {
+  t.teardown(() => {
     host.hold = undefined
     held.resolve()
-    await host.host.stop()
-    await store.close()
   })
   // How old its backlog is must not depend on how fast the test is.
   host.standsMs = performance.now()
