@@ -1,9 +1,9 @@
 /**
- * Who owns which worker, as far as this process (or shard of a front) knows. A cached owner may be wrong at any time; that
- * costs one round trip, for the host itself says who is (421 with `aries-owner`). What is not
- * cached is resolved at a node, one resolve in flight per worker however many requests wait for it,
- * again and again until it succeeds or each has waited its time: this is where requests to the
- * workers of a dead node wait for the failover.
+ * Who owns which worker, as far as this process (or shard of a front) knows. A cached owner may be
+ * wrong at any time; that costs one round trip, for the host itself says who is (421 with
+ * `aries-owner`). What is not cached is resolved at a node, one resolve in flight per worker however
+ * many requests wait for it, again and again until it succeeds or each has waited its time: this is
+ * where requests to the workers of a dead node wait for the failover.
  */
 import { AriesError, type ErrorCode, toAriesError } from './errors.ts'
 import { formatWorkerId, type WorkerId } from './identity.ts'

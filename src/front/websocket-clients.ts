@@ -1,4 +1,7 @@
-/** Clients with a WebSocket: it is opened only when the worker has accepted it, so that a refusal is an HTTP status. */
+/**
+ * Clients with a WebSocket: it is opened only when the worker has accepted it, so that a refusal is
+ * an HTTP status.
+ */
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { AriesError } from '../errors.ts'

@@ -9,17 +9,18 @@ const section = (name: string, byte: number) => ({ name, value: Uint8Array.of(by
 const told = (effects: readonly TargetEffect[]): string[] =>
   effects.map((effect) => (effect.do === 'send' ? `send ${effect.message.type}` : effect.do))
 
+const PREPARE = {
+  type: 'prepare',
+  worker: 'c/k',
+  from: 'n1',
+  epoch: 7,
+  stateBytes: 1,
+  version: 1,
+} as const
+
 function copying(): (message: ToTarget) => TargetEffect[] {
   const core = new Target({ node: 'n2', host: 1, limitMs: 1_000 }, hash)
-  const prepare = {
-    type: 'prepare',
-    worker: 'c/k',
-    from: 'n1',
-    epoch: 7,
-    stateBytes: 1,
-    version: 1,
-  } as const
-  t.same(told(core.handle({ type: 'message', message: prepare }, 0)), ['timer', 'admit'])
+  t.same(told(core.handle({ type: 'message', message: PREPARE }, 0)), ['timer', 'admit'])
   t.same(told(core.handle({ type: 'admitted', refusal: undefined, classVersion: 1 }, 1)), [
     'send prepared',
   ])
@@ -61,15 +62,7 @@ t.test(
 
 t.test('a refusal ends it', async (t) => {
   const core = new Target({ node: 'n2', host: 1, limitMs: 1_000 }, hash)
-  const prepare = {
-    type: 'prepare',
-    worker: 'c/k',
-    from: 'n1',
-    epoch: 7,
-    stateBytes: 1,
-    version: 1,
-  } as const
-  core.handle({ type: 'message', message: prepare }, 0)
+  core.handle({ type: 'message', message: PREPARE }, 0)
   const effects = core.handle({ type: 'admitted', refusal: 'no room', classVersion: 1 }, 1)
   t.same(told(effects), ['send refused', 'timer', 'end'])
 })
@@ -77,15 +70,7 @@ t.test('a refusal ends it', async (t) => {
 t.test('once it claims it goes on whatever becomes of the source', async (t) => {
   const claiming = (): Target => {
     const core = new Target({ node: 'n2', host: 1, limitMs: 1_000 }, hash)
-    const prepare = {
-      type: 'prepare',
-      worker: 'c/k',
-      from: 'n1',
-      epoch: 7,
-      stateBytes: 1,
-      version: 1,
-    } as const
-    core.handle({ type: 'message', message: prepare }, 0)
+    core.handle({ type: 'message', message: PREPARE }, 0)
     core.handle({ type: 'admitted', refusal: undefined, classVersion: 1 }, 1)
     core.handle({ type: 'message', message: fence({}) }, 2)
     t.same(core.handle({ type: 'link-lost' }, 3), [])

@@ -1,23 +1,23 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createLogger } from '../../src/log.ts'
 import { Lease } from '../../src/node/lease.ts'
 import { openStore } from '../../src/store/open.ts'
+import type { Store } from '../../src/store/store.ts'
 import { realWorld } from '../../src/world.ts'
 import { until } from '../helpers/until.ts'
 
 const LEASE_MS = 300
+const log = createLogger({ role: 'node', id: 'n1' }, 'silent')
+
+async function storeOf(t: Test): Promise<Store> {
+  const store = await openStore({ log }, `sqlite:${join(t.testdir(), 'aries.db')}`)
+  t.teardown(() => store.close())
+  return store
+}
 
 t.test('a lease', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'aries-lease-'))
-  const log = createLogger({ role: 'node', id: 'n1' }, 'silent')
-  const store = await openStore({ log }, `sqlite:${join(dir, 'aries.db')}`)
-  t.teardown(async () => {
-    await store.close()
-    rmSync(dir, { recursive: true })
-  })
+  const store = await storeOf(t)
   const granted: number[] = []
   const lost: string[] = []
   const lease = new Lease(
@@ -51,10 +51,7 @@ t.test('a lease', async (t) => {
 t.test(
   'a node that cannot reach the store gives its incarnation up when the lease ends',
   async (t) => {
-    const dir = mkdtempSync(join(tmpdir(), 'aries-lease-'))
-    t.teardown(() => rmSync(dir, { recursive: true }))
-    const log = createLogger({ role: 'node', id: 'n1' }, 'silent')
-    const store = await openStore({ log }, `sqlite:${join(dir, 'aries.db')}`)
+    const store = await storeOf(t)
     const lost: string[] = []
     const lease = new Lease(
       { store, log, world: realWorld },
@@ -71,13 +68,7 @@ t.test(
 )
 
 t.test('an answer that does not come does not make the lease longer', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'aries-lease-'))
-  const log = createLogger({ role: 'node', id: 'n1' }, 'silent')
-  const store = await openStore({ log }, `sqlite:${join(dir, 'aries.db')}`)
-  t.teardown(async () => {
-    await store.close()
-    rmSync(dir, { recursive: true })
-  })
+  const store = await storeOf(t)
   let answer: (held: boolean) => void = () => {}
   const renew = (): Promise<boolean> =>
     new Promise((resolve) => {
@@ -109,13 +100,7 @@ t.test('an answer that does not come does not make the lease longer', async (t) 
 })
 
 t.test('an eviction is not found out at the next renewal only', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'aries-lease-'))
-  const log = createLogger({ role: 'node', id: 'n1' }, 'silent')
-  const store = await openStore({ log }, `sqlite:${join(dir, 'aries.db')}`)
-  t.teardown(async () => {
-    await store.close()
-    rmSync(dir, { recursive: true })
-  })
+  const store = await storeOf(t)
   const events: string[] = []
   const lease = new Lease(
     { store, log, world: realWorld },

@@ -27,9 +27,9 @@ export interface PostgresOptions {
 /**
  * Reads the parameters of Aries off the url: `sslmode` (`disable`, the default; `require`: encrypted,
  * but the server is not checked; `verify-full`: its certificate must be for that host and from a
- * known authority), `sslrootcert` (absolute path of a PEM file with that authority), `connections` (per process) and
- * `statementTimeoutMs`. The others are left to the server. Throws an `Error` that says what is
- * wrong, without the password.
+ * known authority), `sslrootcert` (absolute path of a PEM file with that authority), `connections`
+ * (per process) and `statementTimeoutMs`. The others are left to the server. Throws an `Error` that
+ * says what is wrong, without the password.
  */
 export function parsePostgresUrl(text: string): PostgresOptions {
   if (!URL.canParse(text)) throw new Error('is not a valid `postgres://user:password@host/db`')
