@@ -134,8 +134,13 @@ export class Standbys {
     const orphans = [...standbys]
     if (orphans.length === 0) return
     this.#c.log.info({ standbys: orphans.length }, 'the owner of standbys is gone')
+    // Those that others take the place of meanwhile are not held on to.
+    const refs = orphans.map((standby) => new WeakRef(standby))
     this.#c.clock.after(ORPHAN_MS, () => {
-      for (const standby of orphans) this.remove(standby)
+      for (const ref of refs) {
+        const standby = ref.deref()
+        if (standby) this.remove(standby)
+      }
     })
   }
 
