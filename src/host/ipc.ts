@@ -111,6 +111,8 @@ export interface HostStats {
   /** Sessions and links. */
   readonly connections: number
   readonly ioBytesPerSecond: number
+  /** What is wrong with a class of which some were to start in this process and none has. */
+  readonly startFault?: string
 }
 
 /** What a call is answered with. */

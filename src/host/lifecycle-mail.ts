@@ -1,3 +1,4 @@
+import type { AriesError } from '../errors.ts'
 import type { StopReason, Worker } from '../worker/worker.ts'
 import type { Mail } from './mailbox.ts'
 import type { OpenWorker } from './open-worker.ts'
@@ -6,15 +7,24 @@ import type { OpenWorker } from './open-worker.ts'
 export class StartMail implements Mail {
   readonly arrivedMs: number
   readonly abandoned = false
+  readonly #ended: (error?: AriesError) => void
 
-  constructor(arrivedMs: number) {
+  constructor(arrivedMs: number, ended: (error?: AriesError) => void) {
     this.arrivedMs = arrivedMs
+    this.#ended = ended
   }
 
   run(): void {}
-  succeed(): void {}
-  /** Nobody waits; the next turn tries again. */
-  fail(): void {}
+
+  succeed(): void {
+    this.#ended()
+  }
+
+  /** The next turn tries again. */
+  fail(error: AriesError): void {
+    this.#ended(error)
+  }
+
   moved(): void {}
 }
 

@@ -48,9 +48,12 @@ export class StatsSampler {
     this.#lastMs = nowMs
     this.#lastCpu = process.cpuUsage()
     this.#lastBytes = bytes
+    const { counts, starts } = this.#c.table
+    const startFault = starts.fault
     return {
       changed: this.#changed(nowMs),
-      ...this.#c.table.counts,
+      ...counts,
+      ...(startFault !== undefined && { startFault }),
       cpu: (cpu.user + cpu.system) / 1_000 / elapsedMs,
       memoryBytes: process.memoryUsage.rss(),
       requests: this.#load(),

@@ -16,6 +16,7 @@ import { checkClassVersion } from './migrate.ts'
 import { OpenWorker, type OpenWorkerComponents } from './open-worker.ts'
 import { SleepWatch } from './sleep-watch.ts'
 import { type Sleeper, Sleepers, sleeperOf, stateOf } from './sleepers.ts'
+import { Starts } from './starts.ts'
 import { Tombstones } from './tombstones.ts'
 
 /** Between two tries to wake a worker whose alarm is due. */
@@ -51,6 +52,7 @@ export interface WorkerTableComponents {
 /** The workers that are open in this host, awake or asleep, and where the others went. */
 export class WorkerTable {
   readonly active = new ActiveWorkers()
+  readonly starts = new Starts()
   readonly #c: WorkerTableComponents
   readonly #init: { readonly node: string; readonly freezeState: boolean }
   readonly #open = new Map<string, OpenWorker>()
@@ -191,7 +193,8 @@ export class WorkerTable {
 
   /** Puts `start` first in the mailbox. */
   begin(worker: OpenWorker): void {
-    worker.offer(new StartMail(this.#c.clock.nowMs()))
+    const { class: name } = worker.id
+    worker.offer(new StartMail(this.#c.clock.nowMs(), (error) => this.starts.note(name, error)))
   }
 
   /** Forgets a worker; with `owner`, remembers where it went. */

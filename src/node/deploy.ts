@@ -178,6 +178,8 @@ export class Deploy {
   async #probation(host: HostClient, stop: Stop): Promise<void> {
     await sleep(this.#c.world.clock, PROBATION_MS)
     if (host.port === 0) stop.because('the new host process has ended soon after it took over')
+    const { startFault } = host.stats
+    if (startFault !== undefined) stop.because(startFault)
   }
 
   #settle({ host, pool }: { host: HostClient; pool: PoolClient }): void {

@@ -1,7 +1,7 @@
 import { answerResolve, type ResolveAsk } from '../calls/resolves.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError, fromBody } from '../errors.ts'
-import type { Answer, FromHost, HostSetup, LastTurn, ToHost } from '../host/ipc.ts'
+import type { Answer, FromHost, HostSetup, HostStats, LastTurn, ToHost } from '../host/ipc.ts'
 import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
@@ -65,7 +65,7 @@ export class HostClient {
   readonly #waiting = new Map<number, Waiting>()
   #calls = 0
   readonly #versions = new Map<string, Promise<number>>()
-  #stats: HostTotals = NO_TOTALS
+  #stats: HostTotals & Pick<HostStats, 'startFault'> = NO_TOTALS
   /** What the host has told of each worker. */
   readonly workers: WorkerPicture
 
@@ -97,7 +97,7 @@ export class HostClient {
     return this.#child.pid
   }
 
-  get stats(): HostTotals {
+  get stats(): HostTotals & Pick<HostStats, 'startFault'> {
     return this.#stats
   }
 

@@ -1,0 +1,23 @@
+import type { AriesError } from '../errors.ts'
+
+/** Which classes can start here: a new host that none of a class can start in has bad code. */
+export class Starts {
+  readonly #able = new Set<string>()
+  readonly #faults = new Map<string, string>()
+
+  /** A worker of the class was started, or `error` came of it. */
+  note(className: string, error?: AriesError): void {
+    if (error === undefined) this.#able.add(className)
+    else if (error.code === 'ARIES_E_WORKER_FAILED' || error.code === 'ARIES_E_TIMEOUT') {
+      this.#faults.set(className, error.message)
+    }
+  }
+
+  /** What is wrong with a class of which some were to start and none has. */
+  get fault(): string | undefined {
+    for (const [className, message] of this.#faults) {
+      if (!this.#able.has(className)) return `no worker of class ${className} starts: ${message}`
+    }
+    return undefined
+  }
+}
