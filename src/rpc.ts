@@ -168,7 +168,7 @@ export type RpcName = keyof Rpc
 
 /** A process of a node. */
 export interface ProcessInfo {
-  /** `spare`: a host without a worker, in reserve. */
+  /** `spare`: a host without a worker, for when one dies. */
   readonly role: 'pool' | 'host' | 'spare'
   readonly pid: number
   /** 0 while it does not listen. */

@@ -179,8 +179,7 @@ export class OpenWorker {
 
   /** How long the turn that runs has run; of reads together the longest. 0: none does. */
   get turnMs(): number {
-    const nowMs = this.#c.clock.nowMs()
-    return nowMs - (this.running.sinceMs ?? nowMs)
+    return this.running.longestMs(this.#c.clock.nowMs())
   }
 
   /** Nothing happens with it: no turn, no session, nothing to commit, no move. */
@@ -276,11 +275,7 @@ export class OpenWorker {
     const error = new AriesError('ARIES_E_NOT_OWNER', `${this.name} is not here any more`)
     const running = this.running.takeAll()
     this.#commits.turnAway(error, unknownSeq)
-    for (const turn of running) {
-      turn.givenUp = true
-      turn.mail.fail(error)
-    }
-    for (const mail of waiting) mail.fail(error)
+    for (const mail of [...running.map((turn) => turn.mail), ...waiting]) mail.fail(error)
     this.onLost?.(why)
     this.#c.onDropped(this, why)
     // Who waits for it to be quiet would wait for ever.
@@ -291,7 +286,7 @@ export class OpenWorker {
   expire(): void {
     const limitMs = this.#config.requestTimeoutMs
     const nowMs = this.#c.clock.nowMs()
-    const late = this.running.all.filter((turn) => nowMs - turn.startedMs > limitMs)
+    const late = this.running.begunBefore(nowMs - limitMs)
     if (late.length > 0) {
       this.#c.log.warn({ worker: this.name, limitMs }, 'turn took too long, it is undone')
       this.#instance.replace()

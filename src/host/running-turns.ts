@@ -19,9 +19,13 @@ export class RunningTurns {
     return this.#alone ? [this.#alone] : [...this.#reads]
   }
 
-  /** When the first of them began; undefined: none runs. */
-  get sinceMs(): number | undefined {
-    return (this.#alone ?? this.#reads[0])?.startedMs
+  /** How long the first of them has run at `nowMs`; 0: none runs. */
+  longestMs(nowMs: number): number {
+    return nowMs - ((this.#alone ?? this.#reads[0])?.startedMs ?? nowMs)
+  }
+
+  begunBefore(ms: number): Turn[] {
+    return this.all.filter(({ startedMs }) => startedMs < ms)
   }
 
   has(turn: Turn): boolean {
@@ -61,6 +65,7 @@ export class RunningTurns {
   /** Gives all of them up. */
   takeAll(): readonly Turn[] {
     const all = this.all
+    for (const turn of all) turn.givenUp = true
     this.#alone = undefined
     this.#reads.length = 0
     return all

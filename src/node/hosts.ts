@@ -24,7 +24,7 @@ export interface HostsInit {
   readonly setup: (host: number) => HostSetup
   readonly memoryMb: number
   readonly classes: () => Config['classes']
-  /** Whether a process is kept in reserve. */
+  /** Whether a spare is kept. */
   readonly spare: boolean
 }
 
@@ -290,7 +290,7 @@ export class Hosts {
     host.setStandbyHosts(this.#standbyHosts)
   }
 
-  /** Sees to it that one is current and, if wanted, one is in reserve. */
+  /** Sees to it that one is current and, if wanted, there is a spare. */
   #fill(): void {
     if (this.#stopping) return
     if (!this.#current) this.#standIn()

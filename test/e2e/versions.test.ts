@@ -15,7 +15,7 @@ process.env['VERSION_FILE'] = versionFile
 t.test('a newer state goes to a node with newer code, and waits while there is none', async (t) => {
   writeFileSync(versionFile, '2')
   const route = { path: '/versioned/:key', worker }
-  // A host in reserve would have loaded the version of before.
+  // A spare host would have loaded the version of before.
   const config = { host: { spare: false } }
   const cluster = await TestCluster.start({ nodes: 2, routes: [route], config })
   t.teardown(async () => {

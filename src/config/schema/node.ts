@@ -67,7 +67,7 @@ export const hostSchema = z
       .boolean()
       .default(true)
       .describe(
-        'Keep a host process in reserve, so that the workers of one that dies serve again at once. It costs about 45 MB of memory on each node.',
+        'Keep a spare host process, so that the workers of one that dies serve again at once. It costs about 45 MB of memory on each node.',
       ),
     freezeState: z
       .boolean()
