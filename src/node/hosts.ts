@@ -10,6 +10,7 @@ import { Backoff } from './backoff.ts'
 import { FirstUp } from './first-up.ts'
 import { HostClient, type HostEvents } from './host-client.ts'
 import { type HostTotals, totalOf } from './host-totals.ts'
+import { memoryBytesMax } from './machine.ts'
 import { OwnHosts } from './own-hosts.ts'
 
 /**
@@ -18,6 +19,10 @@ import { OwnHosts } from './own-hosts.ts'
  */
 const LINGER_MS = 2_000
 const RETIRE_GRACE_MS = 30_000
+/** Memory that a process for a single worker takes, without a state of note. */
+const OWN_BYTES = 64 * 1024 * 1024
+/** So many may be started on the smallest machine. */
+const OWN_MIN = 4
 
 export interface HostsInit {
   /** For a process that is started now. */
@@ -72,6 +77,7 @@ export class Hosts {
       make: (id, generation) => this.#make(generation, id),
       start: (host) => this.#startOne(host),
       retire: (host) => void this.retire(host, RETIRE_GRACE_MS, async () => undefined),
+      max: Math.max(OWN_MIN, Math.floor(memoryBytesMax() / OWN_BYTES)),
     })
   }
 

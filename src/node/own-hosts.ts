@@ -13,6 +13,8 @@ export interface OwnHostsInit {
   readonly start: (host: HostClient) => Promise<void>
   /** Ends a process that its worker has left, when what was on its way to it is answered. */
   readonly retire: (host: HostClient) => void
+  /** Processes at a time; a deploy may start others in their place. */
+  readonly max: number
 }
 
 /** Workers of classes with `isolation: process`: each has a host process to itself. */
@@ -38,6 +40,11 @@ export class OwnHosts {
     if (host && host.port !== 0 && !host.retiring) return Promise.resolve(host)
     let starting = this.#starting.get(name)
     if (!starting) {
+      // Whoever may choose keys could have the machine's memory filled with processes.
+      if (this.#hosts.size + this.#starting.size >= this.#init.max) {
+        const words = `this node has ${this.#init.max} host processes of single workers`
+        return Promise.reject(new AriesError('ARIES_E_NO_TARGET', words))
+      }
       starting = this.#start(id, generation).finally(() => this.#starting.delete(name))
       this.#starting.set(name, starting)
     }
