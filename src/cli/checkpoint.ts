@@ -7,6 +7,9 @@ import { withClient } from './client.ts'
 import type { ReadOptions } from './options.ts'
 import { printJson, remark } from './output.ts'
 
+/** A checkpoint holds all that the worker knows: nobody but its owner reads the file. */
+const PRIVATE = 0o600
+
 export interface CheckpointOptions extends ReadOptions {
   readonly output?: string
 }
@@ -28,7 +31,7 @@ export async function checkpoint(worker: string, options: CheckpointOptions): Pr
       count += chunk.length
     })
     if (output === undefined) await pipeline(file, process.stdout, { end: false })
-    else await saveAs(output, (part) => pipeline(file, createWriteStream(part)))
+    else await saveAs(output, (part) => pipeline(file, createWriteStream(part, { mode: PRIVATE })))
     return count
   })
   if (output === undefined) return

@@ -90,6 +90,7 @@ t.test(
     const output = join(cluster.dir, 'b.checkpoint')
     const named = await aries('checkpoint', 'counter/b', '--output', output, '--json')
     t.match(JSON.parse(named.stdout.toString()), { key: 'b', bytes: statSync(output).size })
+    t.equal(statSync(output).mode & 0o777, 0o600, 'nobody else may read it')
     t.match((await aries('checkpoint', 'counter/none', '--output', output)).stderr, /no worker/)
     t.ok(statSync(output).size > 0, 'a checkpoint that failed leaves the file of before')
     t.equal((await aries('recover', join(cluster.dir, 'none'))).code, 1)
