@@ -25,7 +25,10 @@ t.test('a worker moves in its sleep', async (t) => {
     t.match(await n1.move(id, n2.address), { from: 'n1', to: 'n2', toEpoch: 2 })
     t.equal((await n1.request(id)).headers.get('aries-owner')?.includes(`${n2.port}`), true)
   }
-  t.match(JSON.parse((await n2.request(small)).body), { starts: 2, stops: 1 })
+  // It may have slept on n2 as well by now.
+  const { starts, stops } = JSON.parse((await n2.request(small)).body) as Record<string, number>
+  t.ok(stops! >= 1, 'what its stop changed moved along')
+  t.equal(starts, stops! + 1)
   t.equal((await n2.request(large, { path: '/?do=keys' })).status, 200)
   t.equal(n1.stats?.wakes, 0, 'not woken for it')
 })
