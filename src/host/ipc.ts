@@ -113,6 +113,8 @@ export interface HostStats {
   readonly ioBytesPerSecond: number
   /** What is wrong with a class of which some were to start in this process and none has. */
   readonly startFault?: string
+  /** Of some class workers were to start in this process, and the first has not done with it. */
+  readonly starting: boolean
 }
 
 /** What a call is answered with. */

@@ -2,8 +2,14 @@ import type { AriesError } from '../errors.ts'
 
 /** Which classes can start here: a new host that none of a class can start in has bad code. */
 export class Starts {
+  readonly #begun = new Set<string>()
   readonly #able = new Set<string>()
   readonly #faults = new Map<string, string>()
+
+  /** A worker of the class is to start. */
+  begin(className: string): void {
+    this.#begun.add(className)
+  }
 
   /** A worker of the class was started, or `error` came of it. */
   note(className: string, error?: AriesError): void {
@@ -11,6 +17,14 @@ export class Starts {
     else if (error.code === 'ARIES_E_WORKER_FAILED' || error.code === 'ARIES_E_TIMEOUT') {
       this.#faults.set(className, error.message)
     }
+  }
+
+  /** Whether it is still open if any worker of some class starts. */
+  get undecided(): boolean {
+    for (const className of this.#begun) {
+      if (!this.#able.has(className) && !this.#faults.has(className)) return true
+    }
+    return false
   }
 
   /** What is wrong with a class of which some were to start and none has. */

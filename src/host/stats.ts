@@ -54,6 +54,7 @@ export class StatsSampler {
       changed: this.#changed(nowMs),
       ...counts,
       ...(startFault !== undefined && { startFault }),
+      starting: starts.undecided,
       cpu: (cpu.user + cpu.system) / 1_000 / elapsedMs,
       memoryBytes: process.memoryUsage.rss(),
       requests: this.#load(),

@@ -194,6 +194,7 @@ export class WorkerTable {
   /** Puts `start` first in the mailbox. */
   begin(worker: OpenWorker): void {
     const { class: name } = worker.id
+    this.starts.begin(name)
     worker.offer(new StartMail(this.#c.clock.nowMs(), (error) => this.starts.note(name, error)))
   }
 

@@ -176,7 +176,9 @@ export class Deploy {
   }
 
   async #probation(host: HostClient, stop: Stop): Promise<void> {
-    await sleep(this.#c.world.clock, PROBATION_MS)
+    // A `start` that does not end is ended by the time limit of its turn, and is a fault then.
+    do await sleep(this.#c.world.clock, PROBATION_MS)
+    while (host.port !== 0 && host.stats.starting)
     if (host.port === 0) stop.because('the new host process has ended soon after it took over')
     const { startFault } = host.stats
     if (startFault !== undefined) stop.because(startFault)

@@ -49,6 +49,8 @@ type Waiting = {
   readonly reject: (error: AriesError) => void
 }
 
+const NO_STATS = { ...NO_TOTALS, starting: false }
+
 /** The control loop's end of one host process: calls with answers, events, the last statistics. */
 export class HostClient {
   readonly id: number
@@ -65,7 +67,7 @@ export class HostClient {
   readonly #waiting = new Map<number, Waiting>()
   #calls = 0
   readonly #versions = new Map<string, Promise<number>>()
-  #stats: HostTotals & Pick<HostStats, 'startFault'> = NO_TOTALS
+  #stats: HostTotals & Pick<HostStats, 'startFault' | 'starting'> = NO_STATS
   /** What the host has told of each worker. */
   readonly workers: WorkerPicture
 
@@ -97,7 +99,7 @@ export class HostClient {
     return this.#child.pid
   }
 
-  get stats(): HostTotals & Pick<HostStats, 'startFault'> {
+  get stats(): HostTotals & Pick<HostStats, 'startFault' | 'starting'> {
     return this.#stats
   }
 
@@ -238,7 +240,7 @@ export class HostClient {
   }
 
   #down(how: string, ranMs: number): void {
-    this.#stats = NO_TOTALS
+    this.#stats = NO_STATS
     this.workers.clear()
     for (const waiting of this.#waiting.values()) {
       waiting.reject(new AriesError('ARIES_E_NO_TARGET', `the host process ${how}`))

@@ -1,7 +1,7 @@
 import type { HostStats } from '../host/ipc.ts'
 
 /** What a host process uses, or several of them together. */
-export type HostTotals = Omit<HostStats, 'changed' | 'startFault'>
+export type HostTotals = Omit<HostStats, 'changed' | 'startFault' | 'starting'>
 
 export const NO_TOTALS: HostTotals = {
   awake: 0,

@@ -33,7 +33,7 @@ export class Deploying {
   }
 
   /** Two nodes that run the code `old`: `/tally/:key`, `/lobby/:key`, a room, and `/greet`, a task. */
-  static async start(t: Test): Promise<Deploying> {
+  static async start(t: Test, config: Record<string, unknown> = {}): Promise<Deploying> {
     const folder = t.testdir({
       'tally.ts': tally('old'),
       'lobby.ts': `export { default } from '${ROOM}'\n`,
@@ -41,6 +41,7 @@ export class Deploying {
     })
     const cluster = await TestCluster.start({
       nodes: 2,
+      config,
       routes: [
         { path: '/tally/:key', worker: join(folder, 'tally.ts') },
         { path: '/lobby/:key', worker: join(folder, 'lobby.ts') },

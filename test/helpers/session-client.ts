@@ -7,6 +7,10 @@ import { until } from './until.ts'
 
 type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
 
+export function openFrame(sid: string, worker: string, url = '/'): Frame {
+  return { type: 'open', sid, worker, url, headers: [['host', 'test']] }
+}
+
 /** A front's end of one session link, with every frame it heard. */
 export class LinkClient {
   readonly heard: Frame[] = []
@@ -45,8 +49,9 @@ export class LinkClient {
     return client
   }
 
-  send(frame: Frame): void {
-    this.#socket.write(encodeFrame(frame))
+  /** All in one write: they are read together. */
+  send(...frames: Frame[]): void {
+    this.#socket.write(Buffer.concat(frames.map(encodeFrame)))
   }
 
   raw(bytes: Buffer): void {
@@ -54,7 +59,7 @@ export class LinkClient {
   }
 
   open(sid: string, worker: string, url = '/'): void {
-    this.send({ type: 'open', sid, worker, url, headers: [['host', 'test']] })
+    this.send(openFrame(sid, worker, url))
   }
 
   all<T extends Frame['type']>(type: T, sid?: string): FrameOf<T>[] {

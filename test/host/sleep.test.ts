@@ -2,7 +2,7 @@ import t from 'tap'
 import { formatWorkerId, type WorkerId } from '../../src/identity.ts'
 import { asleep } from '../helpers/asleep.ts'
 import { CLASSES } from '../helpers/host-process.ts'
-import { LinkClient } from '../helpers/session-client.ts'
+import { LinkClient, openFrame } from '../helpers/session-client.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 import { until } from '../helpers/until.ts'
 
@@ -85,9 +85,9 @@ t.test('an idle worker falls asleep, and a request wakes it', async (t) => {
     const link = await LinkClient.connect(n1.port)
     t.teardown(() => link.close())
     await asleep(n1, id)
-    link.open('s1', formatWorkerId(id))
-    link.open('s2', formatWorkerId(id))
-    link.send({ type: 'close', sid: 's2', code: 1001, reason: '' })
+    const name = formatWorkerId(id)
+    const leave = { type: 'close', sid: 's2', code: 1001, reason: '' } as const
+    link.send(openFrame('s1', name), openFrame('s2', name), leave)
     await link.next('accept', 's1')
     link.send({ type: 'message', sid: 's1', n: 1, data: 'hello' })
     t.match(await link.next('message', 's1'), { data: '1:hello' })

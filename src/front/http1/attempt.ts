@@ -289,7 +289,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     const phase = this.#connection!.sentAll ? 'waiting' : 'sending'
     this.#discard()
     const message = `${this.target.id} does not know whether it was applied`
-    this.#fail(phase, new AriesError('ARIES_E_OUTCOME_UNKNOWN', message), 'blameless')
+    this.#fail(phase, new AriesError('ARIES_E_OUTCOME_UNKNOWN', message), 'again')
   }
 
   /** Nobody wants the response; the connection may serve again. */
