@@ -1,4 +1,4 @@
-import type { AriesError } from '../errors.ts'
+import { AriesError } from '../errors.ts'
 import type { StopReason, Worker } from '../worker/worker.ts'
 import type { Mail } from './mailbox.ts'
 import type { OpenWorker } from './open-worker.ts'
@@ -25,7 +25,10 @@ export class StartMail implements Mail {
     this.#ended(error)
   }
 
-  moved(): void {}
+  /** It starts elsewhere: nothing is known of here. */
+  moved(): void {
+    this.#ended(new AriesError('ARIES_E_NOT_OWNER', 'it has moved'))
+  }
 }
 
 /** The last turn of a worker that is closed or falls asleep: what `stop` changes is committed. */

@@ -2,17 +2,19 @@ import type { AriesError } from '../errors.ts'
 
 /** Which classes can start here: a new host that none of a class can start in has bad code. */
 export class Starts {
-  readonly #begun = new Set<string>()
+  /** Starts that have not ended, by class. */
+  readonly #begun = new Map<string, number>()
   readonly #able = new Set<string>()
   readonly #faults = new Map<string, string>()
 
   /** A worker of the class is to start. */
   begin(className: string): void {
-    this.#begun.add(className)
+    this.#begun.set(className, (this.#begun.get(className) ?? 0) + 1)
   }
 
   /** A worker of the class was started, or `error` came of it. */
   note(className: string, error?: AriesError): void {
+    this.#begun.set(className, (this.#begun.get(className) ?? 1) - 1)
     if (error === undefined) this.#able.add(className)
     else if (error.code === 'ARIES_E_WORKER_FAILED' || error.code === 'ARIES_E_TIMEOUT') {
       this.#faults.set(className, error.message)
@@ -21,8 +23,8 @@ export class Starts {
 
   /** Whether it is still open if any worker of some class starts. */
   get undecided(): boolean {
-    for (const className of this.#begun) {
-      if (!this.#able.has(className) && !this.#faults.has(className)) return true
+    for (const [className, count] of this.#begun) {
+      if (count > 0 && !this.#able.has(className) && !this.#faults.has(className)) return true
     }
     return false
   }
