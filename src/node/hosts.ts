@@ -238,8 +238,9 @@ export class Hosts {
     return host
   }
 
+  /** New workers open there from now on, unless the process has ended meanwhile. */
   promote(host: HostClient): void {
-    this.#setCurrent(host)
+    if (isUsable(host)) this.#setCurrent(host)
   }
 
   /** Ends a process that has no worker, at once. */
@@ -252,17 +253,16 @@ export class Hosts {
   giveUp(host: HostClient, before: HostClient | undefined): void {
     if (this.#current !== host) return
     this.#current = undefined
-    if (before && before.port !== 0) this.#setCurrent(before)
+    if (before && isUsable(before)) this.#setCurrent(before)
     else this.#fill()
-    if (this.#current === undefined && host.port !== 0) this.#setCurrent(host)
+    if (this.#current === undefined) this.promote(host)
   }
 
   /** The deploy is done: what is started from now on is of that generation. */
   settle(generation: number): void {
     this.#generation = generation
-    const old = this.#spare
+    if (this.#spare) this.discard(this.#spare)
     this.#spare = undefined
-    void old?.stop(0)
     this.#fill()
   }
 
@@ -308,10 +308,10 @@ export class Hosts {
   /** Another one for the current one that died: of the same code, with workers or without. */
   #standIn(): void {
     const other = this.serving
-      .filter((host) => !host.retiring && !host.own && host.generation <= this.#generation)
+      .filter((host) => isUsable(host) && !host.own && host.generation <= this.#generation)
       .sort((a, b) => b.generation - a.generation)[0]
     const host = other ?? this.#spare
-    if (!host || host.port === 0) return
+    if (!host || !isUsable(host)) return
     if (host === this.#spare) this.#spare = undefined
     this.#setCurrent(host)
   }
@@ -323,16 +323,22 @@ export class Hosts {
       await this.#startOne(host)
       // A module that is broken shows when it is asked for.
       void host.load().catch(() => undefined)
-      if (!this.#current) this.#setCurrent(host)
-      else if (this.#init.spare && !this.#spare && host.generation === this.#generation) {
-        this.#spare = host
-      } else void host.stop(0)
+      this.#place(host)
     } catch (error) {
       this.#c.log.error({ err: error }, 'host process did not start')
     } finally {
       this.#starting = false
     }
     this.#fill()
+  }
+
+  /** One that has just come up: it may have been ended meanwhile, or its code may be old by now. */
+  #place(host: HostClient): void {
+    if (!isUsable(host)) return
+    if (!this.#current) this.#setCurrent(host)
+    else if (this.#init.spare && !this.#spare && host.generation === this.#generation) {
+      this.#spare = host
+    } else this.discard(host)
   }
 
   #setCurrent(host: HostClient): void {
@@ -346,18 +352,26 @@ export class Hosts {
     if (this.#current === host) this.#current = undefined
     if (this.#spare === host) this.#spare = undefined
     if (host.own) this.#own.down(host, ranMs)
-    else if (!this.#stopping && !host.retiring) {
-      const delayMs = this.#backoff.delayMs(ranMs)
-      this.#restarts++
-      this.#c.log.error({ child: 'host', host: host.id, delayMs }, `host process ${how}`)
-      this.#retry?.cancel()
-      this.#retry = this.#c.world.clock.after(delayMs, () => {
-        this.#retry = undefined
-        this.#fill()
-      })
-      this.#standIn()
-    }
+    else if (!this.#stopping && !host.retiring) this.#crashed(host, how, ranMs)
+    // Also after one that was to end: it may have been the current one all the same.
+    this.#fill()
     this.#events.down(host, how, ranMs)
     this.#events.changed()
   }
+
+  #crashed(host: HostClient, how: string, ranMs: number): void {
+    const delayMs = this.#backoff.delayMs(ranMs)
+    this.#restarts++
+    this.#c.log.error({ child: 'host', host: host.id, delayMs }, `host process ${how}`)
+    this.#retry?.cancel()
+    this.#retry = this.#c.world.clock.after(delayMs, () => {
+      this.#retry = undefined
+      this.#fill()
+    })
+  }
+}
+
+/** Up, and not on its way out. */
+function isUsable(host: HostClient): boolean {
+  return host.port !== 0 && !host.retiring
 }

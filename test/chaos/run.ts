@@ -107,12 +107,12 @@ async function onStore(
     const restartStore = postgres?.restart.bind(postgres)
     const run = new Run({ cluster, report, failovers, restartStore, machines }, options)
     await (signal ? untilAborted(run.all(), signal) : run.all())
-    const result = run.result()
-    if (result.violations.length > 0) progress(`seed ${seed}`)
-    return result
+    return run.result()
   } finally {
+    const keep = report.violations.length > 0
+    if (keep) progress(`seed ${seed}; logs and store are kept in ${cluster.dir}`)
     await failovers.close()
-    await cluster.stop()
+    await cluster.stop({ keep })
   }
 }
 

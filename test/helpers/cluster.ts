@@ -335,7 +335,8 @@ export class TestCluster {
       .join('\n')
   }
 
-  async stop(): Promise<void> {
+  /** Ends every process; its folder, with logs and store, stays when it is to be looked at. */
+  async stop({ keep = false } = {}): Promise<void> {
     const ends = [...this.#children].map(async ([id, child]) => {
       const gone = this.exited(id)
       child.kill('SIGTERM')
@@ -344,6 +345,6 @@ export class TestCluster {
       clearTimeout(timer)
     })
     await Promise.all(ends)
-    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
+    if (!keep) rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
   }
 }
