@@ -38,7 +38,13 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
 
   const gossip = new Gossip(
     { log: log.child({ component: 'gossip' }), world },
-    { selfId: id, role: 'front', map: config.map, key: config.key, preset: config.gossip.preset },
+    {
+      selfId: id,
+      role: 'front',
+      map: config.map,
+      keys: config.key === '' ? [] : [config.key],
+      preset: config.gossip.preset,
+    },
   )
   const peers = new Peers({ membership: gossip }, { token: dataToken(config.key) })
   const front = new Front({ log, world, membership: gossip }, { config, id })

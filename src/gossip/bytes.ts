@@ -106,6 +106,10 @@ export class Writer {
     this.#limit = bytesMax
   }
 
+  get at(): number {
+    return this.#at
+  }
+
   begin(bytesMax: number): void {
     this.#at = 0
     this.#limit = Math.min(bytesMax, this.#bytes.length)

@@ -4,6 +4,11 @@ import { claimOf, type Entry, type MemberTable } from './member-table.ts'
 import { type LoadNews, type PacketHead, PacketWriter } from './packet.ts'
 import { type GossipTimes, retransmitLimit } from './presets.ts'
 
+/**
+ * Least bytes of what somebody answers who may not know us: the answer is no larger than the
+ * question, and has to hold two claims.
+ */
+const QUESTION_BYTES = 160
 /** Most rows of the board in one window; as many as fit are sent. */
 const WINDOW_ROWS_MAX = 64
 
@@ -39,16 +44,17 @@ export class Composer {
     to: Entry,
     head: PacketHead,
     nowMs: number,
-    options: { accuse?: boolean; window?: readonly LoadNews[] } = {},
+    options: { accuse?: boolean; window?: readonly LoadNews[]; bytesMax?: number } = {},
   ): Buffer {
-    this.#begin(to, head, options.accuse ?? false)
+    this.#begin(to, head, options.accuse ?? false, options.bytesMax)
     const own = this.#board.news(this.#self.place.id, nowMs)
     if (own) this.#writer.load(own)
     this.#addNews(to)
     for (const news of options.window ?? []) {
       if (news.id !== this.#self.place.id && !this.#writer.load(news)) break
     }
-    return this.#writer.finish()
+    const asks = to.boot === 0 || head.probe !== undefined
+    return this.#writer.finish(asks && options.bytesMax === undefined ? QUESTION_BYTES : 0)
   }
 
   /** The whole table in as many packets as it takes; the first carries `head`. */
@@ -60,7 +66,7 @@ export class Composer {
       const claim = claimOf(entry)
       if (this.#writer.claim(claim)) continue
       packets.push(this.#writer.finish())
-      this.#begin(to, { mapEpoch: head.mapEpoch, mapHash: head.mapHash }, false)
+      this.#begin(to, {}, false)
       this.#writer.claim(claim)
     }
     packets.push(this.#writer.finish())
@@ -74,8 +80,8 @@ export class Composer {
     return rows
   }
 
-  #begin(to: Entry, head: PacketHead, accuse: boolean): void {
-    this.#writer.begin(head, this.#bytesMax)
+  #begin(to: Entry, head: PacketHead, accuse: boolean, bytesMax = this.#bytesMax): void {
+    this.#writer.begin(head, Math.min(bytesMax, this.#bytesMax))
     this.#writer.claim(claimOf(this.#self))
     if (to.boot > 0 && (accuse || to.state !== 'alive')) this.#writer.claim(claimOf(to))
   }

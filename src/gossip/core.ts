@@ -8,7 +8,7 @@ import { Dissemination } from './dissemination.ts'
 import type { GossipEffects, GossipEvent } from './events.ts'
 import { type Entry, MemberTable } from './member-table.ts'
 import { Members, sameMeta } from './members.ts'
-import { HOST_PORTS_MAX, type LoadNews, type PacketHead } from './packet.ts'
+import { HEAD_BYTES_MIN, HOST_PORTS_MAX, type LoadNews, type PacketHead } from './packet.ts'
 import { type GossipTimes, syncScale } from './presets.ts'
 import type { LoadVector, Member, MemberMeta } from './types.ts'
 
@@ -216,7 +216,7 @@ export class GossipCore {
 
   #sendTable(to: Entry, nowMs: number, sync: boolean): void {
     to.syncedMs = nowMs
-    for (const payload of this.#composer.composeTable(to, this.#head({ sync }))) {
+    for (const payload of this.#composer.composeTable(to, { sync })) {
       this.#effects.sends.push({ to: to.place, toBoot: to.boot, payload })
     }
   }
@@ -233,13 +233,13 @@ export class GossipCore {
     const entry = this.#table.get(event.from)
     if (!entry || entry === this.#self) return
     if (!event.current || event.boot < entry.boot) {
-      this.#introduce(entry, event.boot, nowMs)
+      this.#introduce(entry, event, nowMs)
       return
     }
     const { packet } = event
     entry.heardMs = nowMs
-    entry.mapEpoch = packet.mapEpoch
-    entry.mapHash = packet.mapHash
+    entry.mapEpoch = event.map.mapEpoch
+    entry.mapHash = event.map.mapHash
     for (const claim of packet.claims) this.#members.hear(claim, event.from, nowMs)
     for (const news of packet.loads) this.#hearLoad(news, nowMs)
     if (packet.answer) this.#detector.answered(packet.answer, entry, event.boot, nowMs)
@@ -254,12 +254,14 @@ export class GossipCore {
 
   /**
    * Of another life, ours or its own, or a replay: our boot and what we hold of it is all that it
-   * needs. Not as often as somebody sends, so that no two can keep each other busy.
+   * needs. Not as often as somebody sends, so that no two can keep each other busy; and not more
+   * than was sent, for its address may have been borrowed.
    */
-  #introduce(entry: Entry, toBoot: number, nowMs: number): void {
+  #introduce(entry: Entry, { boot, answerBytesMax }: PacketEvent, nowMs: number): void {
     if (nowMs - entry.introducedMs < this.#times.probeTimeoutMs * INTRODUCE_PART) return
+    if (answerBytesMax < HEAD_BYTES_MIN) return
     entry.introducedMs = nowMs
-    this.#send(entry, nowMs, {}, { accuse: true, toBoot })
+    this.#send(entry, nowMs, {}, { accuse: true, toBoot: boot, bytesMax: answerBytesMax })
   }
 
   #hearLoad(news: LoadNews, nowMs: number): void {
@@ -335,17 +337,18 @@ export class GossipCore {
     this.#flushAtMs = Number.POSITIVE_INFINITY
   }
 
-  #head(head: Partial<PacketHead> = {}): PacketHead {
-    return { ...head, mapEpoch: this.#mapEpoch, mapHash: this.#mapHash }
-  }
-
   #send(
     to: Entry,
     nowMs: number,
-    head: Partial<PacketHead> = {},
-    options: { accuse?: boolean; toBoot?: number; window?: readonly LoadNews[] } = {},
+    head: PacketHead = {},
+    options: {
+      accuse?: boolean
+      toBoot?: number
+      window?: readonly LoadNews[]
+      bytesMax?: number
+    } = {},
   ): void {
-    const payload = this.#composer.compose(to, this.#head(head), nowMs, options)
+    const payload = this.#composer.compose(to, head, nowMs, options)
     this.#effects.sends.push({ to: to.place, toBoot: options.toBoot ?? to.boot, payload })
   }
 

@@ -1,4 +1,5 @@
 import type { ClusterMap } from '../config/schema.ts'
+import { keyId } from '../keys.ts'
 import type { Random } from '../world.ts'
 import { GossipCore } from './core.ts'
 import { Envelope, PAYLOAD_BYTES_MAX } from './envelope.ts'
@@ -12,7 +13,8 @@ import type { MemberChange } from './types.ts'
 export interface EndpointInit {
   readonly selfId: string
   readonly map: ClusterMap
-  readonly key: string
+  /** The first seals, all open; none: datagrams are neither authenticated nor encrypted. */
+  readonly keys: readonly string[]
   readonly times: GossipTimes
   readonly boot: number
   readonly nowMs: number
@@ -32,16 +34,25 @@ export interface Outcome {
 /** The core with its envelope: datagrams in, datagrams out. Runs under UDP and in the simulator. */
 export class Endpoint {
   readonly core: GossipCore
+  /** Datagrams that were opened, by the id of their key. */
+  readonly openedByKey = new Map<string, number>()
   readonly #envelope: Envelope
   readonly #selfId: string
 
   constructor(components: { random: Random }, init: EndpointInit) {
-    const { selfId, map, key, boot } = init
+    const { selfId, map, keys, boot } = init
+    const mapHash = hashMap(map)
     this.#selfId = selfId
-    this.#envelope = new Envelope({ selfId, cluster: map.cluster, key, boot })
+    this.#envelope = new Envelope({
+      selfId,
+      cluster: map.cluster,
+      keys,
+      boot,
+      map: { mapEpoch: map.epoch, mapHash },
+    })
     this.core = new GossipCore(components, {
       ...init,
-      mapHash: hashMap(map),
+      mapHash,
       payloadBytesMax: PAYLOAD_BYTES_MAX,
     })
   }
@@ -49,10 +60,19 @@ export class Endpoint {
   /** A datagram from the address of `from`; undefined when it is not used. */
   receive(datagram: Buffer, from: string, nowMs: number): Outcome | undefined {
     const opened = this.#envelope.open(datagram, from)
+    if (opened) this.#count(opened.keyId)
     const packet = opened && decodePacket(opened.payload, this.#selfId)
     if (!packet) return undefined
-    const { boot, current } = opened
-    return this.handle({ type: 'packet', from, boot, current, packet }, nowMs)
+    const { boot, current, answerBytesMax, mapEpoch, mapHash } = opened
+    const map = { mapEpoch, mapHash }
+    return this.handle({ type: 'packet', from, boot, current, map, answerBytesMax, packet }, nowMs)
+  }
+
+  /** Seals with the first key from now on, and opens with all. */
+  setKeys(keys: readonly string[]): void {
+    this.#envelope.setKeys(keys)
+    const ids = new Set(keys.map(keyId))
+    for (const id of this.openedByKey.keys()) if (!ids.has(id)) this.openedByKey.delete(id)
   }
 
   handle(event: GossipEvent, nowMs: number): Outcome {
@@ -62,11 +82,17 @@ export class Endpoint {
   }
 
   setMap(map: ClusterMap, nowMs: number): Outcome {
-    const outcome = this.handle({ type: 'map', map, mapHash: hashMap(map) }, nowMs)
+    const mapHash = hashMap(map)
+    this.#envelope.setMap({ mapEpoch: map.epoch, mapHash })
+    const outcome = this.handle({ type: 'map', map, mapHash }, nowMs)
     for (const { member } of outcome.changes) {
       if (!this.core.member(member.id, nowMs)) this.#envelope.forget(member.id)
     }
     return outcome
+  }
+
+  #count(keyId: string): void {
+    if (keyId !== '') this.openedByKey.set(keyId, (this.openedByKey.get(keyId) ?? 0) + 1)
   }
 
   #seal(effects: GossipEffects): Datagram[] {

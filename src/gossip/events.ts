@@ -1,4 +1,5 @@
 import type { ClusterMap } from '../config/schema.ts'
+import type { MapVersion } from './header.ts'
 import type { Place } from './member-table.ts'
 import type { Packet } from './packet.ts'
 import type { LoadVector, MemberChange, MemberMeta } from './types.ts'
@@ -14,6 +15,10 @@ export type GossipEvent =
       readonly boot: number
       /** It was meant for this life of ours; otherwise it may be a replay and is not used. */
       readonly current: boolean
+      /** The map that the sender holds. */
+      readonly map: MapVersion
+      /** A payload up to this makes an answer that is no larger than the question. */
+      readonly answerBytesMax: number
       readonly packet: Packet
     }
   | { readonly type: 'load'; readonly load: LoadVector }

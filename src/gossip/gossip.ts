@@ -11,6 +11,7 @@ import { Endpoint, type Outcome } from './endpoint.ts'
 import type { GossipEvent } from './events.ts'
 import { type Place, placesOf } from './member-table.ts'
 import { PRESETS, type PresetName } from './presets.ts'
+import { RateLimit } from './rate-limit.ts'
 import type {
   LoadVector,
   Member,
@@ -24,8 +25,8 @@ export interface GossipInit {
   readonly selfId: string
   readonly role: MemberRole
   readonly map: ClusterMap
-  /** Cluster key; empty: datagrams are neither authenticated nor encrypted. */
-  readonly key: string
+  /** The first seals, all open; none: datagrams are neither authenticated nor encrypted. */
+  readonly keys: readonly string[]
   readonly preset: PresetName
 }
 
@@ -37,20 +38,30 @@ const RECEIVE_BUFFER_BYTES = 1_048_576
 /** Between two warnings that datagrams of members cannot be used. */
 const REFUSED_WARNING_MS = 60_000
 
+/**
+ * What one member may have opened: more than any member sends, and little enough that whoever
+ * borrows its address takes only a part of a core.
+ */
+const RATE = { perSecond: 1_000, burst: 2_000 }
+
 /** A second start of one member within a millisecond is another life all the same. */
 let lastBoot = 0
 
 /** Gossip over UDP: the driver of the core. It holds the socket, the one timer, the listeners. */
 export class Gossip implements Membership {
   readonly selfId: string
-  /** Datagrams since the start; `refused` are those that were not used. */
-  readonly counts = { sent: 0, received: 0, refused: 0 }
+  /**
+   * Datagrams since the start. `strange` came from no address of the map and `limited` were too
+   * many of one member: both were not even opened. `refused` were opened and not used.
+   */
+  readonly counts = { sent: 0, received: 0, strange: 0, limited: 0, refused: 0 }
   readonly #log: Logger
   readonly #world: World
   readonly #place: Place
   readonly #cluster: string
   readonly #endpoint: Endpoint
   readonly #addresses: AddressBook
+  readonly #rate = new RateLimit(RATE)
   readonly #leaveMs: number
   readonly #listeners = new Set<(change: MemberChange) => void>()
   #socket: Socket | undefined
@@ -61,7 +72,7 @@ export class Gossip implements Membership {
 
   /** Throws `ARIES_E_CONFIG` when the map has no member `selfId` of that role. */
   constructor(components: { log: Logger; world: World }, init: GossipInit) {
-    const { selfId, map, key } = init
+    const { selfId, map, keys } = init
     const { clock, random } = components.world
     const places = placesOf(map)
     const place = places.find(({ id, role }) => id === selfId && role === init.role)
@@ -77,7 +88,7 @@ export class Gossip implements Membership {
     this.#addresses = new AddressBook({ family: isIPv6(place.host) ? 6 : 4 })
     this.#addresses.set(places)
     const nowMs = clock.nowMs()
-    this.#endpoint = new Endpoint({ random }, { selfId, map, key, times, boot: lastBoot, nowMs })
+    this.#endpoint = new Endpoint({ random }, { selfId, map, keys, times, boot: lastBoot, nowMs })
   }
 
   /** Rejects with `ARIES_E_PORT_IN_USE` when the address of this member is taken. */
@@ -140,9 +151,21 @@ export class Gossip implements Membership {
     }
     const places = placesOf(map)
     const stays = places.some(({ id }) => id === this.selfId)
-    this.#addresses.set(stays ? places : [...places, this.#place])
+    const reached = stays ? places : [...places, this.#place]
+    this.#addresses.set(reached)
+    this.#rate.keep(new Set(reached.map(({ id }) => id)))
     this.#apply(this.#endpoint.setMap(map, this.#world.clock.nowMs()))
     this.#lookUp()
+  }
+
+  /** Seals with the first key from now on, and opens with all. */
+  setKeys(keys: readonly string[]): void {
+    this.#endpoint.setKeys(keys)
+  }
+
+  /** Datagrams that were opened, by the id of the key that they were sealed with. */
+  openedByKey(): ReadonlyMap<string, number> {
+    return this.#endpoint.openedByKey
   }
 
   /** Ids of members that hold another map under the same epoch. */
@@ -190,13 +213,20 @@ export class Gossip implements Membership {
     this.counts.received++
     // Nothing is answered to an address that the map does not have.
     const id = this.#addresses.idAt(from.address, from.port)
-    const outcome = id && this.#endpoint.receive(bytes, id, this.#world.clock.nowMs())
+    const nowMs = this.#world.clock.nowMs()
+    if (id === undefined) this.counts.strange++
+    else if (!this.#rate.take(id, nowMs)) this.counts.limited++
+    else this.#open(bytes, id, nowMs)
+  }
+
+  #open(bytes: Buffer, id: string, nowMs: number): void {
+    const outcome = this.#endpoint.receive(bytes, id, nowMs)
     if (outcome) {
       this.#apply(outcome)
       return
     }
     this.counts.refused++
-    if (id !== undefined) this.#warnOfRefused(id)
+    this.#warnOfRefused(id)
   }
 
   #warnOfRefused(member: string): void {

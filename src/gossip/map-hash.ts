@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ClusterMap } from '../config/schema.ts'
-import { MAP_HASH_BYTES } from './packet.ts'
+import { MAP_HASH_BYTES } from './header.ts'
 
 /** The first 8 bytes, in hex, of the SHA-256 of the map's JSON with sorted keys. */
 export function hashMap(map: ClusterMap): string {

@@ -27,9 +27,6 @@ export interface Answer {
 }
 
 export interface PacketHead {
-  readonly mapEpoch: number
-  /** First 8 bytes of the map's hash, in hex. */
-  readonly mapHash: string
   /** One at most: a datagram never makes a member send more than one. */
   readonly probe?: Probe | undefined
   readonly answer?: Answer | undefined
@@ -42,8 +39,9 @@ export interface Packet extends PacketHead {
   readonly loads: readonly LoadNews[]
 }
 
-const VERSION = 1
-export const MAP_HASH_BYTES = 8
+const VERSION = 2
+/** Version and flags. */
+export const HEAD_BYTES_MIN = 2
 export const HOST_PORTS_MAX = 64
 const ACCUSERS_MAX = 16
 const AGE_MS_MAX = 2 ** 32
@@ -52,7 +50,7 @@ const STATES: readonly MemberState[] = ['alive', 'suspect', 'unreachable', 'left
 const FLAG = { ping: 1, ask: 2, ack: 4, nack: 8, sync: 16 }
 const PROBES = FLAG.ping | FLAG.ask
 const ANSWERS = FLAG.ack | FLAG.nack
-const ITEM = { claim: 1, load: 2 }
+const ITEM = { padding: 0, claim: 1, load: 2 }
 
 /** Fills one packet after the other up to a budget of bytes. */
 export class PacketWriter {
@@ -67,8 +65,6 @@ export class PacketWriter {
     writer.begin(bytesMax)
     writer.u8(VERSION)
     writer.u8(flags(head))
-    writer.varint(head.mapEpoch)
-    writer.hex(head.mapHash)
     if (head.probe) {
       writer.u32(head.probe.seq)
       if (head.probe.type === 'ask') writer.id(head.probe.target)
@@ -86,7 +82,9 @@ export class PacketWriter {
     return this.#writer.fits(news, writeLoad)
   }
 
-  finish(): Buffer {
+  /** The packet, filled up to `bytesMin` if it is shorter. */
+  finish(bytesMin = 0): Buffer {
+    while (this.#writer.at < bytesMin) this.#writer.u8(ITEM.padding)
     return this.#writer.bytes()
   }
 }
@@ -111,19 +109,18 @@ function readPacket(reader: Reader, self: string): Packet {
   reader.ensure(reader.u8() === VERSION)
   const bits = reader.atMost(reader.u8(), 31)
   reader.ensure((bits & PROBES) !== PROBES && (bits & ANSWERS) !== ANSWERS)
-  const mapEpoch = reader.varint()
-  const mapHash = reader.hex(MAP_HASH_BYTES)
   const probe = readProbe(reader, bits, self)
   const answer = readAnswer(reader, bits)
   const claims: Claim[] = []
   const loads: LoadNews[] = []
   while (reader.left > 0) {
     const item = reader.u8()
+    if (item === ITEM.padding) continue
     reader.ensure(item === ITEM.claim || item === ITEM.load)
     if (item === ITEM.claim) claims.push(readClaim(reader))
     else loads.push(readLoad(reader))
   }
-  return { mapEpoch, mapHash, probe, answer, sync: (bits & FLAG.sync) !== 0, claims, loads }
+  return { probe, answer, sync: (bits & FLAG.sync) !== 0, claims, loads }
 }
 
 function readProbe(reader: Reader, bits: number, self: string): Probe | undefined {

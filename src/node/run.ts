@@ -32,7 +32,13 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
   const store = await openStore({ log: log.child({ component: 'store' }) }, config.store)
   const gossip = new Gossip(
     { log: log.child({ component: 'gossip' }), world },
-    { selfId: id, role: 'node', map: config.map, key: config.key, preset: config.gossip.preset },
+    {
+      selfId: id,
+      role: 'node',
+      map: config.map,
+      keys: config.key === '' ? [] : [config.key],
+      preset: config.gossip.preset,
+    },
   )
   const node = new Node(
     { store, gossip, log, world },

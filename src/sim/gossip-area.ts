@@ -54,7 +54,7 @@ class GossipRun {
     const map = mapOf(NODES, FRONTS)
     this.#span = SPANS[preset]
     this.#checks = new GossipChecks(clock)
-    const key = random.next() < 0.1 ? 'a cluster key' : ''
+    const keys = random.next() < 0.1 ? ['a cluster key'] : []
     const faults = randomLink(random, 0.1)
     this.#cluster = new GossipCluster(
       {
@@ -63,7 +63,7 @@ class GossipRun {
         trace: this.#trace,
         observe: (member, changes) => this.#checks.observe(this.#cluster, member, changes),
       },
-      { map, key, times: PRESETS[preset], faults },
+      { map, keys, times: PRESETS[preset], faults },
     )
     const { faultsMs: untilMs, lastMsMax } = this.#span
     this.#faults = new GossipFaults(

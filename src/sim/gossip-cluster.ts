@@ -22,7 +22,7 @@ export interface SimMember {
 
 export interface ClusterInit {
   readonly map: ClusterMap
-  readonly key: string
+  readonly keys: readonly string[]
   readonly times: GossipTimes
   readonly faults: LinkFaults
 }
@@ -76,13 +76,13 @@ export class GossipCluster {
   start(member: SimMember): void {
     if (member.endpoint || this.members.get(member.id) !== member) return
     const { clock, random } = this.#parts
-    const { key, times } = this.#init
+    const { keys, times } = this.#init
     const nowMs = clock.nowMs()
     const boot = clock.wallMs() + member.wallOffsetMs
     const { id: selfId, map } = member
     member.leaving = false
     member.paused = false
-    member.endpoint = new Endpoint({ random }, { selfId, map, key, times, boot, nowMs })
+    member.endpoint = new Endpoint({ random }, { selfId, map, keys, times, boot, nowMs })
     this.#parts.trace.add(`${nowMs.toFixed(3)} ${selfId} starts ${boot}`)
     this.network.attach(selfId, (from, bytes) => this.#receive(member, from, bytes))
     this.handle(member, { type: 'start' })

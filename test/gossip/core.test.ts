@@ -284,8 +284,9 @@ t.test(
   'another map under the same epoch is noticed, a newer one is not held against it',
   async (t) => {
     const made = bench(4)
-    made.hear('n2', { mapHash: '00112233aabbccdd' })
-    made.hear('n3', { mapHash: '00112233aabbccdd', mapEpoch: 2 })
+    const mapHash = '00112233aabbccdd'
+    made.hear('n2', {}, BOOT, true, { map: { mapHash } })
+    made.hear('n3', {}, BOOT, true, { map: { mapHash, mapEpoch: 2 } })
     t.same(made.core.mapMismatch(), ['n2'])
   },
 )

@@ -4,6 +4,7 @@ import { type Claim, NO_META } from '../../src/gossip/claim.ts'
 import { GossipCore } from '../../src/gossip/core.ts'
 import { PAYLOAD_BYTES_MAX } from '../../src/gossip/envelope.ts'
 import type { GossipEffects, GossipEvent } from '../../src/gossip/events.ts'
+import type { MapVersion } from '../../src/gossip/header.ts'
 import { hashMap } from '../../src/gossip/map-hash.ts'
 import { decodePacket, type Packet } from '../../src/gossip/packet.ts'
 import { type GossipTimes, PRESETS } from '../../src/gossip/presets.ts'
@@ -79,16 +80,17 @@ export class Bench {
   }
 
   /** A packet from `from`; its own claim is alive at version 1 unless given. */
-  hear(from: string, packet: Partial<Packet> = {}, boot = BOOT, current = true): Said[] {
-    const { epoch } = this.map
-    const whole: Packet = {
-      mapEpoch: epoch,
-      mapHash: hashMap(this.map),
-      claims: [claim(from, { boot })],
-      loads: [],
-      ...packet,
-    }
-    return this.handle({ type: 'packet', from, boot, current, packet: whole })
+  hear(
+    from: string,
+    packet: Partial<Packet> = {},
+    boot = BOOT,
+    current = true,
+    heard: { map?: Partial<MapVersion>; answerBytesMax?: number } = {},
+  ): Said[] {
+    const whole: Packet = { claims: [claim(from, { boot })], loads: [], ...packet }
+    const map = { mapEpoch: this.map.epoch, mapHash: hashMap(this.map), ...heard.map }
+    const { answerBytesMax = PAYLOAD_BYTES_MAX } = heard
+    return this.handle({ type: 'packet', from, boot, current, map, answerBytesMax, packet: whole })
   }
 
   /** Lets time pass, tick by tick; returns all that was said. */

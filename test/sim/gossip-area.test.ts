@@ -43,7 +43,7 @@ function cluster(members: number, seed: number) {
       trace: new Trace(),
       observe: (member, changes) => checks.observe(made, member, changes),
     },
-    { map: mapOf(members), key: '', times: PRESETS.quick, faults: PERFECT_LINK },
+    { map: mapOf(members), keys: [], times: PRESETS.quick, faults: PERFECT_LINK },
   )
   for (const member of made.members.values()) made.start(member)
   clock.runUntil(2_000)
@@ -78,9 +78,12 @@ t.test('the checks see what must not be', async (t) => {
   const forged = { ...seen, version: seen.version + 9 }
   checks.observe(made, observer, [{ member: forged, before: 'alive' }])
   t.match(checks.violations.pop(), 'SelfIncarnation')
-  const packet = { mapEpoch: 1, mapHash: '0'.repeat(16), claims: [claim('n3')], loads: [] }
+  const packet = { claims: [claim('n3')], loads: [] }
+  const map = { mapEpoch: 1, mapHash: '0'.repeat(16) }
+  const { boot } = seen
+  const heard = { from: 'n2', boot, current: true, map, answerBytesMax: 0, packet }
   t.equal(checks.disagreement(made), undefined)
-  made.handle(observer, { type: 'packet', from: 'n2', boot: seen.boot, current: true, packet })
+  made.handle(observer, { type: 'packet', ...heard })
   made.handle(observer, { type: 'refused', id: 'n3' })
   t.match(checks.disagreement(made), 'n1 holds n3 for unreachable')
 })
