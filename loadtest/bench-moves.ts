@@ -35,9 +35,13 @@ const PER_SECOND = 1_000
 /** One request in so many writes a section. */
 const WRITE_EVERY = 20
 const NEIGHBOURS = 8
-const NEIGHBOURS_PER_SECOND = 200
-/** Between two moves: a moment in which the worker is only used. */
+const NEIGHBOURS_PER_SECOND = 400
+/** Before and after a move: a moment in which the worker is only used. */
 const PAUSE_MS = 50
+/** Of a time without a move. */
+const QUIET_MS_MAX = 300
+/** Of the neighbours, sent while a move is under way: fewer tell nothing of their 99th percentile. */
+const NEIGHBOUR_REQUESTS_MIN = 1_000
 /** Sections written by one request while the state is made. */
 const FILL_SECTIONS = 32
 
@@ -65,7 +69,10 @@ interface Row {
   /** From the order to its answer. */
   readonly totalP50Ms: number
   readonly bytes: number
-  /** Answers of the neighbours without moves, and those that were under way during one. */
+  /**
+   * Answers of the neighbours to what was sent in a move, and in a time of the same length before
+   * it. By when it was sent: a slow answer would meet a move more often than a quick one.
+   */
   readonly beforeP50Ms: number
   readonly beforeP99Ms: number
   readonly duringP50Ms: number
@@ -100,12 +107,12 @@ const COLUMNS: readonly Column<Row>[] = [
   { key: 'bad', title: 'bad' },
 ]
 
-interface Answered {
+interface Span {
   readonly sentMs: number
   readonly ms: number
 }
 
-interface Move extends Answered {
+interface Move extends Span {
   readonly report: MoveReport
 }
 
@@ -113,7 +120,7 @@ interface Move extends Answered {
 class Load {
   readonly bad: string[] = []
   readonly written: number[] = []
-  readonly neighbours: Answered[] = []
+  readonly #neighbours: Span[] = []
   readonly #client: Client
   /** Its own connections: they shall not wait for those of the worker that moves. */
   readonly #other: Client
@@ -143,6 +150,13 @@ class Load {
     await Promise.all([this.#client.close(), this.#other.close()])
   }
 
+  /** Times of the neighbours' answers to what was sent in one of the spans. */
+  sentIn(spans: readonly Span[]): number[] {
+    const isIn = (one: Span): boolean =>
+      spans.some(({ sentMs, ms }) => one.sentMs >= sentMs && one.sentMs < sentMs + ms)
+    return times(this.#neighbours.filter(isIn))
+  }
+
   async #toWorker(n: number): Promise<void> {
     if (n % WRITE_EVERY !== 0) {
       await this.#send(this.#client, 'GET', WORKER)
@@ -157,7 +171,7 @@ class Load {
   async #toNeighbour(n: number): Promise<void> {
     const sentMs = performance.now()
     const answer = await this.#send(this.#other, 'GET', neighbour(n % NEIGHBOURS))
-    if (answer) this.neighbours.push({ sentMs, ms: answer.ms })
+    if (answer) this.#neighbours.push({ sentMs, ms: answer.ms })
   }
 
   async #send(client: Client, method: 'GET' | 'POST', path: string) {
@@ -221,21 +235,16 @@ async function measure(size: Size, options: Options): Promise<Row> {
     const filled = await prepare(cluster, client, size)
     progress(`${size.state}: ${PER_SECOND} requests/s, no move`)
     load.start()
-    await until('the load runs', () => load.sent > PER_SECOND)
-    const quietMs = performance.now()
-    await sleep(options.quick ? 2_000 : 5_000)
-    const beganMs = performance.now()
-    progress(`${size.state}: ${moves} moves`)
-    const done = await moveAround(cluster, moves)
+    await until('the load runs', () => load.sent > 5 * PER_SECOND)
+    progress(`${size.state}: at least ${moves} moves`)
+    const { done, quiet } = await moveAround(cluster, moves)
     await load.stop()
-    const before = load.neighbours.filter(({ sentMs }) => sentMs >= quietMs && sentMs < beganMs)
-    const during = load.neighbours.filter((one) => done.some((other) => overlap(one, other)))
     for (const line of load.bad.slice(0, 10)) progress(`  ${line}`)
     return {
       state: size.state,
       ...figures(done),
       ...(size.askedP99Ms === undefined ? {} : { askedP99Ms: size.askedP99Ms }),
-      ...neighbourFigures(times(before), times(during)),
+      ...neighbourFigures(load.sentIn(quiet), load.sentIn(done)),
       requests: load.sent,
       bad: load.bad.length + wrongWrites(load.written, filled),
     }
@@ -246,24 +255,30 @@ async function measure(size: Size, options: Options): Promise<Row> {
   }
 }
 
-async function moveAround(cluster: TestCluster, moves: number): Promise<Move[]> {
+/** Before each move a time in which nothing moves, as long as the last move if that was short. */
+async function moveAround(cluster: TestCluster, moves: number) {
   const done: Move[] = []
+  const quiet: Span[] = []
   let node = await nodeOf(cluster, WORKER)
-  while (done.length < moves) {
+  let ms = PAUSE_MS
+  let movingMs = 0
+  const wantedMs = (NEIGHBOUR_REQUESTS_MIN / NEIGHBOURS_PER_SECOND) * 1_000
+  while (done.length < moves || movingMs < wantedMs) {
+    await sleep(PAUSE_MS)
+    const sentMs = performance.now()
+    await sleep(ms)
+    quiet.push({ sentMs, ms: performance.now() - sentMs })
     const one = await move(cluster, WORKER, node === 'n1' ? 'n2' : 'n1')
     node = one.report.to
+    ms = Math.min(QUIET_MS_MAX, one.ms)
+    movingMs += one.ms
     done.push(one)
-    await sleep(PAUSE_MS)
   }
-  return done
+  return { done, quiet }
 }
 
-function overlap(one: Answered, other: Answered): boolean {
-  return one.sentMs <= other.sentMs + other.ms && other.sentMs <= one.sentMs + one.ms
-}
-
-function times(answers: readonly Answered[]): number[] {
-  return answers.map(({ ms }) => ms)
+function times(spans: readonly Span[]): number[] {
+  return spans.map(({ ms }) => ms)
 }
 
 /** Each acknowledged write has the number after the one before: what is missing or doubled. */
