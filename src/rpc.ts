@@ -17,8 +17,10 @@ export interface WorkerInfo {
   readonly stateBytes: number
   readonly sections: number
   readonly requestsPerSecond: number
-  /** Part of one core. */
+  /** Part of one core: its turns, and its share of what its host process does for all turns. */
   readonly cpuShare: number
+  /** Requests, answers and messages, in and out. */
+  readonly ioBytesPerSecond: number
   /** Of the code that it runs: raised by each deploy. */
   readonly generation: number
   /** Since it was opened on this node. */

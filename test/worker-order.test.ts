@@ -23,6 +23,7 @@ t.test('by load and by name', async (t) => {
     sections: 0,
     requestsPerSecond: 0,
     cpuShare: 0,
+    ioBytesPerSecond: 0,
     ageMs: 0,
     sessions: 0,
     queued: 0,

@@ -1,3 +1,5 @@
+import { isClassName } from '../identity.ts'
+
 /** Thrown by `Reader` alone, and caught by the decoders alone. */
 class Malformed extends Error {}
 
@@ -6,6 +8,7 @@ export function isMalformed(thrown: unknown): boolean {
 }
 
 const ID_BYTES_MAX = 32
+const NAME_BYTES_MAX = 63
 const VARINT_BYTES_MAX = 8
 
 /** Reads fields off untrusted bytes; throws on anything short, long or out of range. */
@@ -69,6 +72,16 @@ export class Reader {
       if (!letter && !(other && i > start)) throw new Malformed()
     }
     return this.#bytes.toString('latin1', start, start + length)
+  }
+
+  /** The name of a worker class; see `isClassName`. */
+  name(): string {
+    const length = this.u8()
+    if (length > NAME_BYTES_MAX) throw new Malformed()
+    const start = this.#take(length)
+    const name = this.#bytes.toString('latin1', start, start + length)
+    this.ensure(isClassName(name))
+    return name
   }
 
   hex(bytes: number): string {
@@ -154,6 +167,10 @@ export class Writer {
   id(value: string): void {
     this.u8(value.length)
     if (this.#room(value.length)) this.#at += this.#bytes.write(value, this.#at, 'latin1')
+  }
+
+  name(value: string): void {
+    this.id(value)
   }
 
   hex(value: string): void {

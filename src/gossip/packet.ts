@@ -1,6 +1,12 @@
 import { isMalformed, Reader, Writer } from './bytes.ts'
 import { type Claim, VERSION_MAX } from './claim.ts'
-import type { LoadVector, MemberMeta, MemberState } from './types.ts'
+import {
+  CLASSES_TOLD_MAX,
+  type ClassLoad,
+  type LoadVector,
+  type MemberMeta,
+  type MemberState,
+} from './types.ts'
 
 /** The newest load of a member, on its way. Ages travel, never timestamps. */
 export interface LoadNews {
@@ -182,6 +188,8 @@ function readMeta(reader: Reader): MemberMeta {
 
 /** Cores travel in ten-thousandths, lag in tenths of a millisecond. */
 const CPU_SCALE = 10_000
+/** A worker uses little of a core: millionths. */
+const CLASS_CPU_SCALE = 1_000_000
 const LAG_SCALE = 10
 
 function writeLoad(writer: Writer, news: LoadNews): void {
@@ -195,6 +203,7 @@ function writeLoad(writer: Writer, news: LoadNews): void {
   writer.u8(Math.min(whole(news.urgency), URGENCY_MAX))
   writer.varint(whole(load.cpu * CPU_SCALE))
   writer.varint(whole(load.cpuCapacity * CPU_SCALE))
+  writer.varint(whole(load.loop * CPU_SCALE))
   writer.varint(whole(load.memoryBytes))
   writer.varint(whole(load.memoryBytesMax))
   writer.varint(whole(load.requests))
@@ -203,6 +212,7 @@ function writeLoad(writer: Writer, news: LoadNews): void {
   writer.varint(whole(load.connectionsMax))
   writer.varint(whole(load.ioBytesPerSecond))
   writer.varint(whole(load.workers))
+  writeClasses(writer, load.classes.slice(0, CLASSES_TOLD_MAX))
   writer.varint(whole(load.lagMs * LAG_SCALE))
 }
 
@@ -215,6 +225,7 @@ function readLoad(reader: Reader): LoadNews {
   const load: LoadVector = {
     cpu: reader.varint() / CPU_SCALE,
     cpuCapacity: reader.varint() / CPU_SCALE,
+    loop: reader.varint() / CPU_SCALE,
     memoryBytes: reader.varint(),
     memoryBytesMax: reader.varint(),
     requests: reader.varint(),
@@ -223,9 +234,30 @@ function readLoad(reader: Reader): LoadNews {
     connectionsMax: reader.varint(),
     ioBytesPerSecond: reader.varint(),
     workers: reader.varint(),
+    classes: readClasses(reader),
     lagMs: reader.varint() / LAG_SCALE,
   }
   return { id, boot, seq, ageMs, urgency, load }
+}
+
+function writeClasses(writer: Writer, classes: readonly ClassLoad[]): void {
+  writer.u8(classes.length)
+  for (const { name, workers, cpu, stateBytes } of classes) {
+    writer.name(name)
+    writer.varint(whole(workers))
+    writer.varint(whole(cpu * CLASS_CPU_SCALE))
+    writer.varint(whole(stateBytes))
+  }
+}
+
+function readClasses(reader: Reader): ClassLoad[] {
+  const count = reader.atMost(reader.u8(), CLASSES_TOLD_MAX)
+  return Array.from({ length: count }, () => ({
+    name: reader.name(),
+    workers: reader.varint(),
+    cpu: reader.varint() / CLASS_CPU_SCALE,
+    stateBytes: reader.varint(),
+  }))
 }
 
 /** A figure as the wire takes it: whole, not negative, finite. */

@@ -1,12 +1,30 @@
 /** What the rest of Aries sees of gossip: members, their states, their loads. */
 
-/** What one member can do and does, as it tells it itself. All figures are of the whole machine share. */
+/** Classes told of in one load vector at most: it has to fit into datagrams with many others. */
+export const CLASSES_TOLD_MAX = 16
+
+/** What the workers of one class use on a node. */
+export interface ClassLoad {
+  readonly name: string
+  /** How many of them live there. */
+  readonly workers: number
+  /** Cores that one of them uses, times `speed`, and bytes of its state: means. */
+  readonly cpu: number
+  readonly stateBytes: number
+}
+
+/**
+ * What one member can do and does, as it tells it itself. Figures of CPU, memory and I/O are of the
+ * share of the machine that it runs in (its cgroup, or the whole machine), whoever uses it.
+ */
 export interface LoadVector {
   /** Cores in use, times `speed`. */
   readonly cpu: number
   /** Cores there are (cgroup-aware), times `speed`. */
   readonly cpuCapacity: number
-  /** Memory in use by this node's processes, and the most they may use. */
+  /** Busy part of the event loop that its workers run on, 0 to 1. */
+  readonly loop: number
+  /** Memory in use and the most that may be (cgroup-aware). */
   readonly memoryBytes: number
   readonly memoryBytesMax: number
   /** Requests in flight or queued (tasks and turns), and how many the node takes at most. */
@@ -19,6 +37,8 @@ export interface LoadVector {
   readonly ioBytesPerSecond: number
   /** Workers that live here. */
   readonly workers: number
+  /** By class, those with most workers; see `CLASSES_TOLD_MAX`. */
+  readonly classes: readonly ClassLoad[]
   /** 99th percentile of the control loop's lag in the last second. */
   readonly lagMs: number
 }

@@ -11,7 +11,6 @@ const HELD_BYTES_MAX = 512 * 1024 * 1024
 export class BodyReader {
   readonly #bytesMax: number
   #held = 0
-  bytes = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -38,7 +37,6 @@ export class BodyReader {
       const onData = (chunk: Buffer): void => {
         bytes += chunk.length
         this.#held += chunk.length
-        this.bytes += chunk.length
         chunks.push(chunk)
         if (bytes > this.#bytesMax) fail(tooLarge(this.#bytesMax))
         else if (this.#held > HELD_BYTES_MAX) fail(overloaded())

@@ -105,6 +105,8 @@ export interface HostStats {
   readonly wakes: number
   /** Cores used since the last report. */
   readonly cpu: number
+  /** Busy part of its event loop since the last report. */
+  readonly loop: number
   readonly memoryBytes: number
   /** Requests running or waiting. */
   readonly requests: number

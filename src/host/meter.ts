@@ -3,33 +3,74 @@ import type { Clock } from '../world.ts'
 /** Figures are means over about this time: long enough that a burst each second reads as steady. */
 const MEAN_MS = 3_000
 
-/** What one worker uses: turns, and time of its host's event loop. */
+/** Turns of all workers of a host, and how long their synchronous parts had its event loop. */
+export class HostWork {
+  turns = 0
+  busyMs = 0
+  #lastTurns = 0
+  #lastBusyMs = 0
+
+  /**
+   * What the CPU that the process used since the last time is worth to its workers. Time on the
+   * event loop is CPU unless the system had other things to run; the rest of the process (parsing,
+   * commits, collecting garbage) is there for the turns, and each has the same part of it.
+   */
+  rates(cpuMs: number): CpuRates {
+    const turns = this.turns - this.#lastTurns
+    const busyMs = this.busyMs - this.#lastBusyMs
+    this.#lastTurns = this.turns
+    this.#lastBusyMs = this.busyMs
+    const perBusyMs = busyMs > 0 ? Math.min(1, cpuMs / busyMs) : 1
+    const restMs = Math.max(0, cpuMs - busyMs)
+    return { perBusyMs, perTurnMs: turns > 0 ? restMs / turns : 0 }
+  }
+}
+
+/** Milliseconds of CPU for one on the event loop, and for one turn on top. */
+export interface CpuRates {
+  readonly perBusyMs: number
+  readonly perTurnMs: number
+}
+
+/** What one worker uses: turns, CPU, bytes in and out. */
 export class WorkerMeter {
   turns = 0
+  /** Of requests, answers and messages since it was opened. */
+  ioBytes = 0
   requestsPerSecond = 0
+  ioBytesPerSecond = 0
   /** Part of one core. */
   cpuShare = 0
   readonly openedMs: number
   readonly #clock: Clock
+  readonly #work: HostWork
   #busyMs = 0
-  #lastTurns = 0
-  #lastBusyMs = 0
+  #last = { turns: 0, ioBytes: 0, busyMs: 0 }
   #lastMs: number
   #sampled = false
 
-  constructor(clock: Clock) {
-    this.#clock = clock
-    this.openedMs = clock.nowMs()
+  constructor(components: { clock: Clock; work: HostWork }) {
+    this.#clock = components.clock
+    this.#work = components.work
+    this.openedMs = this.#clock.nowMs()
     this.#lastMs = this.openedMs
   }
 
   /** The synchronous part of a turn that began at `startedMs` is over. */
   ran(startedMs: number): void {
-    this.#busyMs += this.#clock.nowMs() - startedMs
+    const ms = this.#clock.nowMs() - startedMs
+    this.#busyMs += ms
+    this.#work.busyMs += ms
+  }
+
+  /** A turn has ended. */
+  turned(): void {
+    this.turns++
+    this.#work.turns++
   }
 
   /** Takes the figures since the last time. */
-  sample(): void {
+  sample(rates: CpuRates): void {
     const nowMs = this.#clock.nowMs()
     // What was idle for long is taken as busy for as long as the mean looks back.
     const elapsedMs = Math.min(MEAN_MS, Math.max(1, nowMs - this.#lastMs))
@@ -37,18 +78,20 @@ export class WorkerMeter {
     // The first sample counts in full: there is nothing before it to mix it with.
     const weight = this.#sampled ? 1 - Math.exp(-elapsedMs / MEAN_MS) : 1
     this.#sampled = true
-    const perSecond = ((this.turns - this.#lastTurns) * 1_000) / elapsedMs
-    const share = (this.#busyMs - this.#lastBusyMs) / elapsedMs
-    this.requestsPerSecond += (perSecond - this.requestsPerSecond) * weight
-    this.cpuShare += (share - this.cpuShare) * weight
-    this.#lastTurns = this.turns
-    this.#lastBusyMs = this.#busyMs
+    const turns = this.turns - this.#last.turns
+    const cpuMs = (this.#busyMs - this.#last.busyMs) * rates.perBusyMs + turns * rates.perTurnMs
+    const ioBytes = this.ioBytes - this.#last.ioBytes
+    this.#last = { turns: this.turns, ioBytes: this.ioBytes, busyMs: this.#busyMs }
+    this.requestsPerSecond += ((turns * 1_000) / elapsedMs - this.requestsPerSecond) * weight
+    this.ioBytesPerSecond += ((ioBytes * 1_000) / elapsedMs - this.ioBytesPerSecond) * weight
+    this.cpuShare += (cpuMs / elapsedMs - this.cpuShare) * weight
   }
 
   /** It has done nothing for longer than the means look back. */
-  settle(): void {
-    this.sample()
+  settle(rates: CpuRates): void {
+    this.sample(rates)
     this.requestsPerSecond = 0
+    this.ioBytesPerSecond = 0
     this.cpuShare = 0
   }
 }

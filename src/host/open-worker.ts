@@ -20,7 +20,7 @@ import { frozen, isFrozen } from './freeze.ts'
 import type { Held } from './gate.ts'
 import { LiveInstance } from './live-instance.ts'
 import { type Mail, Mailbox } from './mailbox.ts'
-import { WorkerMeter } from './meter.ts'
+import { type HostWork, WorkerMeter } from './meter.ts'
 import { versionOf } from './migrate.ts'
 import type { Replies } from './replies.ts'
 import { RunningTurns } from './running-turns.ts'
@@ -54,6 +54,7 @@ export interface OpenWorkerComponents {
   readonly committer: Committer
   readonly clock: Clock
   readonly log: Logger
+  readonly work: HostWork
   /** There is mail for the worker of that name. */
   readonly onMail: (name: string) => void
   /** Takes a call of the worker to another one. */
@@ -96,7 +97,7 @@ export class OpenWorker {
     this.node = node
     this.#config = init.config
     this.mailbox = new Mailbox(init.config.queueMax)
-    this.meter = new WorkerMeter(components.clock)
+    this.meter = new WorkerMeter(components)
     this.turnEndedMs = this.meter.openedMs
     const { name } = this
     this.#commits = new TurnCommits(
@@ -359,7 +360,7 @@ export class OpenWorker {
   #finish(turn: Turn, value: unknown, thrown: unknown): void {
     turn.over = true
     this.turnEndedMs = this.#c.clock.nowMs()
-    this.meter.turns++
+    this.meter.turned()
     const failed = thrown ?? turn.mail.fault?.(value)
     const error = failed === undefined ? undefined : this.#instance.failure(failed)
     const held = this.#end(turn, error)

@@ -17,6 +17,7 @@ import type { Forwarder } from './forwarder.ts'
 import { KeyedInvocation, PlainInvocation } from './invocation.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { sendError } from './response.ts'
+import { SocketTraffic } from './socket-traffic.ts'
 import type { WorkerTable } from './worker-table.ts'
 
 /** A front keeps its connections longer than it leaves them idle; this is longer still. */
@@ -37,6 +38,7 @@ export class HostServer {
   readonly #bodies: BodyReader
   readonly #upgrades: UpgradeHandlers
   readonly #server: Server
+  readonly #traffic = new SocketTraffic()
   #closing = false
   inFlight = 0
 
@@ -60,9 +62,9 @@ export class HostServer {
     this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head))
   }
 
-  /** Bytes of bodies read since the start. */
+  /** Bytes of requests and answers since the start. */
   get bytes(): number {
-    return this.#bodies.bytes
+    return this.#traffic.bytes
   }
 
   /** Resolves with the port. */
@@ -82,7 +84,13 @@ export class HostServer {
 
   #request(req: IncomingMessage, res: ServerResponse): void {
     this.inFlight++
-    res.once('close', () => this.inFlight--)
+    const { socket } = req
+    res.once('close', () => {
+      this.inFlight--
+      const bytes = this.#traffic.since(socket)
+      const meter = this.#table.awake(String(req.headers[HEADER.worker]))?.meter
+      if (meter) meter.ioBytes += bytes
+    })
     if (this.#closing) res.setHeader('connection', 'close')
     try {
       this.#authorize(req)

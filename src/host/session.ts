@@ -103,6 +103,7 @@ export abstract class Session {
     const message = { n: ++this.#outSeq, data }
     this.#outbox.push(message)
     this.#outboxBytes += data.length
+    this.worker.meter.ioBytes += data.length
     this.link?.send({ type: 'message', sid: this.id, n: message.n, data })
     const { messagesMax, bytesMax } = this.#outboxLimits
     return this.#outbox.length <= messagesMax && this.#outboxBytes <= bytesMax

@@ -256,6 +256,7 @@ export class Sessions {
       this.#end(session, 1013, 'too many messages wait')
     } else {
       session.inSeq = n
+      session.worker.meter.ioBytes += data.length
       session.worker.offer(new MessageMail(session, this.#clock.nowMs(), n, data), true)
     }
   }

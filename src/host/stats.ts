@@ -1,6 +1,8 @@
+import { performance } from 'node:perf_hooks'
 import { parseWorkerId } from '../identity.ts'
 import type { Clock } from '../world.ts'
 import type { HostStats, WorkerFigures } from './ipc.ts'
+import type { CpuRates } from './meter.ts'
 import type { OpenWorker } from './open-worker.ts'
 import type { HostServer } from './server.ts'
 import type { Sessions } from './sessions.ts'
@@ -30,6 +32,7 @@ export class StatsSampler {
   readonly #init: StatsInit
   #lastMs: number
   #lastCpu = process.cpuUsage()
+  #lastLoop = performance.eventLoopUtilization()
   #lastBytes = 0
 
   constructor(components: StatsComponents, init: StatsInit) {
@@ -43,19 +46,23 @@ export class StatsSampler {
     const nowMs = clock.nowMs()
     const elapsedMs = Math.max(1, nowMs - this.#lastMs)
     const cpu = process.cpuUsage(this.#lastCpu)
+    const loop = performance.eventLoopUtilization(this.#lastLoop).utilization
+    const cpuMs = (cpu.user + cpu.system) / 1_000
     const bytes = server.bytes + sessions.bytes
     const ioBytesPerSecond = ((bytes - this.#lastBytes) * 1_000) / elapsedMs
     this.#lastMs = nowMs
     this.#lastCpu = process.cpuUsage()
+    this.#lastLoop = performance.eventLoopUtilization()
     this.#lastBytes = bytes
     const { counts, starts } = this.#c.table
     const startFault = starts.fault
     return {
-      changed: this.#changed(nowMs),
+      changed: this.#changed(nowMs, this.#c.table.work.rates(cpuMs)),
       ...counts,
       ...(startFault !== undefined && { startFault }),
       starting: starts.undecided,
-      cpu: (cpu.user + cpu.system) / 1_000 / elapsedMs,
+      cpu: cpuMs / elapsedMs,
+      loop,
       memoryBytes: process.memoryUsage.rss(),
       requests: this.#load(),
       connections: sessions.connections,
@@ -70,7 +77,7 @@ export class StatsSampler {
     return load
   }
 
-  #changed(nowMs: number): WorkerFigures[] {
+  #changed(nowMs: number, rates: CpuRates): WorkerFigures[] {
     const { table } = this.#c
     const { active } = table
     const changed: WorkerFigures[] = []
@@ -82,12 +89,12 @@ export class StatsSampler {
         if (sleeper) changed.push(figuresOf(sleeper, nowMs))
         active.settled(name)
       } else if (toldMs === 0) {
-        worker.meter.sample()
+        worker.meter.sample(rates)
         changed.push(this.#figures(worker, nowMs))
         // A turn that runs or waits changes them once more.
         active.told(name, worker.load > 0 ? 0 : nowMs)
       } else if (nowMs - toldMs >= SETTLED_MS) {
-        worker.meter.settle()
+        worker.meter.settle(rates)
         changed.push(this.#figures(worker, nowMs))
         active.settled(name)
       }
@@ -108,6 +115,7 @@ export class StatsSampler {
       sections: state.sections.size,
       requestsPerSecond: meter.requestsPerSecond,
       cpuShare: meter.cpuShare,
+      ioBytesPerSecond: meter.ioBytesPerSecond,
       ageMs: Math.round(nowMs - meter.openedMs),
       sessions: worker.sessions.size,
       queued: worker.mailbox.size,
@@ -129,6 +137,7 @@ function figuresOf(sleeper: Sleeper, nowMs: number): WorkerFigures {
     sections,
     requestsPerSecond: 0,
     cpuShare: 0,
+    ioBytesPerSecond: 0,
     ageMs: Math.round(nowMs - openedMs),
     sessions: 0,
     queued: 0,

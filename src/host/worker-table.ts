@@ -12,6 +12,7 @@ import type { ClassLoader } from './class-loader.ts'
 import type { Committer } from './committer.ts'
 import type { LastTurn } from './ipc.ts'
 import { fallAsleep, StartMail } from './lifecycle-mail.ts'
+import { HostWork } from './meter.ts'
 import { checkClassVersion } from './migrate.ts'
 import { OpenWorker, type OpenWorkerComponents } from './open-worker.ts'
 import { SleepWatch } from './sleep-watch.ts'
@@ -53,6 +54,7 @@ export interface WorkerTableComponents {
 export class WorkerTable {
   readonly active = new ActiveWorkers()
   readonly starts = new Starts()
+  readonly work = new HostWork()
   readonly #c: WorkerTableComponents
   readonly #init: { readonly node: string; readonly freezeState: boolean }
   readonly #open = new Map<string, OpenWorker>()
@@ -163,6 +165,7 @@ export class WorkerTable {
         committer,
         clock,
         log,
+        work: this.work,
         onMail: (name) => this.active.note(name),
         call,
         onDropped: (dropped, why) => {

@@ -1,4 +1,5 @@
 import type { ConfigFile } from '../config/schema.ts'
+import type { LoadVector } from '../gossip/types.ts'
 import type { WorkerFigures } from '../host/ipc.ts'
 import { formatWorkerId, parseWorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
@@ -30,7 +31,11 @@ export interface BalancerComponents {
 
 export interface BalancerInit {
   readonly node: string
+  /** Of one core of this node: a worker uses less of a faster one. */
+  readonly speed: number
   readonly limits: () => ConfigFile['placement']
+  /** The load that this node reckons with; undefined before it was measured. */
+  readonly load: () => LoadVector | undefined
   /** True while this node should move nothing on its own account. */
   readonly paused: () => boolean
 }
@@ -66,7 +71,9 @@ export class Balancer {
   #round(): void {
     const { placer, mover, hosts, world } = this.#c
     const candidates = placer.candidates()
-    const self = candidates.find((candidate) => candidate.id === this.#init.node)
+    const told = candidates.find((candidate) => candidate.id === this.#init.node)
+    const load = this.#init.load()
+    const self = told && load && { ...told, load, loadAgeMs: 0 }
     const busy = new Set(mover.targets())
     const peers = candidates.filter(
       ({ id }) => id !== self?.id && !busy.has(id) && placer.exclusion(id) === undefined,
@@ -75,7 +82,7 @@ export class Balancer {
     const movables = (workers: Iterable<WorkerFigures>): Movable[] =>
       Array.from(workers)
         .filter((worker) => !mover.isMoving(worker))
-        .map(movable)
+        .map((worker) => movable(worker, this.#init.speed))
     const isFull = self.load.memoryBytes > USHER.above * self.load.memoryBytesMax
     const ushered = isFull
       ? proposeUsher(self.load, peers, movables(hosts.workers()), {
@@ -151,14 +158,16 @@ export class Balancer {
   }
 }
 
-function movable(worker: WorkerFigures): Movable {
+function movable(worker: WorkerFigures, speed: number): Movable {
   return {
     id: formatWorkerId(worker),
     demand: {
-      cpu: worker.cpuShare,
+      cpu: worker.cpuShare * speed,
+      loop: worker.cpuShare,
       memoryBytes: worker.stateBytes,
       requests: worker.queued,
       connections: worker.sessions,
+      ioBytesPerSecond: worker.ioBytesPerSecond,
       workers: 1,
     },
     stateBytes: worker.stateBytes,

@@ -12,6 +12,7 @@ import { HostClient, type HostEvents } from './host-client.ts'
 import { type HostTotals, totalOf } from './host-totals.ts'
 import { memoryBytesMax } from './machine.ts'
 import { OwnHosts } from './own-hosts.ts'
+import { type ClassTotal, totalsOf } from './worker-picture.ts'
 
 /**
  * A host that is to end serves on for so long after gossip told that its port is not used any more:
@@ -123,6 +124,11 @@ export class Hosts {
   /** All workers that are busy, and of each process `idleMax` others; see `WorkerPicture`. */
   sample(idleMax: number): WorkerFigures[] {
     return this.serving.flatMap((host) => host.workers.sample(idleMax))
+  }
+
+  /** What the workers of each class use together. */
+  classes(): Map<string, ClassTotal> {
+    return totalsOf(this.serving.map(({ workers }) => workers.classes))
   }
 
   get infos(): ProcessInfo[] {

@@ -1,6 +1,5 @@
 import { dataToken } from '../auth.ts'
 import { isIsolated, longestTurnMs } from '../config/classes.ts'
-import { restartNote } from '../config/restart.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
 import type { Gossip } from '../gossip/gossip.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
@@ -9,9 +8,8 @@ import { MapHandover } from '../map-handover.ts'
 import { Peers } from '../peers.ts'
 import type { DeployReport, DrainReport, NodeStatusInfo } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
-import { VERSION } from '../version.ts'
 import type { OwnerAddress } from '../wire.ts'
-import type { TimerHandle, World } from '../world.ts'
+import type { World } from '../world.ts'
 import { Admission } from './admission.ts'
 import { AlarmScan } from './alarm-scan.ts'
 import { Balancer } from './balancer.ts'
@@ -21,9 +19,11 @@ import { Drain } from './drain.ts'
 import type { HostClient } from './host-client.ts'
 import { HostWatch } from './host-watch.ts'
 import { Lease } from './lease.ts'
-import { LoadMeter } from './load-meter.ts'
+import { LoadTeller } from './load-teller.ts'
+import { Machine } from './machine.ts'
 import type { NodeFigures } from './metrics.ts'
 import { Mover } from './mover.ts'
+import { nodeStatus } from './node-status.ts'
 import { OpenWorkers } from './open-workers.ts'
 import { Ownership } from './ownership.ts'
 import { Placer } from './placer.ts'
@@ -33,8 +33,6 @@ import { RpcServer } from './rpc-server.ts'
 import { StandbyHosts } from './standby-hosts.ts'
 import { Takeover } from './takeover.ts'
 import { Voucher } from './voucher.ts'
-
-const LOAD_INTERVAL_MS = 250
 
 export interface NodeComponents {
   readonly store: Store
@@ -73,14 +71,13 @@ export class Node {
   readonly #deploy: Deploy
   readonly #balancer: Balancer
   readonly #alarms: AlarmScan
-  readonly #meter: LoadMeter
+  readonly #load: LoadTeller
   readonly #rpc: RpcServer
   readonly #map: MapHandover
   readonly #startedMs: number
   readonly #started: Config
   #config: Config
   #refused: string | undefined
-  #loadTimer: TimerHandle | undefined
 
   constructor(components: NodeComponents, init: NodeInit) {
     const { gossip, store, log, world } = components
@@ -103,7 +100,10 @@ export class Node {
     )
     const classes = (): Config['classes'] => this.#config.classes
     const incarnation = (): number => this.#lease.incarnation
-    this.#open = new OpenWorkers((host, isOpen) => hosts.inhabited(host, isOpen))
+    this.#open = new OpenWorkers((host, isOpen, id) => {
+      hosts.inhabited(host, isOpen)
+      if (isOpen) this.#load.arrived(id.class)
+    })
     this.#admission = new Admission({ gossip, open: this.#open }, { node, classes, incarnation })
     this.#children = new Children(
       { log, world },
@@ -183,12 +183,17 @@ export class Node {
         loadTimeoutMs: () => this.#config.host.requestTimeoutMs,
       },
     )
-    this.#meter = new LoadMeter({ pools, hosts, world }, { speed: entry.speed })
+    this.#load = new LoadTeller(
+      { pools, hosts, machine: new Machine(world), gossip, open: this.#open, world },
+      { speed: entry.speed, before: (intervalMs) => this.#lookAround(intervalMs) },
+    )
     this.#balancer = new Balancer(
       { placer: this.#placer, mover: this.#mover, hosts, log, world },
       {
         node,
+        speed: entry.speed,
         limits: () => this.#config.placement,
+        load: () => this.#load.own,
         paused: () =>
           this.#admission.draining ||
           this.#admission.stopping ||
@@ -256,7 +261,7 @@ export class Node {
       await this.#end()
       throw error
     }
-    this.#tellLoad()
+    this.#load.start()
     this.#voucher.start()
     this.#balancer.start()
     this.#alarms.start()
@@ -276,8 +281,7 @@ export class Node {
     this.#voucher.stop()
     this.#takeover.stop()
     this.#map.stop()
-    this.#loadTimer?.cancel()
-    this.#meter.stop()
+    this.#load.stop()
     // Everyone hears that it leaves before a port closes: no request crosses the closing.
     await this.#c.gossip.leave()
     await this.#children.stop()
@@ -305,35 +309,18 @@ export class Node {
   }
 
   status(): NodeStatusInfo {
-    const own = this.#refused === undefined ? [] : [this.#refused]
-    const restart = restartNote('node', this.#entry.id, this.#started, this.#config)
-    if (restart) own.push(restart)
-    if (this.#lease.trouble) own.push(`the store does not answer: ${this.#lease.trouble}`)
-    own.push(...this.#children.notes)
-    if (this.#watch.note) own.push(this.#watch.note)
-    if (this.#deploy.note) own.push(this.#deploy.note)
-    if (this.#admission.draining) own.push('draining')
-    if (this.#admission.cordoned) own.push('cordoned')
-    const { epoch } = this.#config.map
-    const mismatch = this.#c.gossip.mapMismatch().join(', ')
-    if (mismatch) own.push(`another map under epoch ${epoch}: ${mismatch}`)
-    return {
-      id: this.#entry.id,
-      role: 'node',
-      version: VERSION,
-      pid: process.pid,
-      uptimeMs: Math.round(this.#c.world.clock.nowMs() - this.#startedMs),
-      ready:
-        !this.#admission.stopping &&
-        !this.#admission.draining &&
-        this.#lease.incarnation !== 0 &&
-        this.#lease.trouble === undefined &&
-        this.#children.notes.length === 0 &&
-        this.#watch.note === undefined,
-      notes: own,
-      mapEpoch: epoch,
-      processes: this.#children.infos,
-    }
+    const config = { started: this.#started, current: this.#config, refused: this.#refused }
+    return nodeStatus(
+      {
+        lease: this.#lease,
+        children: this.#children,
+        watch: this.#watch,
+        deploy: this.#deploy,
+        admission: this.#admission,
+        gossip: this.#c.gossip,
+      },
+      { id: this.#entry.id, uptimeMs: this.#c.world.clock.nowMs() - this.#startedMs, config },
+    )
   }
 
   /** Why a changed configuration was refused; undefined when the one in force is the newest. */
@@ -367,12 +354,10 @@ export class Node {
     this.#children.hosts.renew()
   }
 
-  #tellLoad(): void {
-    this.#watch.round(LOAD_INTERVAL_MS)
+  #lookAround(intervalMs: number): void {
+    this.#watch.round(intervalMs)
     this.#standbyHosts.refresh()
     this.#children.hosts.closeSleepers()
-    this.#c.gossip.setLoad(this.#meter.sample(this.#open.count))
-    this.#loadTimer = this.#c.world.clock.after(LOAD_INTERVAL_MS, () => this.#tellLoad())
   }
 
   #gone(

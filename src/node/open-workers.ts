@@ -17,15 +17,24 @@ export class OpenWorkers {
   readonly #open = new Map<string, OpenEntry>()
   /** Epochs of this incarnation that may not be resumed: a commit under them may be under way. */
   readonly #spent = new Map<string, number>()
-  readonly #inhabited: (host: HostClient, isOpen: boolean) => void
+  /** How many there are of each class. */
+  readonly #classes = new Map<string, number>()
+  readonly #inhabited: (host: HostClient, isOpen: boolean, id: WorkerId) => void
 
   /** `inhabited` hears that a process has got a worker, or has one no more. */
-  constructor(inhabited: (host: HostClient, isOpen: boolean) => void = () => undefined) {
+  constructor(
+    inhabited: (host: HostClient, isOpen: boolean, id: WorkerId) => void = () => undefined,
+  ) {
     this.#inhabited = inhabited
   }
 
   get count(): number {
     return this.#open.size
+  }
+
+  /** How many there are of each class. */
+  get classes(): ReadonlyMap<string, number> {
+    return this.#classes
   }
 
   all(): IterableIterator<OpenEntry> {
@@ -51,18 +60,19 @@ export class OpenWorkers {
     const known = this.#open.get(name)
     // The last words of a process that has ended: the worker ended with it.
     if (host.port === 0 || (known && known.epoch >= epoch)) return
+    if (!known) this.#count(id, 1)
     this.#open.set(name, { id, epoch, host })
-    this.#inhabited(host, true)
+    this.#inhabited(host, true, id)
   }
 
   /** The process has it no more. `inDoubt`: its last commit may or may not be applied. */
   gone(host: HostClient, id: WorkerId, inDoubt: boolean): void {
     const name = formatWorkerId(id)
     const known = this.#open.get(name)
-    this.#inhabited(host, false)
+    this.#inhabited(host, false, id)
     if (known?.host !== host) return
     if (inDoubt) this.spend(id, known.epoch)
-    this.#open.delete(name)
+    this.#close(id)
   }
 
   /** It is not opened under that epoch any more. */
@@ -72,12 +82,13 @@ export class OpenWorkers {
 
   /** The process has ended. What it had is claimed anew: nobody else may open it under its epoch. */
   down(host: HostClient): void {
-    for (const { id } of this.in(host)) this.#open.delete(formatWorkerId(id))
+    for (const { id } of this.in(host)) this.#close(id)
   }
 
   /** The incarnation is void, and with it every claim. */
   clear(): void {
     this.#open.clear()
+    this.#classes.clear()
     this.#spent.clear()
   }
 
@@ -94,5 +105,15 @@ export class OpenWorkers {
   /** It was claimed anew. */
   claimed(id: WorkerId): void {
     this.#spent.delete(formatWorkerId(id))
+  }
+
+  #close(id: WorkerId): void {
+    if (this.#open.delete(formatWorkerId(id))) this.#count(id, -1)
+  }
+
+  #count({ class: name }: WorkerId, more: 1 | -1): void {
+    const count = (this.#classes.get(name) ?? 0) + more
+    if (count === 0) this.#classes.delete(name)
+    else this.#classes.set(name, count)
   }
 }

@@ -45,6 +45,7 @@ const JUST_OPENED = {
   sections: 0,
   requestsPerSecond: 0,
   cpuShare: 0,
+  ioBytesPerSecond: 0,
   ageMs: 0,
   sessions: 0,
   queued: 0,

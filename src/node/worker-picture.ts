@@ -2,6 +2,7 @@
  * What the control loop knows of the workers in its host: the host tells what has changed, here
  * the rest is kept. Nothing in here is done for all of them at each report or round.
  */
+import type { ClassLoad } from '../gossip/types.ts'
 import type { WorkerFigures } from '../host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 
@@ -10,11 +11,15 @@ interface Heard {
   readonly atMs: number
 }
 
+/** As `ClassLoad`, but for all of them together. */
+export type ClassTotal = Omit<ClassLoad, 'name'>
+
 export class WorkerPicture {
   readonly #nowMs: () => number
   readonly #heard = new Map<string, Heard>()
   /** Those that use something besides memory. */
   readonly #busy = new Set<string>()
+  readonly #classes = new Map<string, ClassTotal>()
   /** Where the next look at the idle ones begins. */
   #turn: Iterator<string> | undefined
 
@@ -26,6 +31,8 @@ export class WorkerPicture {
     const atMs = this.#nowMs()
     for (const figures of changed) {
       const name = formatWorkerId(figures)
+      this.#count(this.#heard.get(name)?.figures, -1)
+      this.#count(figures, 1)
       this.#heard.set(name, { figures, atMs })
       if (isBusy(figures)) this.#busy.add(name)
       else this.#busy.delete(name)
@@ -34,6 +41,7 @@ export class WorkerPicture {
 
   gone(id: WorkerId): void {
     const name = formatWorkerId(id)
+    this.#count(this.#heard.get(name)?.figures, -1)
     this.#heard.delete(name)
     this.#busy.delete(name)
   }
@@ -41,6 +49,12 @@ export class WorkerPicture {
   clear(): void {
     this.#heard.clear()
     this.#busy.clear()
+    this.#classes.clear()
+  }
+
+  /** What all workers of each class use together. */
+  get classes(): ReadonlyMap<string, ClassTotal> {
+    return this.#classes
   }
 
   get(name: string): WorkerFigures | undefined {
@@ -68,12 +82,45 @@ export class WorkerPicture {
     return found
   }
 
+  #count(figures: WorkerFigures | undefined, sign: 1 | -1): void {
+    if (!figures) return
+    const total = this.#classes.get(figures.class) ?? { workers: 0, cpu: 0, stateBytes: 0 }
+    const workers = total.workers + sign
+    if (workers === 0) {
+      this.#classes.delete(figures.class)
+      return
+    }
+    this.#classes.set(figures.class, {
+      workers,
+      cpu: total.cpu + sign * figures.cpuShare,
+      stateBytes: total.stateBytes + sign * figures.stateBytes,
+    })
+  }
+
   #next(): string | undefined {
     this.#turn ??= this.#heard.keys()
     const { value, done } = this.#turn.next()
     if (done) this.#turn = undefined
     return value as string | undefined
   }
+}
+
+/** Of several pictures together. */
+export function totalsOf(
+  pictures: Iterable<ReadonlyMap<string, ClassTotal>>,
+): Map<string, ClassTotal> {
+  const all = new Map<string, ClassTotal>()
+  for (const picture of pictures) {
+    for (const [name, { workers, cpu, stateBytes }] of picture) {
+      const sum = all.get(name) ?? { workers: 0, cpu: 0, stateBytes: 0 }
+      all.set(name, {
+        workers: sum.workers + workers,
+        cpu: sum.cpu + cpu,
+        stateBytes: sum.stateBytes + stateBytes,
+      })
+    }
+  }
+  return all
 }
 
 function isBusy(figures: WorkerFigures): boolean {

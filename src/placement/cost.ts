@@ -5,6 +5,9 @@
  * TPDS 11(7), 2000. Because the cost is convex, a nearly full resource outweighs several idle ones,
  * and resources of different kinds add up without weights.
  *
+ * The event loop that a node's workers share is a resource of its own: on many cores it is full
+ * long before the CPU is.
+ *
  * Two resources are counts without a capacity of their own; as the paper does for jobs, theirs is
  * the largest count among the machines compared. Requests in flight per core: a busy CPU looks the
  * same with one request waiting for it as with a hundred. And workers: idle ones use next to
@@ -83,6 +86,7 @@ export function machineCost(load: LoadVector, nMachines: number, scale = SCALE_M
   const base = costBase(nMachines)
   return (
     price(base, load.cpu, load.cpuCapacity) +
+    price(base, load.loop, 1) +
     price(base, load.memoryBytes, load.memoryBytesMax) +
     price(base, load.requests, requestsCapacity(load, scale)) +
     price(base, load.connections, load.connectionsMax) +
@@ -96,9 +100,11 @@ export function withDemand(load: LoadVector, demand: Demand, times = 1): LoadVec
   return {
     ...load,
     cpu: Math.max(0, load.cpu + demand.cpu * times),
+    loop: Math.max(0, load.loop + (demand.loop ?? 0) * times),
     memoryBytes: Math.max(0, load.memoryBytes + demand.memoryBytes * times),
     requests: Math.max(0, load.requests + demand.requests * times),
     connections: Math.max(0, load.connections + demand.connections * times),
+    ioBytesPerSecond: Math.max(0, load.ioBytesPerSecond + (demand.ioBytesPerSecond ?? 0) * times),
     workers: Math.max(0, load.workers + demand.workers * times),
   }
 }
@@ -122,6 +128,7 @@ export function marginalCost(
 /** What is used on an average machine, in parts of the capacity where machines differ in size. */
 export interface MeanLoad {
   readonly cpu: number
+  readonly loop: number
   readonly memory: number
   readonly requests: number
   readonly connections: number
@@ -130,12 +137,23 @@ export interface MeanLoad {
   readonly scale: Scale
 }
 
+const NO_MEAN = {
+  cpu: 0,
+  loop: 0,
+  memory: 0,
+  requests: 0,
+  connections: 0,
+  ioBytesPerSecond: 0,
+  workers: 0,
+}
+
 /** Mean over machines; undefined when there is none. */
 export function meanLoad(loads: readonly LoadVector[]): MeanLoad | undefined {
   if (loads.length === 0) return undefined
-  const mean = { cpu: 0, memory: 0, requests: 0, connections: 0, ioBytesPerSecond: 0, workers: 0 }
+  const mean = { ...NO_MEAN }
   for (const load of loads) {
     mean.cpu += load.cpu / load.cpuCapacity / loads.length
+    mean.loop += load.loop / loads.length
     mean.memory += load.memoryBytes / load.memoryBytesMax / loads.length
     mean.requests += load.requests / load.requestsMax / loads.length
     mean.connections += load.connections / load.connectionsMax / loads.length
@@ -161,6 +179,7 @@ export function discounted(
   return {
     ...load,
     cpu: mix(load.cpu, mean.cpu * load.cpuCapacity),
+    loop: mix(load.loop, mean.loop),
     memoryBytes: mix(load.memoryBytes, mean.memory * load.memoryBytesMax),
     requests: mix(load.requests, mean.requests * load.requestsMax),
     connections: mix(load.connections, mean.connections * load.connectionsMax),

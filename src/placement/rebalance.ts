@@ -141,9 +141,10 @@ function hasRoom(load: LoadVector): boolean {
 /** What was sent there and is not in its news yet, taken as average workers of this node. */
 function withSent(load: LoadVector, sent: number, workers: readonly Movable[]): LoadVector {
   if (sent === 0 || workers.length === 0) return load
-  const total = { cpu: 0, memoryBytes: 0, requests: 0, connections: 0, workers: 0 }
+  const total = { cpu: 0, loop: 0, memoryBytes: 0, requests: 0, connections: 0, workers: 0 }
   for (const { demand } of workers) {
     total.cpu += demand.cpu
+    total.loop += demand.loop ?? 0
     total.memoryBytes += demand.memoryBytes
     total.requests += demand.requests
     total.connections += demand.connections

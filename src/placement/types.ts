@@ -15,9 +15,13 @@ export interface Candidate {
 /** What the work to place is expected to use. */
 export interface Demand {
   readonly cpu: number
+  /** Part of the event loop of the workers; default none. */
+  readonly loop?: number
   readonly memoryBytes: number
   readonly requests: number
   readonly connections: number
+  /** Default none. */
+  readonly ioBytesPerSecond?: number
   /** 1 for a worker, 0 for a request. */
   readonly workers: number
 }

@@ -175,6 +175,7 @@ function loadAt(nowMs: number, random: Random): LoadVector {
   return {
     cpu: 0,
     cpuCapacity: 4,
+    loop: 0,
     memoryBytes: Math.floor(nowMs * 1_000),
     memoryBytesMax: 2 ** 50,
     requests: Math.floor(random.next() * 110),
@@ -183,6 +184,7 @@ function loadAt(nowMs: number, random: Random): LoadVector {
     connectionsMax: 1_000,
     ioBytesPerSecond: 0,
     workers: 0,
+    classes: [],
     lagMs: 0,
   }
 }

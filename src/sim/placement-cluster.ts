@@ -54,6 +54,7 @@ export class SimNode {
     return {
       cpu: Math.min(cpu, this.cpuCapacity),
       cpuCapacity: this.cpuCapacity,
+      loop: 0,
       memoryBytes,
       memoryBytesMax: 2_000_000_000,
       requests: 0,
@@ -62,6 +63,7 @@ export class SimNode {
       connectionsMax: 10_000,
       ioBytesPerSecond: 0,
       workers: this.workers.size,
+      classes: [],
       lagMs: 0,
     }
   }

@@ -65,6 +65,7 @@ function patternOf(endpoint: string): RegExp {
 export const LOAD: LoadVector = {
   cpu: 0.5,
   cpuCapacity: 2,
+  loop: 0,
   memoryBytes: 200_000_000,
   memoryBytesMax: 2_000_000_000,
   requests: 3,
@@ -73,6 +74,7 @@ export const LOAD: LoadVector = {
   connectionsMax: 10_000,
   ioBytesPerSecond: 1000,
   workers: 2,
+  classes: [],
   lagMs: 1,
 }
 
@@ -150,6 +152,7 @@ function worker(key: string, more: Partial<WorkerInfo> = {}): WorkerInfo {
     sections: 1,
     requestsPerSecond: 12.34,
     cpuShare: 0.05,
+    ioBytesPerSecond: 0,
     ageMs: 65_000,
     sessions: 2,
     queued: 0,

@@ -41,6 +41,7 @@ export function testConfig(parts: Record<string, unknown>): Config {
 export const IDLE: LoadVector = {
   cpu: 0,
   cpuCapacity: 1,
+  loop: 0,
   memoryBytes: 0,
   memoryBytesMax: 1e9,
   requests: 0,
@@ -49,6 +50,7 @@ export const IDLE: LoadVector = {
   connectionsMax: 1_000,
   ioBytesPerSecond: 0,
   workers: 0,
+  classes: [],
   lagMs: 0,
 }
 

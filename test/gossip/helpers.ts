@@ -16,6 +16,7 @@ export const BOOT = 1_700_000_000_000
 export const LOAD: LoadVector = {
   cpu: 1.25,
   cpuCapacity: 4,
+  loop: 0.25,
   memoryBytes: 123_456_789,
   memoryBytesMax: 8_589_934_592,
   requests: 12,
@@ -24,6 +25,7 @@ export const LOAD: LoadVector = {
   connectionsMax: 20_000,
   ioBytesPerSecond: 5_678,
   workers: 9,
+  classes: [{ name: 'Room_1-a', workers: 300, cpu: 0.000_25, stateBytes: 70_000 }],
   lagMs: 1.5,
 }
 

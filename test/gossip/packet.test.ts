@@ -6,6 +6,8 @@ import {
   type PacketHead,
   PacketWriter,
 } from '../../src/gossip/packet.ts'
+import { CLASSES_TOLD_MAX } from '../../src/gossip/types.ts'
+import { isClassName } from '../../src/identity.ts'
 import { randomInt, seededRandom } from '../../src/world.ts'
 import { BOOT, claim, LOAD } from './helpers.ts'
 
@@ -98,7 +100,12 @@ t.test('random and damaged bytes never throw, and never pass the limits', async 
       if (!Number.isSafeInteger(meta.incarnation)) t.fail('incarnation')
     }
     for (const { load, seq } of packet.loads) {
-      if (![seq, ...Object.values(load)].every(Number.isFinite)) t.fail('not finite')
+      const { classes, ...figures } = load
+      const ofClasses = classes.flatMap((one) => [one.workers, one.cpu, one.stateBytes])
+      const all = [seq, ...Object.values(figures), ...ofClasses]
+      if (!all.every(Number.isFinite)) t.fail('not finite')
+      if (classes.length > CLASSES_TOLD_MAX) t.fail('too many classes')
+      if (!classes.every(({ name }) => isClassName(name))) t.fail('a class name')
     }
   }
   t.ok(read > 100, `${read} of the damaged ones are packets still`)

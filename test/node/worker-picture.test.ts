@@ -12,6 +12,7 @@ function figures(key: string, more: Partial<WorkerFigures> = {}): WorkerFigures 
     sections: 1,
     requestsPerSecond: 0,
     cpuShare: 0,
+    ioBytesPerSecond: 0,
     ageMs: 100,
     sessions: 0,
     queued: 0,

@@ -14,9 +14,10 @@ import {
 import { candidate, load, NOTHING } from './loads.ts'
 
 t.test('the cost is the sum of n^utilisation over the resources', async (t) => {
-  t.equal(machineCost(load(), 3), 6)
+  t.equal(machineCost(load(), 3), 7)
   const half = load({
     cpu: 2,
+    loop: 0.5,
     memoryBytes: 5e8,
     requests: 500,
     connections: 5_000,
@@ -24,8 +25,8 @@ t.test('the cost is the sum of n^utilisation over the resources', async (t) => {
     workers: 8,
   })
   t.ok(
-    Math.abs(machineCost(half, 9, { workers: 16, requestsPerCore: 250 }) - 18) < 1e-9,
-    'six times √9',
+    Math.abs(machineCost(half, 9, { workers: 16, requestsPerCore: 250 }) - 21) < 1e-9,
+    'seven times √9',
   )
   t.ok(machineCost(load({ cpu: 4 }), 1) > machineCost(load(), 1), 'one machine has a cost too')
 })

@@ -6,6 +6,7 @@ export function load(given: Partial<LoadVector> = {}): LoadVector {
   return {
     cpu: 0,
     cpuCapacity: 4,
+    loop: 0,
     memoryBytes: 0,
     memoryBytesMax: 1e9,
     requests: 0,
@@ -14,6 +15,7 @@ export function load(given: Partial<LoadVector> = {}): LoadVector {
     connectionsMax: 10_000,
     ioBytesPerSecond: 0,
     workers: 0,
+    classes: [],
     lagMs: 0,
     ...given,
   }

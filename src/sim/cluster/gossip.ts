@@ -24,6 +24,7 @@ const NEWS_MS_MAX = 30
 const LOAD: LoadVector = {
   cpu: 1,
   cpuCapacity: 4,
+  loop: 0,
   memoryBytes: 1e8,
   memoryBytesMax: 1e9,
   requests: 1,
@@ -32,6 +33,7 @@ const LOAD: LoadVector = {
   connectionsMax: 1_000,
   ioBytesPerSecond: 0,
   workers: 1,
+  classes: [],
   lagMs: 0,
 }
 

@@ -1,0 +1,65 @@
+import type { ClassLoad, LoadVector, Membership } from '../gossip/types.ts'
+import type { TimerHandle, World } from '../world.ts'
+import { LoadMeter, type LoadMeterComponents } from './load-meter.ts'
+import type { OpenWorkers } from './open-workers.ts'
+
+const INTERVAL_MS = 250
+
+export interface LoadTellerComponents extends LoadMeterComponents {
+  readonly gossip: Pick<Membership, 'setLoad'>
+  readonly open: OpenWorkers
+  readonly world: World
+}
+
+export interface LoadTellerInit {
+  /** Of one of its cores, relative to the others of the cluster. */
+  readonly speed: number
+  /** Is done before each telling. `intervalMs`: since the last. */
+  readonly before: (intervalMs: number) => void
+}
+
+/** Tells all members, four times a second, what this node has to do. */
+export class LoadTeller {
+  readonly #c: LoadTellerComponents
+  readonly #init: LoadTellerInit
+  readonly #meter: LoadMeter
+  #timer: TimerHandle | undefined
+
+  constructor(components: LoadTellerComponents, init: LoadTellerInit) {
+    this.#c = components
+    this.#init = init
+    this.#meter = new LoadMeter(components, init)
+  }
+
+  /** The load that this node itself reckons with; undefined before the first telling. */
+  get own(): LoadVector | undefined {
+    return this.#meter.own
+  }
+
+  /** A worker of that class has come. */
+  arrived(className: string): void {
+    this.#meter.arrived(this.#classes().find(({ name }) => name === className)?.cpu ?? 0)
+  }
+
+  start(): void {
+    this.#init.before(INTERVAL_MS)
+    this.#c.gossip.setLoad(this.#meter.sample(this.#c.open.count, this.#classes()))
+    this.#timer = this.#c.world.clock.after(INTERVAL_MS, () => this.start())
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#meter.stop()
+  }
+
+  /** How many there are is known at once; what they use, when their hosts have told. */
+  #classes(): ClassLoad[] {
+    const used = this.#c.hosts.classes()
+    return Array.from(this.#c.open.classes, ([name, workers]) => {
+      const total = used.get(name) ?? { workers: 0, cpu: 0, stateBytes: 0 }
+      const told = Math.max(1, total.workers)
+      const { cpu, stateBytes } = total
+      return { name, workers, cpu: Math.max(0, cpu) / told, stateBytes: stateBytes / told }
+    })
+  }
+}

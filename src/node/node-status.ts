@@ -1,0 +1,69 @@
+import { restartNote } from '../config/restart.ts'
+import type { Config } from '../config/schema.ts'
+import type { Gossip } from '../gossip/gossip.ts'
+import type { NodeStatusInfo } from '../rpc.ts'
+import { VERSION } from '../version.ts'
+import type { Admission } from './admission.ts'
+import type { Children } from './children.ts'
+import type { Deploy } from './deploy.ts'
+import type { HostWatch } from './host-watch.ts'
+import type { Lease } from './lease.ts'
+
+interface Parts {
+  readonly lease: Lease
+  readonly children: Children
+  readonly watch: HostWatch
+  readonly deploy: Deploy
+  readonly admission: Admission
+  readonly gossip: Gossip
+}
+
+interface Facts {
+  readonly id: string
+  readonly uptimeMs: number
+  readonly config: {
+    readonly started: Config
+    readonly current: Config
+    /** Why a changed configuration was refused. */
+    readonly refused: string | undefined
+  }
+}
+
+/** What a node says of itself: whether it is ready, and what an operator should know. */
+export function nodeStatus(parts: Parts, { id, uptimeMs, config }: Facts): NodeStatusInfo {
+  const { lease, children, watch, admission } = parts
+  return {
+    id,
+    role: 'node',
+    version: VERSION,
+    pid: process.pid,
+    uptimeMs: Math.round(uptimeMs),
+    ready:
+      !admission.stopping &&
+      !admission.draining &&
+      lease.incarnation !== 0 &&
+      lease.trouble === undefined &&
+      children.notes.length === 0 &&
+      watch.note === undefined,
+    notes: notesOf(parts, id, config),
+    mapEpoch: config.current.map.epoch,
+    processes: children.infos,
+  }
+}
+
+function notesOf(parts: Parts, id: string, config: Facts['config']): string[] {
+  const { lease, children, watch, deploy, admission, gossip } = parts
+  const notes = config.refused === undefined ? [] : [config.refused]
+  const restart = restartNote('node', id, config.started, config.current)
+  if (restart) notes.push(restart)
+  if (lease.trouble) notes.push(`the store does not answer: ${lease.trouble}`)
+  notes.push(...children.notes)
+  if (watch.note) notes.push(watch.note)
+  if (deploy.note) notes.push(deploy.note)
+  if (admission.draining) notes.push('draining')
+  if (admission.cordoned) notes.push('cordoned')
+  const mismatch = gossip.mapMismatch().join(', ')
+  const { epoch } = config.current.map
+  if (mismatch) notes.push(`another map under epoch ${epoch}: ${mismatch}`)
+  return notes
+}
