@@ -4,12 +4,15 @@
  */
 import { AriesError } from '../errors.ts'
 import { formatWorkerId, KEY_BYTES_MAX, type WorkerId } from '../identity.ts'
-import type { ClaimRequest, CommitRecord } from './store.ts'
+import type { ClaimRequest, CommitRecord, JobWrite } from './store.ts'
 
 /** Longest section name in UTF-8 bytes: it is part of a primary key. */
 export const NAME_BYTES_MAX = 512
 /** Most bytes of values in one record; PostgreSQL takes no parameter over 1 GB. */
 export const RECORD_BYTES_MAX = 256 * 1024 * 1024
+
+/** Longest body of a job in UTF-8 bytes. */
+export const JOB_BODY_BYTES_MAX = 65_536
 
 /** PostgreSQL's text holds no NUL, and lone surrogates of different names become equal in UTF-8. */
 function isText(text: string, bytesMax: number): boolean {
@@ -54,6 +57,16 @@ export function checkClaim(request: ClaimRequest): void {
   checkCount('incarnation', request.incarnation)
   checkCount('epoch', request.fromEpoch)
   if (request.classVersion !== undefined) checkCount('classVersion', request.classVersion)
+}
+
+export function checkJob({ row, by }: JobWrite): void {
+  checkNode(by.node)
+  checkCount('incarnation', by.incarnation)
+  checkCount('incarnation', row.incarnation)
+  checkCount('version', row.version)
+  if (row.node !== '') checkNode(row.node)
+  if (!/^[a-z0-9]{1,32}$/.test(row.id)) refuse(`"${row.id.slice(0, 80)}" is no id of a job`)
+  if (!isText(row.body, JOB_BODY_BYTES_MAX)) refuse(`a job takes ${JOB_BODY_BYTES_MAX} bytes`)
 }
 
 export function checkRecord(record: CommitRecord): void {

@@ -122,7 +122,53 @@ export interface DueAlarm {
   readonly dueMs: number
 }
 
-export interface Store {
+export type JobState = 'queued' | 'running' | 'ended' | 'lost'
+
+/** A job as the store keeps it; what it does stands in `body`, which the store does not read. */
+export interface JobRow {
+  readonly id: string
+  /** Raised by one at each write. */
+  readonly version: number
+  readonly state: JobState
+  /** Who runs it or ran it last, under which incarnation; empty and 0 while nobody did. */
+  readonly node: string
+  readonly incarnation: Incarnation
+  /** Text, at most `JOB_BODY_BYTES_MAX`. */
+  readonly body: string
+}
+
+export interface JobRecord extends JobRow {
+  /** Since it was first written, milliseconds of the store's clock. */
+  readonly ageMs: number
+  /** True while the incarnation that it names is its node's current one and active. */
+  readonly nodeActive: boolean
+  /** True when that incarnation runs it no more: superseded, or its lease is over as well. */
+  readonly nodeGone: boolean
+}
+
+export interface JobWrite {
+  /** Its `version` is the one that it replaces; 0 to make it. */
+  readonly row: JobRow
+  /** Who writes: fenced unless active. */
+  readonly by: Evictor
+  /** Made only while fewer than so many are queued. */
+  readonly queueMax?: number
+}
+
+/** `conflict`: another version is current, or for 0: there is one of that id. */
+export type JobWriteResult = 'ok' | 'conflict' | 'fenced' | 'full'
+
+/** Records of jobs: see `src/jobs/`. Each write is one compare-and-set, guarded like a commit. */
+export interface JobStore {
+  job(id: string): Promise<JobRecord | undefined>
+  /** `live`: queued or running, the oldest first; `past`: ended or lost, the newest first. */
+  jobs(which: 'live' | 'past', limit: number): Promise<JobRecord[]>
+  writeJob(write: JobWrite): Promise<JobWriteResult>
+  /** Forgets jobs of the past: those beyond the newest `keep`, and those older than `keepMs`. */
+  forgetJobs(keep: number, keepMs: number): Promise<void>
+}
+
+export interface Store extends JobStore {
   /** For logs and `aries status`; never holds a password. */
   readonly description: string
 

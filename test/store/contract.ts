@@ -5,6 +5,7 @@ import { alarmRules } from './contract-alarms.ts'
 import { claimRules } from './contract-claims.ts'
 import { commitRules } from './contract-commits.ts'
 import { fenceRules } from './contract-fences.ts'
+import { jobRules } from './contract-jobs.ts'
 import { nodeRules } from './contract-nodes.ts'
 import { readRules } from './contract-reads.ts'
 import { versionRules } from './contract-versions.ts'
@@ -27,5 +28,6 @@ export async function storeContract(t: Test, fixture: ContractFixture): Promise<
   await versionRules(t, store, other)
   await watchRules(t, store, other)
   await alarmRules(t, store, other)
+  await jobRules(t, store, other)
   await readRules(t, store, fixture)
 }

@@ -13,6 +13,8 @@ import type {
   CommitResult,
   DueAlarm,
   Evictor,
+  JobRecord,
+  JobWriteResult,
   LoadedWorker,
   NodeRecord,
   NodeStatus,
@@ -313,6 +315,23 @@ class StoreConnection implements Store {
 
   dueAlarms(afterMs: number, beforeMs: number, limit: number): Promise<DueAlarm[]> {
     return this.#call('dueAlarms', () => this.#store.dueAlarms(afterMs, beforeMs, limit))
+  }
+
+  /** No member of the simulation is configured to run jobs. */
+  job(): Promise<undefined> {
+    return this.#call('job', () => undefined)
+  }
+
+  jobs(): Promise<JobRecord[]> {
+    return this.#call('jobs', () => [])
+  }
+
+  writeJob(): Promise<JobWriteResult> {
+    return this.#call('writeJob', () => 'full')
+  }
+
+  forgetJobs(): Promise<void> {
+    return this.#call('forgetJobs', () => undefined)
   }
 
   async close(): Promise<void> {}

@@ -35,4 +35,14 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE aries_workers ADD COLUMN version bigint NOT NULL DEFAULT 0;
    UPDATE aries_workers SET version = 1 WHERE seq > 0`,
   'ALTER TABLE aries_workers ADD COLUMN host bigint NOT NULL DEFAULT 0',
+  `CREATE TABLE aries_jobs (
+     id text COLLATE "C" PRIMARY KEY,
+     version bigint NOT NULL,
+     state text NOT NULL,
+     node text COLLATE "C" NOT NULL,
+     incarnation bigint NOT NULL,
+     made_ms bigint NOT NULL,
+     body text NOT NULL
+   );
+   CREATE INDEX aries_jobs_state ON aries_jobs (state, made_ms)`,
 ]

@@ -6,6 +6,7 @@ import {
   checkClaim,
   checkCount,
   checkId,
+  checkJob,
   checkNode,
   checkRecord,
 } from '../check.ts'
@@ -19,6 +20,9 @@ import type {
   DueAlarm,
   Evictor,
   Incarnation,
+  JobRecord,
+  JobWrite,
+  JobWriteResult,
   LoadedWorker,
   NodeRecord,
   OwnerRecord,
@@ -26,6 +30,7 @@ import type {
 } from '../store.ts'
 import { claimAll } from './claim.ts'
 import { type CommitJob, commitAll } from './commit.ts'
+import { forgetJobs, readJob, readJobs, writeJob } from './jobs.ts'
 import { migrate } from './migrate.ts'
 import { OWNER, toNode, toOwner } from './records.ts'
 import { type Row, Session } from './session.ts'
@@ -214,6 +219,26 @@ export class PostgresStore implements Store {
       id: { class: String(row['class']), key: String(row['key']) },
       dueMs: decodeAlarm(row['value'] as Uint8Array).dueMs,
     }))
+  }
+
+  job(id: string): Promise<JobRecord | undefined> {
+    return readJob(this.#session, id)
+  }
+
+  async jobs(which: 'live' | 'past', limit: number): Promise<JobRecord[]> {
+    checkCount('limit', limit)
+    return readJobs(this.#session, which, limit)
+  }
+
+  async writeJob(write: JobWrite): Promise<JobWriteResult> {
+    checkJob(write)
+    return writeJob(this.#session, write)
+  }
+
+  async forgetJobs(keep: number, keepMs: number): Promise<void> {
+    checkCount('keep', keep)
+    checkCount('keepMs', keepMs)
+    await forgetJobs(this.#session, keep, keepMs)
   }
 
   close(): Promise<void> {

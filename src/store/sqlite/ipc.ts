@@ -9,6 +9,9 @@ import type {
   DueAlarm,
   Evictor,
   Incarnation,
+  JobRecord,
+  JobWrite,
+  JobWriteResult,
   LoadedWorker,
   NodeRecord,
   OwnerRecord,
@@ -32,6 +35,8 @@ export type WriteJob =
       readonly by?: Evictor | undefined
     }
   | { readonly do: 'claim'; readonly request: ClaimRequest }
+  | { readonly do: 'write-job'; readonly write: JobWrite }
+  | { readonly do: 'forget-jobs'; readonly keep: number; readonly keepMs: number }
   | {
       readonly do: 'commit'
       readonly node: string
@@ -42,6 +47,8 @@ export type WriteJob =
 export type ReadJob =
   | { readonly do: 'nodes' }
   | { readonly do: 'owner'; readonly id: WorkerId }
+  | { readonly do: 'job'; readonly id: string }
+  | { readonly do: 'jobs'; readonly which: 'live' | 'past'; readonly limit: number }
   | {
       readonly do: 'ownedBy'
       readonly node: string
@@ -78,6 +85,9 @@ export type Reply =
   | OwnerRecord[]
   | DueAlarm[]
   | LoadedSlice
+  | JobRecord
+  | JobRecord[]
+  | JobWriteResult
   | undefined
 
 export type ToThread =

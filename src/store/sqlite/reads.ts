@@ -10,6 +10,7 @@ import type {
   Section,
 } from '../store.ts'
 import type { LoadedSlice, ReadJob, Reply } from './ipc.ts'
+import { JobReads } from './jobs.ts'
 import { whenFree } from './lock.ts'
 
 type Row = Record<string, SQLOutputValue>
@@ -22,6 +23,7 @@ const OWNER = `SELECT w.id, w.class, w.key, w.node, w.incarnation, w.host, w.epo
 /** The reading half of the store, on the thread. */
 export class Reads {
   readonly #db: DatabaseSync
+  readonly #jobs: JobReads
   readonly #nodes: StatementSync
   readonly #active: StatementSync
   readonly #owner: StatementSync
@@ -32,6 +34,7 @@ export class Reads {
 
   constructor(db: DatabaseSync) {
     this.#db = db
+    this.#jobs = new JobReads(db)
     this.#nodes = db.prepare('SELECT * FROM aries_nodes ORDER BY id')
     this.#active = db.prepare(
       "SELECT 1 FROM aries_nodes WHERE id = ? AND incarnation = ? AND status = 'active'",
@@ -53,6 +56,10 @@ export class Reads {
     switch (job.do) {
       case 'nodes':
         return whenFree(() => this.#nodes.all()).map(toNode)
+      case 'job':
+        return whenFree(() => this.#jobs.one(job.id))
+      case 'jobs':
+        return whenFree(() => this.#jobs.some(job.which, job.limit))
       case 'owner':
         return whenFree(() => this.owner(job.id))
       case 'ownedBy':

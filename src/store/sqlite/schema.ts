@@ -32,4 +32,14 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE aries_workers ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
    UPDATE aries_workers SET version = 1 WHERE seq > 0`,
   'ALTER TABLE aries_workers ADD COLUMN host INTEGER NOT NULL DEFAULT 0',
+  `CREATE TABLE aries_jobs (
+     id TEXT PRIMARY KEY,
+     version INTEGER NOT NULL,
+     state TEXT NOT NULL,
+     node TEXT NOT NULL,
+     incarnation INTEGER NOT NULL,
+     made_ms INTEGER NOT NULL,
+     body TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX aries_jobs_state ON aries_jobs (state, made_ms)`,
 ]

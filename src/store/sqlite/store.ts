@@ -8,6 +8,7 @@ import {
   checkClaim,
   checkCount,
   checkId,
+  checkJob,
   checkNode,
   checkRecord,
 } from '../check.ts'
@@ -21,6 +22,9 @@ import type {
   DueAlarm,
   Evictor,
   Incarnation,
+  JobRecord,
+  JobWrite,
+  JobWriteResult,
   LoadedWorker,
   NodeRecord,
   OwnerRecord,
@@ -176,6 +180,26 @@ export class SqliteStore implements Store {
   async dueAlarms(afterMs: number, beforeMs: number, limit: number): Promise<DueAlarm[]> {
     checkAlarmRange(afterMs, beforeMs, limit)
     return (await this.#reads.add({ do: 'alarms', afterMs, beforeMs, limit })) as DueAlarm[]
+  }
+
+  async job(id: string): Promise<JobRecord | undefined> {
+    return (await this.#reads.add({ do: 'job', id })) as JobRecord | undefined
+  }
+
+  async jobs(which: 'live' | 'past', limit: number): Promise<JobRecord[]> {
+    checkCount('limit', limit)
+    return (await this.#reads.add({ do: 'jobs', which, limit })) as JobRecord[]
+  }
+
+  async writeJob(write: JobWrite): Promise<JobWriteResult> {
+    checkJob(write)
+    return (await this.#writes.add({ do: 'write-job', write })) as JobWriteResult
+  }
+
+  async forgetJobs(keep: number, keepMs: number): Promise<void> {
+    checkCount('keep', keep)
+    checkCount('keepMs', keepMs)
+    await this.#writes.add({ do: 'forget-jobs', keep, keepMs })
   }
 
   close(): Promise<void> {

@@ -4,6 +4,7 @@ import { refusal, refused } from '../claim.ts'
 import type { PackedRecord } from '../pack.ts'
 import type { ClaimRequest, ClaimResult, CommitResult } from '../store.ts'
 import type { Reply, WriteJob } from './ipc.ts'
+import { JobWrites } from './jobs.ts'
 import type { Reads } from './reads.ts'
 
 type CommitJob = WriteJob & { do: 'commit' }
@@ -11,6 +12,7 @@ type CommitJob = WriteJob & { do: 'commit' }
 /** The writing half of the store, on the thread; always inside a transaction. */
 export class Writes {
   readonly #reads: Reads
+  readonly #jobs: JobWrites
   readonly #register: StatementSync
   readonly #renew: StatementSync
   readonly #end: StatementSync
@@ -23,6 +25,7 @@ export class Writes {
 
   constructor(db: DatabaseSync, reads: Reads) {
     this.#reads = reads
+    this.#jobs = new JobWrites(db)
     this.#register = db.prepare(
       `INSERT INTO aries_nodes VALUES (?, 1, 'active', ?)
        ON CONFLICT DO UPDATE SET incarnation = incarnation + 1, status = 'active',
@@ -63,6 +66,13 @@ export class Writes {
       case 'end':
         if (job.by && !this.#reads.isActive(job.by.node, job.by.incarnation)) return false
         return this.#end.run(job.status, job.node, job.incarnation).changes === 1
+      case 'write-job': {
+        const { node, incarnation } = job.write.by
+        if (!this.#reads.isActive(node, incarnation)) return 'fenced'
+        return this.#jobs.write(job.write)
+      }
+      case 'forget-jobs':
+        return this.#jobs.forget(job.keep, job.keepMs)
       case 'claim':
         return this.#claim(job.request)
       case 'commit':
