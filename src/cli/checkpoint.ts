@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { AriesError } from '../errors.ts'
-import { formatWorkerId, parseWorkerId } from '../identity.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
 import { withClient } from './client.ts'
 import type { ReadOptions } from './options.ts'
 import { printJson, remark } from './output.ts'
@@ -15,8 +15,7 @@ export interface CheckpointOptions extends ReadOptions {
 }
 
 /** `aries checkpoint <class>/<key>` */
-export async function checkpoint(worker: string, options: CheckpointOptions): Promise<void> {
-  const id = parseWorkerId(worker)
+export async function checkpoint(id: WorkerId, options: CheckpointOptions): Promise<void> {
   const { output, json } = options
   if (output === undefined && (json || process.stdout.isTTY)) {
     throw new AriesError(

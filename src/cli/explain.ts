@@ -1,4 +1,4 @@
-import { formatWorkerId, parseWorkerId } from '../identity.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { CandidateCost, Decision } from '../placement/types.ts'
 import type { WorkerDetail } from '../rpc.ts'
 import { withClient } from './client.ts'
@@ -17,8 +17,7 @@ const COLUMNS: readonly Column[] = [
 ]
 
 /** `aries explain <class>/<key>` */
-export async function explain(worker: string, options: ReadOptions): Promise<void> {
-  const id = parseWorkerId(worker)
+export async function explain(id: WorkerId, options: ReadOptions): Promise<void> {
   const detail = await withClient(options, (client) =>
     client.get('GET /api/workers/{class}/{key}', { ...id }),
   )

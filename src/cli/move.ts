@@ -1,4 +1,4 @@
-import { formatWorkerId, parseWorkerId } from '../identity.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { MoveReport } from '../rpc.ts'
 import { withClient } from './client.ts'
 import { bytes, count, milliseconds } from './format.ts'
@@ -6,8 +6,7 @@ import type { ReadOptions } from './options.ts'
 import { print, printJson } from './output.ts'
 
 /** `aries move <class>/<key> <node>` */
-export async function move(worker: string, to: string, options: ReadOptions): Promise<void> {
-  const id = parseWorkerId(worker)
+export async function move(id: WorkerId, to: string, options: ReadOptions): Promise<void> {
   const report = await withClient(options, (client) =>
     client.post('POST /api/workers/{class}/{key}/move', { ...id }, { body: { to } }),
   )

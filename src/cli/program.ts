@@ -2,8 +2,9 @@
  * The commands as commander parses them. What a command does is imported when it runs, so that
  * `--help` does not wait for it; `docs/reference/cli.md` is generated from here.
  */
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { parseAddress } from '../config/address.ts'
+import { parseWorkerId, type WorkerId } from '../identity.ts'
 import { WORKERS_LIMIT_MAX } from '../rpc.ts'
 import { VERSION } from '../version.ts'
 
@@ -70,31 +71,31 @@ function addReading(program: Command): void {
         .choices(['load', 'name'])
         .default('load'),
     )
-    .option('--after <class/key>', 'by name, from the one after this')
+    .option('--after <class/key>', 'by name, from the one after this', worker)
     .addHelpText('after', example('aries ps --order name --limit 1000'))
     .action(async (options) => (await import('./ps.ts')).ps(options))
   reading(program, 'explain', 'show why a worker lives where it does')
-    .argument('<class/key>', 'the worker, as `aries ps` prints it')
+    .addArgument(workerArgument())
     .addHelpText('after', example('aries explain counter/a'))
     .action(async (worker, options) => (await import('./explain.ts')).explain(worker, options))
 }
 
 function addChanging(program: Command, exit: (code: number) => void): void {
   reading(program, 'move', 'move a worker to another node while it serves')
-    .argument('<class/key>', 'the worker, as `aries ps` prints it')
+    .addArgument(workerArgument())
     .argument('<node>', 'id of the node that it goes to')
     .addHelpText('after', example('aries move counter/a n3'))
     .action(async (worker, to, options) => (await import('./move.ts')).move(worker, to, options))
   reading(program, 'freeze', 'have a worker take no requests until it is thawed')
-    .argument('<class/key>', 'the worker, as `aries ps` prints it')
+    .addArgument(workerArgument())
     .addHelpText('after', example('aries freeze counter/a'))
     .action(async (worker, options) => (await import('./freeze.ts')).freeze(worker, options))
   reading(program, 'thaw', 'take a frozen worker back into use')
-    .argument('<class/key>', 'the worker, as `aries ps` prints it')
+    .addArgument(workerArgument())
     .addHelpText('after', example('aries thaw counter/a'))
     .action(async (worker, options) => (await import('./thaw.ts')).thaw(worker, options))
   reading(program, 'checkpoint', 'write the committed state of a worker to a file while it serves')
-    .argument('<class/key>', 'the worker, as `aries ps` prints it')
+    .addArgument(workerArgument())
     .option('--output <file>', 'the file, instead of standard output')
     .addHelpText('after', example('aries checkpoint counter/a > a.checkpoint'))
     .action(async (worker, options) => {
@@ -102,7 +103,7 @@ function addChanging(program: Command, exit: (code: number) => void): void {
     })
   reading(program, 'recover', 'give a worker the state of a checkpoint')
     .argument('<file>', 'what `aries checkpoint` wrote')
-    .option('--as <class/key>', 'another worker than the one that it was taken of')
+    .option('--as <class/key>', 'another worker than the one that it was taken of', worker)
     .option('--replace', 'also over a state that the worker has now')
     .addHelpText('after', example('aries recover a.checkpoint --as counter/b'))
     .action(async (file, options) => (await import('./recover.ts')).recover(file, options))
@@ -171,6 +172,18 @@ function mapOption(): Option {
 
 function jsonOption(): Option {
   return new Option('--json', 'print JSON, errors too')
+}
+
+function workerArgument(): Argument {
+  return new Argument('<class/key>', 'the worker, as `aries ps` prints it').argParser(worker)
+}
+
+function worker(text: string): WorkerId {
+  try {
+    return parseWorkerId(text)
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`)
+  }
 }
 
 function example(text: string): string {

@@ -1,4 +1,4 @@
-import { formatWorkerId } from '../identity.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { WorkerInfo } from '../rpc.ts'
 import type { WorkerOrder } from '../worker-order.ts'
 import { withClient } from './client.ts'
@@ -24,13 +24,13 @@ export interface PsOptions extends ReadOptions {
   readonly limit: number
   readonly order: WorkerOrder
   /** `class/key` */
-  readonly after?: string
+  readonly after?: WorkerId
 }
 
 /** `aries ps` */
 export async function ps(options: PsOptions): Promise<void> {
   const { limit, order, after } = options
-  const query = after === undefined ? { order } : { order: 'name', after }
+  const query = after === undefined ? { order } : { order: 'name', after: formatWorkerId(after) }
   const [workers, { members }] = await withClient(options, (client) =>
     Promise.all([
       client.get('GET /api/workers', {}, { limit: String(limit), ...query }),

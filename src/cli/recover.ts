@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { AriesError } from '../errors.ts'
-import { formatWorkerId, parseWorkerId } from '../identity.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
 import { decodeCheckpoint } from '../store/checkpoint.ts'
 import { withClient } from './client.ts'
 import type { ReadOptions } from './options.ts'
 import { print, printJson, remark } from './output.ts'
 
 export interface RecoverOptions extends ReadOptions {
-  readonly as?: string
+  readonly as?: WorkerId
   readonly replace?: boolean
 }
 
@@ -17,7 +17,7 @@ export async function recover(file: string, options: RecoverOptions): Promise<vo
     throw new AriesError('ARIES_E_CHECKPOINT', error.message)
   })
   const saved = decodeCheckpoint(bytes)
-  const id = options.as ? parseWorkerId(options.as) : { class: saved.class, key: saved.key }
+  const id = options.as ?? { class: saved.class, key: saved.key }
   const report = await withClient(options, (client) =>
     client.upload('POST /api/workers/{class}/{key}/recover', { ...id }, bytes, {
       replace: String(options.replace === true),

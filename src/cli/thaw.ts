@@ -1,11 +1,10 @@
-import { formatWorkerId, parseWorkerId } from '../identity.ts'
+import { formatWorkerId, type WorkerId } from '../identity.ts'
 import { withClient } from './client.ts'
 import type { ReadOptions } from './options.ts'
 import { print, printJson } from './output.ts'
 
 /** `aries thaw <class>/<key>` */
-export async function thaw(worker: string, options: ReadOptions): Promise<void> {
-  const id = parseWorkerId(worker)
+export async function thaw(id: WorkerId, options: ReadOptions): Promise<void> {
   const answer = await withClient(options, (client) =>
     client.post('POST /api/workers/{class}/{key}/thaw', { ...id }),
   )

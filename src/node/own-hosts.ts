@@ -6,6 +6,8 @@ import type { HostClient } from './host-client.ts'
 
 /** A process whose worker has not come by then is ended: longer than any move may take. */
 const UNUSED_MS = 80_000
+/** A crash so long ago does not delay the next start. */
+const REMEMBERED_MS = 60_000
 
 export interface OwnHostsInit {
   /** Makes the process, not yet started. */
@@ -78,6 +80,7 @@ export class OwnHosts {
     this.#forget(host)
     if (host.retiring || !host.own) return
     const name = formatWorkerId(host.own)
+    this.#tidy()
     const crashes = this.#crashes.get(name) ?? { backoff: new Backoff(), untilMs: 0 }
     crashes.untilMs = this.#world.clock.nowMs() + crashes.backoff.delayMs(ranMs)
     this.#crashes.set(name, crashes)
@@ -103,6 +106,14 @@ export class OwnHosts {
       this.#world.clock.after(UNUSED_MS, () => this.left(host)),
     )
     return host
+  }
+
+  /** Whoever chooses keys could have crashes of ever more workers remembered. */
+  #tidy(): void {
+    const nowMs = this.#world.clock.nowMs()
+    for (const [name, { untilMs }] of this.#crashes) {
+      if (untilMs + REMEMBERED_MS < nowMs) this.#crashes.delete(name)
+    }
   }
 
   #forget(host: HostClient): void {

@@ -95,7 +95,9 @@ function parseHead(text: string): FileHead {
     for (const [what, count] of Object.entries({ version, epoch, seq })) checkCount(what, count)
     for (const [section, bytes] of sections) {
       checkCount('bytes', bytes)
-      if (!isSectionName(section)) throw new Error(`"${section}" is no name of a section`)
+      if (!isSectionName(section) || section === FROZEN_SECTION) {
+        throw new Error(`${JSON.stringify(section)} is no name of a section`)
+      }
     }
     if (new Set(sections.map(([section]) => section)).size < sections.length) {
       throw new Error('it has a section twice')

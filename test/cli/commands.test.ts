@@ -214,7 +214,7 @@ t.test('an error of the cluster ends with 1, its message and what to do', async 
 t.test('what is no worker is refused before anything is asked', async (t) => {
   for (const name of ['counter', '/a', 'counter/', '1x/a', 'counter/%zz']) {
     const { code, stderr, requests } = await asked(t, {}, ['explain', name])
-    t.equal(code, 1)
+    t.equal(code, 2)
     t.match(stderr, /is not <class>\/<key>/)
     t.strictSame(requests, [])
   }
@@ -243,7 +243,7 @@ t.test('nobody there, or somebody else', async (t) => {
 })
 
 t.test('ARIES_LOG=debug adds the stack', async (t) => {
-  const { stderr } = await aries(['explain', 'x'], { env: { ARIES_LOG: 'debug' } })
+  const { stderr } = await aries(['check', '--config', 'nowhere.yaml'], { env: { ARIES_LOG: 'debug' } })
   t.match(stderr, /AriesError: .*\n {4}at /)
   t.ok(new AriesError('ARIES_E_INTERNAL', 'x').stack)
 })

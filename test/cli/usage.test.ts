@@ -49,6 +49,8 @@ t.test('wrong usage ends with 2 and a hint', async (t) => {
     [['ps', '--jsno'], /Did you mean --json\?/],
     [['node'], /required option '--id <id>' not specified/],
     [['ps', '--admin', 'nowhere'], /must be host:port/],
+    [['move', 'counter', 'n1'], /"counter" is not <class>\/<key>/],
+    [['ps', '--after', '/a'], /"\/a" is not <class>\/<key>/],
     [['dev', '--nodes', '0'], /whole number from 1 to 100/],
   ]
   for (const [args, words] of wrong) {

@@ -66,6 +66,7 @@ t.test('a head that is wrong is found though the digest is right', async (t) => 
     [{ ...right, sections: [['a', -1]] }],
     [{ ...right, sections: [['a', CHECKPOINT_BYTES_MAX]] }],
     [{ ...right, sections: [['a\0', 1]] }, 'x'],
+    [{ ...right, sections: [['\u0001frozen', 0]] }],
     [
       {
         ...right,
