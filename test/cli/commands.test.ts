@@ -243,7 +243,9 @@ t.test('nobody there, or somebody else', async (t) => {
 })
 
 t.test('ARIES_LOG=debug adds the stack', async (t) => {
-  const { stderr } = await aries(['check', '--config', 'nowhere.yaml'], { env: { ARIES_LOG: 'debug' } })
+  const { stderr } = await aries(['check', '--config', 'nowhere.yaml'], {
+    env: { ARIES_LOG: 'debug' },
+  })
   t.match(stderr, /AriesError: .*\n {4}at /)
   t.ok(new AriesError('ARIES_E_INTERNAL', 'x').stack)
 })
