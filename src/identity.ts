@@ -32,19 +32,26 @@ export function formatWorkerId(id: WorkerId): string {
 
 /** The inverse of `formatWorkerId`. Throws `ARIES_E_BAD_REQUEST` on anything else. */
 export function parseWorkerId(text: string): WorkerId {
+  const id = readWorkerId(text)
+  if (id) return id
+  throw new AriesError(
+    'ARIES_E_BAD_REQUEST',
+    `"${text.slice(0, 80)}" is not <class>/<key> (class: a letter, then letters, digits, - or _; key: 1 to ${KEY_BYTES_MAX} bytes without NUL)`,
+  )
+}
+
+/** Whether `parseWorkerId` takes `text`. */
+export function isWorkerName(text: string): boolean {
+  return readWorkerId(text) !== undefined
+}
+
+function readWorkerId(text: string): WorkerId | undefined {
   const slash = text.indexOf('/')
   const className = slash < 0 ? '' : text.slice(0, slash)
-  let key: string | undefined
   try {
-    key = decodeURIComponent(text.slice(slash + 1))
+    const key = decodeURIComponent(text.slice(slash + 1))
+    return isClassName(className) && isWorkerKey(key) ? { class: className, key } : undefined
   } catch {
-    key = undefined
+    return undefined
   }
-  if (!isClassName(className) || key === undefined || !isWorkerKey(key)) {
-    throw new AriesError(
-      'ARIES_E_BAD_REQUEST',
-      `"${text.slice(0, 80)}" is not <class>/<key> (class: a letter, then letters, digits, - or _; key: 1 to ${KEY_BYTES_MAX} bytes without NUL)`,
-    )
-  }
-  return { class: className, key }
 }

@@ -11,6 +11,20 @@
  * has (it was carried in the FENCE) and sends what the front has not seen.
  */
 import { Packr } from 'msgpackr'
+import { isMsgpack } from './msgpack-check.ts'
+import {
+  bytes,
+  checkShape,
+  count,
+  either,
+  list,
+  optional,
+  owner,
+  record,
+  type Shapes,
+  text,
+  workerName,
+} from './shapes.ts'
 import type { OwnerAddress } from './wire.ts'
 
 /** Longest frame that is read; a longer one ends the link. */
@@ -87,6 +101,29 @@ export type Frame =
       readonly owner: OwnerAddress
     }
 
+const sid = text
+
+const SHAPES: Shapes = {
+  hello: { front: text, shard: count, boot: count },
+  open: {
+    sid,
+    worker: workerName,
+    url: text,
+    headers: list((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(text)),
+    tcp: optional(record({ remoteAddress: text, localPort: count })),
+  },
+  attach: { sid, worker: workerName, seen: count },
+  accept: { sid, protocol: text },
+  refuse: { sid, status: count, reason: text, owner: optional(owner) },
+  message: { sid, n: count, data: either(text, bytes) },
+  ack: { sid, n: count },
+  close: { sid, code: count, reason: text },
+  moved: { sids: list(sid), worker: workerName, owner },
+}
+
+/** Deeper than any frame. */
+const DEPTH_MAX = 8
+
 const packr = new Packr({ useRecords: false })
 
 export function encodeFrame(frame: Frame): Buffer {
@@ -113,12 +150,18 @@ export class FrameDecoder {
       const length = buffer.readUInt32BE(0)
       if (length > this.#bytesMax) throw new Error(`session frame of ${length} bytes`)
       if (buffer.length < 4 + length) break
-      const frame = packr.unpack(buffer.subarray(4, 4 + length)) as Frame
-      if (typeof frame?.type !== 'string') throw new Error('session frame without a type')
-      frames.push(frame)
+      frames.push(decodeFrame(buffer.subarray(4, 4 + length)))
       buffer = buffer.subarray(4 + length)
     }
     this.#pending = buffer
     return frames
   }
+}
+
+function decodeFrame(body: Buffer): Frame {
+  if (!isMsgpack(body, DEPTH_MAX)) throw new Error('session frame that is not MessagePack')
+  const frame = packr.unpack(body) as Frame
+  if (typeof frame?.type !== 'string') throw new Error('session frame without a type')
+  checkShape(frame, SHAPES)
+  return frame
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AriesError } from '../errors.ts'
 import { encodeMessage, MessageDecoder, type WireMessage } from '../move/codec.ts'
+import { checkShape, type Shapes } from '../shapes.ts'
 import { HEADER, type HostAddress } from '../wire.ts'
 
 const CONNECT_TIMEOUT_MS = 2_000
@@ -18,13 +19,17 @@ export class HostLink<Out extends WireMessage, In extends WireMessage> {
   constructor(
     socket: Duplex,
     handlers: { readonly message: (message: In) => void; readonly closed: () => void },
+    shapes: Shapes,
   ) {
     this.#socket = socket
     const decoder = new MessageDecoder()
     ;(socket as Partial<Socket>).setNoDelay?.(true)
     socket.on('data', (chunk: Buffer) => {
       try {
-        for (const message of decoder.push(chunk)) handlers.message(message as In)
+        for (const message of decoder.push(chunk)) {
+          checkShape(message, shapes)
+          handlers.message(message as In)
+        }
       } catch {
         socket.destroy()
       }

@@ -5,6 +5,7 @@ import { AriesError } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { ToSource, ToTarget } from '../move/messages.ts'
+import { TO_SOURCE } from '../move/shapes.ts'
 import {
   Source,
   type SourceEffect,
@@ -86,10 +87,14 @@ export class MoveSource {
       },
       sectionHash,
     )
-    this.#link = new HostLink(socket, {
-      message: (message) => this.#handle({ type: 'message', message }),
-      closed: () => this.#handle({ type: 'link-lost' }),
-    })
+    this.#link = new HostLink(
+      socket,
+      {
+        message: (message) => this.#handle({ type: 'message', message }),
+        closed: () => this.#handle({ type: 'link-lost' }),
+      },
+      TO_SOURCE,
+    )
   }
 
   /**

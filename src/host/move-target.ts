@@ -4,6 +4,7 @@ import { toAriesError } from '../errors.ts'
 import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { ToSource, ToTarget } from '../move/messages.ts'
+import { TO_TARGET } from '../move/shapes.ts'
 import { Target, type TargetEffect, type TargetEvent } from '../move/target.ts'
 import type { Store } from '../store/store.ts'
 import { SectionState } from '../worker/state.ts'
@@ -59,10 +60,14 @@ export class MoveTarget {
     this.#init = init
     const limitMs = PREPARE_TIMEOUT_MS + init.copyTimeoutMs + init.turnBudgetMs
     this.#core = new Target({ node: init.node, host: init.host, limitMs }, sectionHash)
-    this.#link = new HostLink(socket, {
-      message: (message) => this.#handle({ type: 'message', message }),
-      closed: () => this.#handle({ type: 'link-lost' }),
-    })
+    this.#link = new HostLink(
+      socket,
+      {
+        message: (message) => this.#handle({ type: 'message', message }),
+        closed: () => this.#handle({ type: 'link-lost' }),
+      },
+      TO_TARGET,
+    )
   }
 
   #handle(event: TargetEvent): void {

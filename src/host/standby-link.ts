@@ -1,5 +1,6 @@
 /** A connection to the host of another node, with the workers that have their standby there. */
 import type { Logger } from '../log.ts'
+import { FROM_STANDBY } from '../move/shapes.ts'
 import { StandbyFeed, type Written } from '../move/standby-feed.ts'
 import type { FromStandby, ToStandby } from '../move/standby-messages.ts'
 import type { HostAddress } from '../wire.ts'
@@ -98,10 +99,14 @@ export class StandbyLink {
         socket.destroy()
         return
       }
-      this.#link = new HostLink(socket, {
-        message: (message) => this.#hear(message),
-        closed: () => this.#lost('the connection closed'),
-      })
+      this.#link = new HostLink(
+        socket,
+        {
+          message: (message) => this.#hear(message),
+          closed: () => this.#lost('the connection closed'),
+        },
+        FROM_STANDBY,
+      )
       for (const { feed } of this.#byWorker.values()) this.#link.send(feed.begin())
     } catch (error) {
       this.#lost((error as Error).message)

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { parseWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
+import { TO_STANDBY } from '../move/shapes.ts'
 import { Standby, type StandbyState } from '../move/standby.ts'
 import type { FromStandby, ToStandby } from '../move/standby-messages.ts'
 import type { Clock } from '../world.ts'
@@ -30,13 +31,17 @@ class FeederLink {
 
   constructor(standbys: Standbys, socket: Duplex) {
     this.#standbys = standbys
-    this.#link = new HostLink(socket, {
-      message: (message) => this.#hear(message),
-      closed: () => {
-        this.isClosed = true
-        standbys.orphan(this.#streams.values())
+    this.#link = new HostLink(
+      socket,
+      {
+        message: (message) => this.#hear(message),
+        closed: () => {
+          this.isClosed = true
+          standbys.orphan(this.#streams.values())
+        },
       },
-    })
+      TO_STANDBY,
+    )
   }
 
   destroy(): void {

@@ -7,6 +7,7 @@
  * answers with whole collections that stop the host for milliseconds.
  */
 import { Packr } from 'msgpackr'
+import { isMsgpack } from '../msgpack-check.ts'
 import type { Section } from '../store/store.ts'
 import { SECTION_BYTES_MAX } from '../worker/section.ts'
 
@@ -22,6 +23,8 @@ const MESSAGE_BYTES_MAX = Math.max(2 * SECTION_BYTES_MAX, 256 * 1024 * 1024)
 /** Smaller values are copied together, which is cheaper than a write of its own for each. */
 const ALONE_BYTES_MIN = 4_096
 const LENGTH_BYTES = 4
+/** Deeper than any head, sessions with what they carry included. */
+const DEPTH_MAX = 64
 
 const packr = new Packr({ useRecords: false, copyBuffers: true })
 
@@ -90,6 +93,7 @@ export class MessageDecoder {
       this.#announced[this.#read++]!.value = buffer
     } else if (this.#isHead) {
       this.#isHead = false
+      if (!isMsgpack(buffer, DEPTH_MAX)) throw new Error('move message that is not MessagePack')
       this.#message = packr.unpack(buffer) as WireMessage
       if (typeof this.#message?.type !== 'string') throw new Error('move message without a type')
       this.#announced = announced(this.#message)

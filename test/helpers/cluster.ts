@@ -137,6 +137,10 @@ export class TestCluster {
     return this.#nodes.find((n) => n.id === node)!.data
   }
 
+  gossipPort(node: string): number {
+    return this.#nodes.find((n) => n.id === node)!.gossip
+  }
+
   pid(id: string): number {
     return this.#children.get(id)!.pid!
   }

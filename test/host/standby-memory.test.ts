@@ -6,6 +6,7 @@ import t from 'tap'
 import { HostLink } from '../../src/host/host-link.ts'
 import { Standbys } from '../../src/host/standbys.ts'
 import { createLogger } from '../../src/log.ts'
+import { FROM_STANDBY } from '../../src/move/shapes.ts'
 import type { FromStandby, ToStandby } from '../../src/move/standby-messages.ts'
 import { realWorld } from '../../src/world.ts'
 import { until } from '../helpers/until.ts'
@@ -34,10 +35,11 @@ async function feed(standbys: Standbys): Promise<void> {
   const [mine, other] = duplexPair()
   standbys.accept(other)
   const heard: FromStandby[] = []
-  const link = new HostLink<ToStandby, FromStandby>(mine, {
-    message: (message) => heard.push(message),
-    closed: () => undefined,
-  })
+  const link = new HostLink<ToStandby, FromStandby>(
+    mine,
+    { message: (message) => heard.push(message), closed: () => undefined },
+    FROM_STANDBY,
+  )
   const follow = { type: 'follow', from: 'n1', epoch: 1, stateBytes: SECTION_BYTES } as const
   const following = async (stream: number): Promise<void> => {
     while (!heard.some((message) => message.stream === stream)) {
