@@ -9,6 +9,7 @@ import { checkDoubles, type Listen, listenerListens } from './listens.ts'
 import { type CheckedMap, checkMap, items } from './map.ts'
 import { Problems } from './problems.ts'
 import { checkRoutes, checkUpstreams } from './routes.ts'
+import { STDOUT } from './schema/front.ts'
 import { mapSchema } from './schema/map.ts'
 import { listenerSchema } from './schema/routes.ts'
 import { type ClusterMap, type Config, configSchema } from './schema.ts'
@@ -67,6 +68,10 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
     map: map.parsed,
     host: { ...parsed.host, freezeState: parsed.host.freezeState ?? env[DEV] === '1' },
     store: resolveStore(parsed.store, folder),
+    accessLog: parsed.accessLog && {
+      ...parsed.accessLog,
+      file: parsed.accessLog.file === STDOUT ? STDOUT : resolve(folder, parsed.accessLog.file),
+    },
     routes: [...routes.routes],
     tasks: routes.tasks,
     classes: resolveClasses(routes.classes, parsed.host, parsed.classes),

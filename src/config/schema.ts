@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { type ClassConfig, classesSchema } from './schema/classes.ts'
-import { frontSchema, healthSchema } from './schema/front.ts'
+import { accessLogSchema, frontSchema, healthSchema } from './schema/front.ts'
 import type { frontEntrySchema, mapSchema, nodeEntrySchema } from './schema/map.ts'
 import { callsSchema, hostSchema, moveSchema, placementSchema, poolSchema } from './schema/node.ts'
 import { listenerSchema, routeSchema } from './schema/routes.ts'
@@ -41,6 +41,7 @@ export const configSchema = z
       .prefault({})
       .describe('How members watch each other.'),
     front: frontSchema,
+    accessLog: accessLogSchema,
     health: healthSchema,
     pool: poolSchema,
     host: hostSchema,

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { ConfigFile } from '../config/schema.ts'
 import type { Logger } from '../log.ts'
 import { Http1Engine } from './http1/engine.ts'
-import type { EngineStats } from './http1/stats.ts'
+import type { EngineHooks, EngineStats } from './http1/stats.ts'
 import type { ShardStats } from './metrics.ts'
 import type { Planner } from './plan.ts'
 
@@ -19,7 +19,7 @@ interface Ended {
  * connections get a new engine, and the old one stays until its last connection is over.
  */
 export class Engines {
-  readonly #components: { planner: Planner; log: Logger }
+  readonly #components: { planner: Planner; log: Logger; hooks: EngineHooks }
   readonly #front: string
   #limits: ConfigFile['front']
   #current: Http1Engine
@@ -28,7 +28,7 @@ export class Engines {
 
   /** `init.front`: id of the front. */
   constructor(
-    components: { planner: Planner; log: Logger },
+    components: { planner: Planner; log: Logger; hooks: EngineHooks },
     init: { readonly front: string },
     limits: ConfigFile['front'],
   ) {

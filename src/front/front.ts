@@ -9,6 +9,7 @@ import type { Member, MemberChange, Membership } from '../gossip/types.ts'
 import type { Logger } from '../log.ts'
 import { MESSAGE_BYTES_MAX } from '../session-frames.ts'
 import type { World } from '../world.ts'
+import { checkAccessFile } from './access-file.ts'
 import { Board } from './board.ts'
 import { BoardWriter } from './board-writer.ts'
 import { HealthChecks } from './health.ts'
@@ -91,8 +92,9 @@ export class Front {
    */
   async start(): Promise<void> {
     const { membership } = this.#components
-    const { routes, listeners, health } = this.#config
+    const { routes, listeners, health, accessLog } = this.#config
     const table = new RouteTable(routes)
+    if (accessLog) await checkAccessFile(accessLog.file)
     this.#listeners = await probe(listeners.map(parseListener))
     await membership.start()
     try {
@@ -140,6 +142,7 @@ export class Front {
 
   async #apply(config: Config): Promise<void> {
     const table = new RouteTable(config.routes)
+    if (config.accessLog) await checkAccessFile(config.accessLog.file)
     const listeners = await this.#probeNew(config.listeners.map(parseListener))
     if (shardsOf(config) !== shardsOf(this.#config)) {
       this.#components.log.warn('front.shards takes effect at the next start')
@@ -169,6 +172,7 @@ export class Front {
       listeners,
       routes: config.routes,
       front: config.front,
+      accessLog: config.accessLog,
       bodyLimits: {
         task: { bytesMax: config.pool.bodyBytesMax, setting: 'pool.bodyBytesMax' },
         worker: { bytesMax: config.host.bodyBytesMax, setting: 'host.bodyBytesMax' },

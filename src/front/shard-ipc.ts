@@ -11,6 +11,8 @@ export interface ShardConfig {
   readonly listeners: readonly ListenerAddress[]
   readonly routes: ConfigFile['routes']
   readonly front: ConfigFile['front']
+  /** With an absolute path. */
+  readonly accessLog: ConfigFile['accessLog']
   /** What pools and hosts take of a body. */
   readonly bodyLimits: BodyLimits
   /** `host.messageBytesMax`: largest WebSocket message. */

@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts'
 import { Owners, type OwnersInit } from '../owners.ts'
 import { RequestChooser } from '../placement/request-chooser.ts'
 import { realWorld } from '../world.ts'
+import { AccessLog } from './access-log.ts'
 import { Board } from './board.ts'
 import { Engines } from './engines.ts'
 import type { ListenerAddress } from './listen.ts'
@@ -40,6 +41,7 @@ export class Shard {
   readonly #webSockets: WebSocketClients
   readonly #tcpClients: TcpClients
   readonly #planner: RoutePlanner
+  readonly #accessLog: AccessLog
   readonly #engines: Engines
   readonly #tcp: TcpSplicer
   readonly #listeners: Listeners
@@ -110,7 +112,10 @@ export class Shard {
       },
       { table, token: config.token, bodyLimits: config.bodyLimits },
     )
-    this.#engines = new Engines({ planner: this.#planner, log }, setup, config.front)
+    this.#accessLog = new AccessLog({ log, random }, { front: setup.front, shard: setup.shard })
+    this.#accessLog.set(config.accessLog)
+    const { hooks } = this.#accessLog
+    this.#engines = new Engines({ planner: this.#planner, log, hooks }, setup, config.front)
     this.#tcp = new TcpSplicer({ log, random, stats, bytes: this.#bytes, onFailed }, config.front)
     this.#listeners = new Listeners(
       {
@@ -174,7 +179,7 @@ export class Shard {
     ])
     this.#owners.close()
     this.#upstreams.close()
-    await this.#resolver.close()
+    await Promise.all([this.#resolver.close(), this.#accessLog.close()])
     this.report()
   }
 
@@ -195,6 +200,7 @@ export class Shard {
       this.#upstreams.set(upstreamsOf(table, config.listeners))
       this.#config = config
       this.#planner.setRoutes({ table, token: config.token, bodyLimits: config.bodyLimits })
+      this.#accessLog.set(config.accessLog)
       this.#engines.setLimits(config.front)
       this.#tcp.setLimits(config.front)
       this.#owners.setLimits(ownersLimits(config))

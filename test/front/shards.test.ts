@@ -26,6 +26,7 @@ async function shardConfig(): Promise<ShardConfig> {
       worker: { bytesMax: 1_000, setting: 'host.bodyBytesMax' },
     },
     front: config.front,
+    accessLog: undefined,
     messageBytesMax: 1_000,
     candidates: 3,
     token: '',

@@ -83,6 +83,35 @@ export const frontSchema = z
   .prefault({})
   .describe('Limits of the fronts: sizes in bytes, times in milliseconds.')
 
+/** Name of the standard output among files. */
+export const STDOUT = 'stdout'
+
+export const accessLogSchema = z
+  .strictObject({
+    file: z
+      .string()
+      .min(1)
+      .describe(
+        'Where it is written: a file, relative to this one, or `stdout`. A file that was moved away is made anew.',
+      ),
+    format: z
+      .enum(['json', 'common'])
+      .default('json')
+      .describe('`json`: an object a line; `common`: the common log format of web servers.'),
+    sample: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(1)
+      .describe('Part of the requests that are logged; those that fail always are.'),
+    query: z
+      .boolean()
+      .default(false)
+      .describe('Whether paths are logged with their query, which may hold secrets.'),
+  })
+  .optional()
+  .describe('A line for each HTTP request that the fronts have answered; absent: none.')
+
 export const healthSchema = z
   .strictObject({
     path: z

@@ -290,6 +290,7 @@ export class ClientConnection implements ExchangeClient, Timed {
     this.#engine.hooks?.exchangeDone?.({
       method: '',
       target: '',
+      minorVersion: 1,
       remoteAddress: this.#remoteAddress,
       status: error.status,
       targetId: '',

@@ -330,6 +330,7 @@ export class Exchange implements AttemptExchange {
     hooks.exchangeDone({
       method: this.head.method,
       target: this.head.target,
+      minorVersion: this.head.minorVersion,
       remoteAddress: this.head.remoteAddress,
       status,
       targetId: this.#targetId,

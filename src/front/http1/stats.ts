@@ -5,6 +5,7 @@ export interface ExchangeRecord {
   readonly method: string
   /** Origin-form target as the client sent it. */
   readonly target: string
+  readonly minorVersion: 0 | 1
   readonly remoteAddress: string
   /** Status that the client got; 499 when it left first, 0 when the connection was cut. */
   readonly status: number
