@@ -23,6 +23,7 @@ export function buildProgram(exit: (code: number) => void = () => {}): Command {
   addRunning(program, exit)
   addReading(program)
   addChanging(program, exit)
+  addSimulating(program)
   return program
 }
 
@@ -143,6 +144,27 @@ ${example('aries restart n1 n2')}`,
     .addHelpText('after', example('aries cordon n2'))
     .action(async (id, options) => (await import('./cordon.ts')).cordon(id, options))
 }
+
+function addSimulating(program: Command): void {
+  command(program, 'simulate', 'compare ways to place jobs, on the machines and jobs of a scenario')
+    .option('--scenario <name|file>', 'a scenario that ships, or a file of your own', 'epvm')
+    .option(
+      '--policy <name...>',
+      'only these policies, the first being what others are compared to',
+    )
+    .option('--seeds <n>', 'run so many times, each with other jobs', countOption(100_000), 200)
+    .option('--from <seed>', 'the first seed', countOption(2 ** 31), 1)
+    .option('--json <file>', 'write the figures to a file too')
+    .addHelpText('after', SIMULATE_AFTER)
+    .action(async (options) => (await import('./simulate.ts')).simulate(options))
+}
+
+const SIMULATE_AFTER = `
+Every policy gets the same jobs with the same seed. Slowdown: how many times longer a job took than
+alone on the fastest machine. Scenarios that ship: epvm (the paper whose cost Aries builds on),
+epvm-each, epvm-long, failures, late-news. Policies: round-robin, least-loaded, e-pvm, mosix, e-mosix,
+aries (the production core). What a scenario file may say: docs/reference/scenarios.md.
+${example('aries simulate --scenario epvm --policy round-robin aries --seeds 50')}`
 
 function command(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).allowExcessArguments(false)

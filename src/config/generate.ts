@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { type GeneratedFile, runGenerator } from '../generated.ts'
+import { scenarioSchema } from '../sim/scenario/schema.ts'
 import { mapSchema } from './schema/map.ts'
 import { configSchema } from './schema.ts'
 
@@ -18,6 +19,7 @@ export function schemaFiles(): GeneratedFile[] {
   return [
     { file: target('aries.schema.json'), text: schemaText(configSchema) },
     { file: target('cluster.schema.json'), text: schemaText(mapSchema) },
+    { file: target('scenario.schema.json'), text: schemaText(scenarioSchema) },
   ]
 }
 

@@ -1,8 +1,8 @@
-import { writeFileSync } from 'node:fs'
-import { arch, availableParallelism, cpus, platform } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { SeedResult, SimArea } from './area.ts'
 import { areas } from './areas.ts'
+import { writeReport } from './report-file.ts'
 import { runSeeds } from './seeds.ts'
 import { walk } from './walk/walk.ts'
 
@@ -132,14 +132,7 @@ function finish(row: Row): void {
   console.log(`${row.area}: ${row.seeds} seeds from ${row.from}, ${row.violations} violations`)
   console.log(`  ${row.seconds.toFixed(1)} s, ${(row.seeds / row.seconds).toFixed(1)} seeds/s`)
   console.log(`  sums: ${figures.join(', ')}`)
-  if (options.json === undefined) return
-  const machine = {
-    node: process.version,
-    platform: `${platform()} ${arch()}`,
-    cpu: cpus()[0]?.model ?? '',
-    cores: cpus().length,
-  }
-  writeFileSync(options.json, `${JSON.stringify({ machine, rows: [row] }, null, 2)}\n`)
+  if (options.json !== undefined) writeReport(options.json, [row])
 }
 
 function parseCount(text: string): number {

@@ -13,7 +13,7 @@ t.test('every command has a help with an example', async (t) => {
   const names = buildProgram().commands.map((command) => command.name())
   t.strictSame(
     names.toSorted(),
-    'check checkpoint cordon deploy dev drain explain freeze front move node nodes ps recover restart status thaw undrain'.split(
+    'check checkpoint cordon deploy dev drain explain freeze front move node nodes ps recover restart simulate status thaw undrain'.split(
       ' ',
     ),
   )
@@ -36,7 +36,8 @@ t.test('every command that reads or changes takes --json and --admin', async (t)
     const options = command.options.map((option) => option.long)
     const runs = ['dev', 'front', 'node'].includes(command.name())
     t.equal(options.includes('--json'), !runs, command.name())
-    t.equal(options.includes('--admin'), !runs && command.name() !== 'check', command.name())
+    const asks = !runs && !['check', 'simulate'].includes(command.name())
+    t.equal(options.includes('--admin'), asks, command.name())
   }
 })
 
