@@ -110,13 +110,14 @@ function movable(job: JobView, cpu: number): Movable {
   return { id: String(job.index), demand, stateBytes: demand.memoryBytes, ageMs: job.ageS * 1_000 }
 }
 
-/** A job counts as a worker with one request in flight: one turn that does not end. */
+/** A job counts as a worker with one request in flight: one turn that does not end, in its own host. */
 function loadOf(machine: MachineView): LoadVector {
   const cpuCapacity = machine.cores * machine.speed
   const busy = Math.min(machine.jobs / machine.cores, 1 - machine.takenAway)
   return {
     cpu: cpuCapacity * (busy + machine.takenAway),
     cpuCapacity,
+    loop: 0,
     memoryBytes: machine.usedMb * BYTES,
     memoryBytesMax: machine.memoryMb * BYTES,
     requests: machine.jobs,
@@ -125,6 +126,7 @@ function loadOf(machine: MachineView): LoadVector {
     connectionsMax: 1,
     ioBytesPerSecond: 0,
     workers: machine.jobs,
+    classes: [],
     lagMs: 0,
   }
 }
