@@ -23,7 +23,7 @@ function scenario(given: Record<string, unknown> = {}): Scenario {
       ...(given['jobs'] as object | undefined),
     },
   })
-  return { ...file, name: 'test', machines: file.machines.map(({ count: _, ...rest }) => rest) }
+  return { ...file, name: 'test' }
 }
 
 function run(given: Scenario, policy = 'round-robin', seed = 1): RunResult {
