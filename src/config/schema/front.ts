@@ -1,5 +1,6 @@
 /** Sections of the fronts: their limits, the checks of upstreams. */
 import { z } from 'zod'
+import { isSubnet } from '../../subnets.ts'
 import { ms } from './values.ts'
 
 export const frontSchema = z
@@ -74,6 +75,12 @@ export const frontSchema = z
     tunnelIdleTimeoutMs: ms
       .default(3_600_000)
       .describe('Milliseconds that an upgraded connection may stay silent.'),
+    trustedProxies: z
+      .array(z.string().refine(isSubnet, 'must be an address or a subnet, as in 10.0.0.0/8'))
+      .default([])
+      .describe(
+        'Addresses and subnets of the proxies before the fronts. Their `X-Forwarded-…` and `Forwarded` headers are believed and passed on; those of everyone else are dropped.',
+      ),
     drainTimeoutMs: ms
       .default(3_000)
       .describe(

@@ -90,7 +90,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     const { head, client, bodyBegan, kept } = this.#exchange
     let text: string
     try {
-      text = requestHeadText(head, this.target, client.forwarded, !bodyBegan)
+      text = requestHeadText(head, this.target, client.forwarded(head), !bodyBegan)
     } catch (thrown) {
       this.#state = OVER
       connection.abandon()

@@ -5,7 +5,7 @@ import { BodyReader } from './body-reader.ts'
 import type { EngineContext } from './context.ts'
 import { NEVER, type Timed } from './deadlines.ts'
 import { Exchange, type ExchangeClient } from './exchange.ts'
-import { forwardedLines } from './head-edit.ts'
+import { forwardedHost, forwardedLines, passedOnLines } from './forwarding.ts'
 import { HeadFinder } from './head-finder.ts'
 import { LINGER_MS, PIPELINE_BYTES_MAX } from './limits.ts'
 import { Listeners } from './listeners.ts'
@@ -34,13 +34,14 @@ const GONE = 3
  */
 export class ClientConnection implements ExchangeClient, Timed {
   readonly out: Outbox
-  readonly forwarded: string
   deadlineMs: number
   readonly #engine: EngineContext
   readonly #home: ClientHome
   readonly #socket: Socket
   readonly #listeners: Listeners
   readonly #remoteAddress: string
+  readonly #trusted: boolean
+  readonly #forwarded: string
   readonly #finder = new HeadFinder()
   readonly #body = new BodyReader()
   readonly #onPiece = (piece: Buffer): void => this.#exchange?.clientData(piece)
@@ -60,7 +61,8 @@ export class ClientConnection implements ExchangeClient, Timed {
     this.#socket = socket
     this.out = new Outbox(socket)
     this.#remoteAddress = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
-    this.forwarded = forwardedLines(this.#remoteAddress)
+    this.#trusted = engine.forwarding.trusts(this.#remoteAddress)
+    this.#forwarded = forwardedLines(this.#remoteAddress)
     this.deadlineMs = engine.deadlines.after(engine.init.idleTimeoutMs)
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
@@ -97,6 +99,12 @@ export class ClientConnection implements ExchangeClient, Timed {
   }
 
   // For the exchange.
+
+  forwarded(head: ParsedRequest): string {
+    return this.#trusted
+      ? passedOnLines(head.fields, this.#remoteAddress, head.host)
+      : this.#forwarded + forwardedHost(head.host)
+  }
 
   get bodyEnded(): boolean {
     return this.#body.ended
@@ -258,7 +266,9 @@ export class ClientConnection implements ExchangeClient, Timed {
         this.#blankLineSeen = true
         return true
       }
-      head = new ParsedRequest(buffer.toString('latin1', 0, end), this.#remoteAddress)
+      const text = buffer.toString('latin1', 0, end)
+      const trust = this.#trusted ? this.#engine.forwarding : undefined
+      head = new ParsedRequest(text, this.#remoteAddress, trust)
     } catch (thrown) {
       this.#refuse(toAriesError(thrown))
       return false

@@ -2,6 +2,7 @@ import type { ConfigFile } from '../../config/schema.ts'
 import type { Logger } from '../../log.ts'
 import type { BodyLimit, Planner } from '../plan.ts'
 import type { Deadlines } from './deadlines.ts'
+import type { Forwarding } from './forwarding.ts'
 import type { EngineHooks, EngineStats } from './stats.ts'
 import type { UpstreamPools } from './upstream-pools.ts'
 
@@ -15,11 +16,12 @@ export interface EngineContext {
   readonly nodeLine: string
   /** For bodies on any route. */
   readonly bodyLimit: BodyLimit
+  readonly forwarding: Forwarding
   readonly deadlines: Deadlines
   readonly pools: UpstreamPools
   readonly stats: EngineStats
-  /** The engine is shutting down: every response is the last of its connection. */
   /** Of request bodies, kept for another attempt. */
   keptBytes: number
+  /** The engine is shutting down: every response is the last of its connection. */
   closing: boolean
 }

@@ -7,6 +7,7 @@ import type { Planner } from '../plan.ts'
 import { ClientConnection, type ClientHome } from './client-connection.ts'
 import type { EngineContext } from './context.ts'
 import { Deadlines } from './deadlines.ts'
+import { Forwarding } from './forwarding.ts'
 import { fieldLines, replyHeadText } from './head-edit.ts'
 import { errorReply } from './reply.ts'
 import { type EngineHooks, type EngineStats, emptyStats } from './stats.ts'
@@ -42,6 +43,7 @@ export class Http1Engine implements ClientHome {
       init,
       bodyLimit: { bytesMax: init.bodyBytesMax, setting: 'front.bodyBytesMax' },
       nodeLine: init.front === undefined ? '' : fieldLines([[HEADER.node, init.front]]),
+      forwarding: new Forwarding(init.trustedProxies),
       deadlines,
       stats,
       pools: new UpstreamPools({ deadlines, stats }, init),

@@ -13,8 +13,8 @@ import type { UpstreamConnection } from './upstream-connection.ts'
 /** What an exchange needs of the connection of its client. */
 export interface ExchangeClient {
   readonly out: Outbox
-  /** `X-Forwarded-For` and `-Proto` lines. */
-  readonly forwarded: string
+  /** The lines about the client for a target. */
+  forwarded(head: ParsedRequest): string
   readonly bodyEnded: boolean
   readonly trailers: string
   /** Hands what is already here of the body to `clientData`. */

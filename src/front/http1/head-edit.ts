@@ -54,13 +54,8 @@ export function fieldLines(pairs: Pairs): string {
   return out
 }
 
-/** `X-Forwarded-For` and `-Proto`: the same for every request of a connection. */
-export function forwardedLines(remoteAddress: string): string {
-  return `X-Forwarded-For: ${remoteAddress}\r\nX-Forwarded-Proto: http\r\n`
-}
-
 /**
- * The head for `target`. `forwarded`: `forwardedLines` of the client. `askContinue`: pass on
+ * The head for `target`. `forwarded`: the lines about the client. `askContinue`: pass on
  * `Expect: 100-continue`, because no body byte has come yet.
  */
 export function requestHeadText(
@@ -83,7 +78,6 @@ export function requestHeadText(
   if (head.chunked) out += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength >= 0) out += `Content-Length: ${head.contentLength}\r\n`
   out += forwarded
-  if (head.host !== '') out += `X-Forwarded-Host: ${head.host}\r\n`
   out += head.minorVersion === 1 ? 'Via: 1.1 aries\r\n' : 'Via: 1.0 aries\r\n'
   if (head.upgrade !== undefined) out += `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`
   if (target.headers !== undefined) out += fieldLines(target.headers)

@@ -1,6 +1,7 @@
 import { AriesError } from '../../errors.ts'
 import type { RequestHead } from '../plan.ts'
 import { type ConnectionOptions, connectionOptions, Fields, parseLength } from './fields.ts'
+import type { Forwarding } from './forwarding.ts'
 import {
   CONTENT_LENGTH,
   EXPECT,
@@ -42,9 +43,11 @@ export class ParsedRequest implements RequestHead {
   readonly expectContinue: boolean
   #pairs: [string, string][] | undefined
 
-  /** `text`: the whole head in latin1, with its empty line. Throws the `AriesError` to answer with. */
-  constructor(text: string, remoteAddress: string) {
-    this.remoteAddress = remoteAddress
+  /**
+   * `text`: the whole head in latin1, with its empty line. `trust`: `peer` is a trusted proxy, which
+   * tells who its client is. Throws the `AriesError` to answer with.
+   */
+  constructor(text: string, peer: string, trust?: Forwarding) {
     let at = 0
     while (TOKEN[text.charCodeAt(at)] === 1) at++
     if (at === 0 || at > METHOD_BYTES_MAX || text.charCodeAt(at) !== SP) throw bad('bad method')
@@ -55,6 +58,7 @@ export class ParsedRequest implements RequestHead {
     if (at === targetStart || text.charCodeAt(at) !== SP) throw bad('bad request target')
     this.minorVersion = parseVersion(text, at + 1)
     this.fields = new Fields(text, at + 11)
+    this.remoteAddress = trust ? trust.clientOf(this.fields, peer) : peer
     const form = parseTarget(this.method, text.slice(targetStart, at))
     this.target = form.target
     const query = form.target.indexOf('?')
