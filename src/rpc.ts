@@ -35,6 +35,19 @@ export interface WorkerInfo {
   readonly asleep: boolean
   /** Why it cannot move now; undefined when it can. */
   readonly cannotMove?: string
+  /** Those that it has most to do with, in messages: other workers, tasks and fronts. */
+  readonly traffic?: readonly WorkerTraffic[]
+}
+
+/** What passes between a worker and another worker, or all tasks of a node, or a machine's fronts. */
+export interface WorkerTraffic {
+  /** The other worker, see `formatWorkerId`. */
+  readonly with?: string
+  /** The node that it is on; of tasks, theirs. Absent: only the address is known. */
+  readonly node?: string
+  readonly address?: string
+  readonly messagesPerSecond: number
+  readonly bytesPerSecond: number
 }
 
 /** Workers in one answer. */
@@ -85,7 +98,10 @@ export interface RecoverReport {
 
 /** A worker with what is remembered of it: `aries explain` and `GET /api/workers/{class}/{key}`. */
 export interface WorkerDetail extends WorkerInfo {
+  /** The last one about where it lives, whichever node made it. */
   readonly decision?: Decision
+  /** Those before, newest first. */
+  readonly earlier?: readonly Decision[]
   readonly lastMove?: MoveReport
 }
 
@@ -141,6 +157,7 @@ export interface Rpc {
       /** Of the node that has it open. */
       readonly info?: WorkerInfo
       readonly decision?: Decision
+      readonly earlier?: readonly Decision[]
       readonly lastMove?: MoveReport
     }
   }

@@ -24,6 +24,8 @@ import type { ClusterInfo, ClusterMember } from './api.ts'
 const GATHER_TIMEOUT_MS = 2_000
 /** Longer than any move may take. */
 const MOVE_TIMEOUT_MS = 90_000
+/** Decisions about one worker that are told. */
+const DECISIONS_MAX = 10
 const DRAIN_TIMEOUT_MS = 600_000
 
 export interface ClusterViewInit {
@@ -106,11 +108,15 @@ export class ClusterView {
         `no worker ${formatWorkerId(id)} is open on any node; it opens at its first request`,
       )
     }
-    const decisions = memories.flatMap(([, memory]) => memory.decision ?? [])
-    const decision = decisions.sort((a, b) => b.atMs - a.atMs)[0]
+    const [decision, ...earlier] = memories
+      .flatMap(([, memory]) =>
+        memory.decision ? [memory.decision, ...(memory.earlier ?? [])] : [],
+      )
+      .sort((a, b) => b.atMs - a.atMs)
+      .slice(0, DECISIONS_MAX)
     const moves = memories.flatMap(([, memory]) => memory.lastMove ?? [])
     const lastMove = moves.sort((a, b) => b.toEpoch - a.toEpoch)[0]
-    return { ...info, ...(decision && { decision }), ...(lastMove && { lastMove }) }
+    return { ...info, ...(decision && { decision, earlier }), ...(lastMove && { lastMove }) }
   }
 
   move(id: WorkerId, to: string): Promise<MoveReport> {

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { formatAddress, parseAddress } from './address.ts'
-import { checkClasses, resolveClasses } from './classes.ts'
+import { checkClasses } from './class-checks.ts'
+import { resolveClasses } from './classes.ts'
 import { ConfigDocument } from './document.ts'
 import type { Environment } from './interpolate.ts'
 import { validate } from './issues.ts'
@@ -47,7 +48,8 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
 
   const map = await loadMap(mapFile, env, problems)
   const routes = await checkRoutes(data, document, problems)
-  checkClasses(data, routes.classes, document, problems)
+  const nodes = map?.parsed?.nodes.map((node) => node.id)
+  checkClasses(data, { classes: routes.classes, nodes }, document, problems)
   const listens = checkListeners(data, document, problems)
   checkSecrets(data, document, problems)
   if (map !== undefined) {

@@ -3,7 +3,7 @@
  * `config/*.schema.json` and `docs/reference/config.md`. Every limit is finite by default.
  */
 import { z } from 'zod'
-import { type ClassConfig, classesSchema } from './schema/classes.ts'
+import { type ClassConfig, classesSchema, resourcesSchema } from './schema/classes.ts'
 import { accessLogSchema, frontSchema, healthSchema } from './schema/front.ts'
 import type { frontEntrySchema, mapSchema, nodeEntrySchema } from './schema/map.ts'
 import { callsSchema, hostSchema, moveSchema, placementSchema, poolSchema } from './schema/node.ts'
@@ -46,6 +46,7 @@ export const configSchema = z
     pool: poolSchema,
     host: hostSchema,
     classes: classesSchema,
+    resources: resourcesSchema,
     calls: callsSchema,
     move: moveSchema,
     placement: placementSchema,
@@ -68,7 +69,7 @@ export type Listener = z.output<typeof listenerSchema>
 export type Route = z.output<typeof routeSchema>
 export type ConfigFile = z.output<typeof configSchema>
 
-export type { ClassConfig, ClassOptions } from './schema/classes.ts'
+export type { ClassConfig, ClassOptions, Near } from './schema/classes.ts'
 
 /** The name of a task or a worker class: its module's file name without the ending. */
 export type ModuleName = string

@@ -1,6 +1,6 @@
 import { isIsolated } from '../config/classes.ts'
 import type { Config } from '../config/schema.ts'
-import type { Membership } from '../gossip/types.ts'
+import type { LoadVector, Membership } from '../gossip/types.ts'
 import type { WorkerId } from '../identity.ts'
 import type { HostClient } from './host-client.ts'
 import type { OpenWorkers } from './open-workers.ts'
@@ -16,6 +16,8 @@ export interface AdmissionComponents {
 export interface AdmissionInit {
   readonly node: string
   readonly classes: () => Config['classes']
+  /** Why no worker of that class may come; undefined: it may. */
+  readonly classRefusal: (id: WorkerId) => string | undefined
   /** 0 while the node may own nothing. */
   readonly incarnation: () => number
 }
@@ -27,6 +29,7 @@ export class Admission {
   #cordoned = false
   #draining = false
   #stopping = false
+  #reserved: { readonly load: LoadVector; readonly bytes: number } | undefined
 
   constructor(components: AdmissionComponents, init: AdmissionInit) {
     this.#c = components
@@ -56,13 +59,13 @@ export class Admission {
     this.#c.gossip.setMeta({ draining: this.#draining, cordoned: this.#cordoned })
   }
 
-  /** Why this node takes no workers now; undefined when it does. */
-  refusal(): string | undefined {
-    const { node } = this.#init
+  /** Why this node takes no workers now, or not this one; undefined when it does. */
+  refusal(id?: WorkerId): string | undefined {
+    const { node, classRefusal } = this.#init
     if (this.#stopping) return `node ${node} is stopping`
     if (this.#draining) return `node ${node} is draining`
     if (this.#cordoned) return `node ${node} is cordoned`
-    return undefined
+    return id && classRefusal(id)
   }
 
   /** Why a move may not bring this worker into that process; undefined when it may. */
@@ -70,7 +73,7 @@ export class Admission {
     const { node, classes, incarnation } = this.#init
     // From another process of this node: it takes no room that it has not now.
     const isHere = this.#c.open.has(id)
-    const refusal = isHere ? undefined : this.refusal()
+    const refusal = isHere ? undefined : this.refusal(id)
     if (refusal) return refusal
     if (host.retiring) return `the host process of node ${node} is being replaced`
     const config = classes().get(id.class)
@@ -79,9 +82,17 @@ export class Admission {
     if (isOwn !== isIsolated(config)) return 'that host process is not for this worker'
     if (incarnation() === 0) return `node ${node} is not registered`
     const load = isHere ? undefined : this.#c.gossip.member(node)?.load
-    if (load && load.memoryBytes + stateBytes > load.memoryBytesMax * MEMORY_FULL) {
+    if (!load) return undefined
+    const reserved = this.#reservedOn(load) + stateBytes
+    if (load.memoryBytes + reserved > load.memoryBytesMax * MEMORY_FULL) {
       return `node ${node} has no memory for ${stateBytes} bytes`
     }
+    this.#reserved = { load, bytes: reserved }
     return undefined
+  }
+
+  /** What was let in since that load was measured, and may not show in it. */
+  #reservedOn(load: LoadVector): number {
+    return this.#reserved?.load === load ? this.#reserved.bytes : 0
   }
 }

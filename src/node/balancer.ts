@@ -2,12 +2,11 @@ import type { ConfigFile } from '../config/schema.ts'
 import type { LoadVector } from '../gossip/types.ts'
 import type { WorkerFigures } from '../host/ipc.ts'
 import { formatWorkerId, parseWorkerId } from '../identity.ts'
-import type { Logger } from '../log.ts'
-import { machineCost, scaleOf } from '../placement/cost.ts'
 import { proposeMoves } from '../placement/rebalance.ts'
-import type { Candidate, Decision, Movable, MoveProposal } from '../placement/types.ts'
+import type { Decision, Movable, MoveProposal } from '../placement/types.ts'
 import { proposeUsher } from '../placement/usher.ts'
 import type { TimerHandle, World } from '../world.ts'
+import type { Affinities } from './affinities.ts'
 import type { Hosts } from './hosts.ts'
 import type { Mover } from './mover.ts'
 import type { Placer } from './placer.ts'
@@ -16,6 +15,8 @@ import type { Placer } from './placer.ts'
 const MOVES_MAX = 64
 /** Idle workers weighed in a round: as many as can be of use, other ones each time. */
 const IDLE_MAX = 4 * MOVES_MAX
+/** Moves that one round may begin when memory runs out. */
+const USHERED_MAX = 1_024
 /** A worker that came this recently stays: it would be moved on old news. */
 const RESIDENCY_MS_MIN = 3_000
 /** Part of the memory from which on workers are ushered out, and to which. */
@@ -25,7 +26,7 @@ export interface BalancerComponents {
   readonly placer: Placer
   readonly mover: Mover
   readonly hosts: Hosts
-  readonly log: Logger
+  readonly affinities: Affinities
   readonly world: World
 }
 
@@ -36,6 +37,8 @@ export interface BalancerInit {
   readonly limits: () => ConfigFile['placement']
   /** The load that this node reckons with; undefined before it was measured. */
   readonly load: () => LoadVector | undefined
+  /** Whether workers of the class are not moved for the sake of balance. */
+  readonly stays: (className: string) => boolean
   /** True while this node should move nothing on its own account. */
   readonly paused: () => boolean
 }
@@ -47,6 +50,8 @@ export interface BalancerInit {
 export class Balancer {
   readonly #c: BalancerComponents
   readonly #init: BalancerInit
+  /** Nodes that the moves of a round go to one by one. */
+  readonly #sending = new Set<string>()
   #timer: TimerHandle | undefined
 
   constructor(components: BalancerComponents, init: BalancerInit) {
@@ -69,32 +74,30 @@ export class Balancer {
   }
 
   #round(): void {
-    const { placer, mover, hosts, world } = this.#c
+    const { placer, mover, hosts, affinities, world } = this.#c
     const candidates = placer.candidates()
     const told = candidates.find((candidate) => candidate.id === this.#init.node)
     const load = this.#init.load()
     const self = told && load && { ...told, load, loadAgeMs: 0 }
-    const busy = new Set(mover.targets())
+    const busy = new Set([...mover.targets(), ...this.#sending])
     const peers = candidates.filter(
       ({ id }) => id !== self?.id && !busy.has(id) && placer.exclusion(id) === undefined,
     )
     if (!self || peers.length === 0) return
-    const movables = (workers: Iterable<WorkerFigures>): Movable[] =>
-      Array.from(workers)
-        .filter((worker) => !mover.isMoving(worker))
-        .map((worker) => movable(worker, this.#init.speed))
     const isFull = self.load.memoryBytes > USHER.above * self.load.memoryBytesMax
     const ushered = isFull
-      ? proposeUsher(self.load, peers, movables(hosts.workers()), {
+      ? proposeUsher(self, peers, this.#movables(hosts.workers()), {
           ...USHER,
-          movesMax: MOVES_MAX,
+          movesMax: USHERED_MAX,
         })
       : []
     if (ushered.length > 0) {
-      this.#begin(ushered, 'usher', [self, ...peers])
+      this.#begin(ushered, 'usher')
       return
     }
-    const workers = movables(hosts.sample(IDLE_MAX))
+    const sampled = hosts.sample(IDLE_MAX)
+    affinities.refresh(sampled)
+    const workers = this.#movables(sampled)
     if (workers.length === 0) return
     const proposals = proposeMoves(self, peers, workers, {
       random: world.random,
@@ -104,30 +107,37 @@ export class Balancer {
       movesMax: MOVES_MAX,
       residencyMsMin: RESIDENCY_MS_MIN,
     })
-    this.#begin(proposals, 'rebalance', [self, ...peers])
+    this.#begin(proposals, 'rebalance')
+  }
+
+  #movables(workers: Iterable<WorkerFigures>): Movable[] {
+    const { mover, affinities } = this.#c
+    const { speed, stays } = this.#init
+    return Array.from(workers)
+      .filter((worker) => !mover.isMoving(worker))
+      .map((worker) => ({
+        ...movable(worker, speed),
+        stays: stays(worker.class),
+        affinity: affinities.of(worker, worker.traffic),
+      }))
   }
 
   /** The moves to one target go one after another; different targets do not wait for each other. */
-  #begin(
-    proposals: readonly MoveProposal[],
-    why: Decision['why'],
-    candidates: readonly Candidate[],
-  ): void {
+  #begin(proposals: readonly MoveProposal[], why: Decision['why']): void {
     const targets = Map.groupBy(proposals, (proposal) => proposal.to)
-    for (const [, group] of targets) void this.#run(group, why, candidates)
+    for (const [to, group] of targets) {
+      this.#sending.add(to)
+      void this.#run(group, why).finally(() => this.#sending.delete(to))
+    }
   }
 
-  async #run(
-    group: readonly MoveProposal[],
-    why: Decision['why'],
-    candidates: readonly Candidate[],
-  ): Promise<void> {
+  async #run(group: readonly MoveProposal[], why: Decision['why']): Promise<void> {
     for (const proposal of group) {
       if (this.#init.paused()) return
       try {
         const id = parseWorkerId(proposal.worker)
-        await this.#c.mover.move(id, proposal.to, this.#decision(proposal, why, candidates))
-        this.#c.placer.sentTo(proposal.to)
+        await this.#c.mover.move(id, proposal.to, this.#decision(proposal, why))
+        this.#c.placer.sentTo(proposal.to, id)
       } catch {
         // The mover has logged it; a target that refuses one refuses the rest of this round.
         return
@@ -135,25 +145,14 @@ export class Balancer {
     }
   }
 
-  #decision(
-    proposal: MoveProposal,
-    why: Decision['why'],
-    candidates: readonly Candidate[],
-  ): Decision {
-    const scale = scaleOf(candidates.map((candidate) => candidate.load))
+  #decision({ worker, to, costs }: MoveProposal, why: Decision['why']): Decision {
     return {
       atMs: this.#c.world.clock.wallMs(),
-      subject: proposal.worker,
+      subject: worker,
       why,
       by: this.#init.node,
-      candidates: candidates.map(({ id, load, loadAgeMs }) => ({
-        id,
-        cost: machineCost(load, candidates.length, scale),
-        marginal:
-          id === proposal.to ? proposal.added : id === this.#init.node ? proposal.givenUp : 0,
-        loadAgeMs,
-      })),
-      chosen: proposal.to,
+      candidates: costs,
+      chosen: to,
     }
   }
 }

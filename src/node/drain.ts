@@ -6,6 +6,7 @@ import { sleep, type World } from '../world.ts'
 import type { Mover } from './mover.ts'
 import type { OpenWorkers } from './open-workers.ts'
 import type { Placer } from './placer.ts'
+import { whyNone } from './search.ts'
 
 /** Refused that often, a worker stays, and the report says why. */
 const TRIES_MAX = 5
@@ -46,19 +47,26 @@ export class Drain {
   async #run(stillWanted: () => boolean): Promise<DrainReport> {
     const startedMs = this.#c.world.clock.nowMs()
     const stuck = new Map<string, string>()
+    /** Those that a lane is at: not all of them move yet. */
+    const taken = new Set<string>()
     let moved = 0
     let queue: WorkerId[] = []
     const next = (): WorkerId | undefined => {
       // Not once for each: there may be many. What has come meanwhile is in the next look.
-      if (queue.length === 0) queue = this.#toMove(stuck)
+      if (queue.length === 0) {
+        queue = this.#toMove(stuck).filter((id) => !taken.has(formatWorkerId(id)))
+      }
       return queue.pop()
     }
     const lane = async (): Promise<void> => {
       for (let id = next(); id && stillWanted(); id = next()) {
+        const name = formatWorkerId(id)
         if (!this.#c.open.has(id) || this.#c.mover.isMoving(id)) continue
+        taken.add(name)
         const why = await this.#moveOff(id, stillWanted)
+        taken.delete(name)
         if (why === undefined) moved++
-        else stuck.set(formatWorkerId(id), why)
+        else stuck.set(name, why)
       }
     }
     do {
@@ -92,12 +100,13 @@ export class Drain {
 
   /** Undefined when the worker is no longer here, else why it still is. */
   async #moveOff(id: WorkerId, stillWanted: () => boolean): Promise<string | undefined> {
-    const refused = new Set<string>()
+    const refused = new Map<string, string>()
     let why = 'the drain was called off'
+    await this.#c.placer.prepare(id)
     for (let tries = 0; tries < TRIES_MAX && stillWanted(); tries++) {
       const decision = this.#c.placer.place(id, 'drain', refused, this.#init.node)
       if (decision.chosen === undefined) {
-        why = 'no other node takes workers'
+        why = `no other node takes it (${whyNone(decision)})`
         refused.clear()
       } else {
         try {
@@ -105,8 +114,8 @@ export class Drain {
           return undefined
         } catch (error) {
           if (!this.#c.open.has(id)) return undefined
-          refused.add(decision.chosen)
           why = error instanceof AriesError ? error.message : String(error)
+          refused.set(decision.chosen, why)
         }
       }
       await sleep(this.#c.world.clock, RETRY_MS)

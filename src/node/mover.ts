@@ -1,10 +1,11 @@
-import { AriesError } from '../errors.ts'
+import { AriesError, toAriesError } from '../errors.ts'
 import type { Membership } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { Peers } from '../peers.ts'
 import type { Decision } from '../placement/types.ts'
 import type { MoveReport } from '../rpc.ts'
+import type { Affinities } from './affinities.ts'
 import type { HostClient } from './host-client.ts'
 import type { OpenWorkers } from './open-workers.ts'
 import type { Placer } from './placer.ts'
@@ -16,6 +17,7 @@ export interface MoverComponents {
   readonly open: OpenWorkers
   readonly peers: Peers
   readonly placer: Placer
+  readonly affinities: Affinities
   readonly log: Logger
 }
 
@@ -64,6 +66,8 @@ export class Mover {
    */
   async move(id: WorkerId, to: string, decision: Decision): Promise<MoveReport> {
     const target = this.#target(to)
+    const why = this.#c.affinities.of(id)?.whyNot?.(to)
+    if (why) throw refused(`node ${to} does not take ${id.class}: ${why}`)
     if (!this.#init.isIsolated(id.class)) return this.#run(id, target, decision)
     const { port } = await this.#c.peers.call(to, 'berth', id)
     return this.#run(id, { ...target, port }, decision)
@@ -102,6 +106,8 @@ export class Mover {
       return report
     } catch (error) {
       this.#failed++
+      const failure = toAriesError(error).message
+      if (decision) this.#c.placer.remember(id, { ...decision, failure })
       this.#c.log.warn({ worker: name, to, err: error }, 'move failed')
       throw error
     } finally {

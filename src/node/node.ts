@@ -11,6 +11,7 @@ import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { World } from '../world.ts'
 import { Admission } from './admission.ts'
+import type { Affinities } from './affinities.ts'
 import { AlarmScan } from './alarm-scan.ts'
 import { Balancer } from './balancer.ts'
 import { Children, type ChildrenEvents } from './children.ts'
@@ -26,7 +27,8 @@ import { Mover } from './mover.ts'
 import { nodeStatus } from './node-status.ts'
 import { OpenWorkers } from './open-workers.ts'
 import { Ownership } from './ownership.ts'
-import { Placer } from './placer.ts'
+import { placementOf } from './placement.ts'
+import type { Placer } from './placer.ts'
 import { Recovery, recoveryFiles } from './recovery.ts'
 import { rpcHandlers } from './rpc-handlers.ts'
 import { RpcServer } from './rpc-server.ts'
@@ -63,6 +65,7 @@ export class Node {
   readonly #voucher: Voucher
   readonly #watch: HostWatch
   readonly #placer: Placer
+  readonly #affinities: Affinities
   readonly #standbyHosts: StandbyHosts
   readonly #mover: Mover
   readonly #ownership: Ownership
@@ -90,21 +93,22 @@ export class Node {
     this.#entry = entry
     this.#startedMs = world.clock.nowMs()
     this.#peers = new Peers({ membership: gossip }, { token })
-    this.#placer = new Placer(
-      { membership: gossip, world },
-      {
-        node,
-        candidates: () => this.#config.placement.candidates,
-        hasStandby: (name) => (this.#config.classes.get(name)?.standby ?? 0) > 0,
-      },
-    )
-    const classes = (): Config['classes'] => this.#config.classes
-    const incarnation = (): number => this.#lease.incarnation
     this.#open = new OpenWorkers((host, isOpen, id) => {
       hosts.inhabited(host, isOpen)
       if (isOpen) this.#load.arrived(id.class)
     })
-    this.#admission = new Admission({ gossip, open: this.#open }, { node, classes, incarnation })
+    const { placer, affinities } = placementOf(
+      { membership: gossip, store, open: this.#open, world },
+      { node, config: () => this.#config },
+    )
+    this.#placer = placer
+    this.#affinities = affinities
+    const classes = (): Config['classes'] => this.#config.classes
+    const incarnation = (): number => this.#lease.incarnation
+    this.#admission = new Admission(
+      { gossip, open: this.#open },
+      { node, classes, incarnation, classRefusal: (id) => affinities.refusal(id) },
+    )
     this.#children = new Children(
       { log, world },
       {
@@ -147,7 +151,14 @@ export class Node {
     )
     this.#voucher = new Voucher({ lease: this.#lease, hosts, gossip, world })
     this.#mover = new Mover(
-      { membership: gossip, open: this.#open, peers: this.#peers, placer: this.#placer, log },
+      {
+        membership: gossip,
+        open: this.#open,
+        peers: this.#peers,
+        placer: this.#placer,
+        affinities,
+        log,
+      },
       { node, address: entry.host, isIsolated: (name) => isIsolated(classes().get(name)) },
     )
     this.#ownership = new Ownership(
@@ -165,7 +176,7 @@ export class Node {
         node,
         address: entry.host,
         incarnation,
-        refusal: () => this.#admission.refusal(),
+        refusal: (id) => this.#admission.refusal(id),
         classes,
         evicted: (dead) => void this.#takeover.run(dead),
       },
@@ -188,12 +199,13 @@ export class Node {
       { speed: entry.speed, before: (intervalMs) => this.#lookAround(intervalMs) },
     )
     this.#balancer = new Balancer(
-      { placer: this.#placer, mover: this.#mover, hosts, log, world },
+      { placer: this.#placer, mover: this.#mover, hosts, affinities, world },
       {
         node,
         speed: entry.speed,
         limits: () => this.#config.placement,
         load: () => this.#load.own,
+        stays: (name) => classes().get(name)?.stay ?? false,
         paused: () =>
           this.#admission.draining ||
           this.#admission.stopping ||
@@ -368,6 +380,7 @@ export class Node {
   ): void {
     this.#c.log.debug({ worker: formatWorkerId(id), why }, 'gone')
     this.#open.gone(host, id, why === 'store')
+    if (owner) this.#affinities.moved(id, owner.node)
     // Into another process of this node, which is about to say the same.
     const to = owner?.node === this.#entry.id ? this.#children.hosts.at(owner.port) : undefined
     if (owner && to) this.#open.opened(to, id, owner.epoch)

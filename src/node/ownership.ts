@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts'
-import { AriesError } from '../errors.ts'
+import { AriesError, toAriesError } from '../errors.ts'
 import type { Membership } from '../gossip/types.ts'
 import type { LastTurn } from '../host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
@@ -23,6 +23,7 @@ import {
   NoNewerClass,
   notOwner,
   type Search,
+  whyNone,
 } from './search.ts'
 
 /** How long `resolve` looks for an owner before it gives up; the front asks again. */
@@ -48,8 +49,8 @@ export interface OwnershipInit {
   readonly address: string
   /** Incarnation of this node; 0 while it may own nothing. */
   readonly incarnation: () => number
-  /** Why this node takes no workers now; undefined when it does. */
-  readonly refusal: () => string | undefined
+  /** Why this node does not take the worker now; undefined when it does. */
+  readonly refusal: (id: WorkerId) => string | undefined
   readonly classes: () => Config['classes']
   /** This call evicted the node: the rest of its workers wants new owners. */
   readonly evicted: (node: string) => void
@@ -98,7 +99,7 @@ export class Ownership {
   async #resolve(id: WorkerId): Promise<OwnerAddress> {
     const { clock } = this.#c.world
     const untilMs = clock.nowMs() + RESOLVE_TIMEOUT_MS
-    const search: Search = { refused: new Set(), older: new Map() }
+    const search: Search = { refused: new Map(), older: new Map() }
     let last: unknown
     while (clock.nowMs() < untilMs) {
       const record = await this.#c.store.owner(id)
@@ -163,7 +164,7 @@ export class Ownership {
       if (isOlder(error)) {
         // It cannot open what it owns, and has let go of that epoch: any other node may have it.
         search.older.set(record.node, error)
-        search.refused.add(record.node)
+        search.refused.set(record.node, error.message)
         return this.#place(id, record, search, record.epoch)
       }
       // Nobody listens where the owner was: its process is gone, and with it what it owned.
@@ -179,6 +180,7 @@ export class Ownership {
     handOver?: number,
   ): Promise<OwnerAddress> {
     const { refused } = search
+    await this.#c.placer.prepare(id)
     const decision =
       record && handOver === undefined
         ? this.#c.placer.failover(id, record.node, refused)
@@ -187,14 +189,17 @@ export class Ownership {
       if (isClosed(decision)) {
         throw new AriesError(
           'ARIES_E_NO_NODE',
-          `no node takes ${formatWorkerId(id)}: ${decision.candidates.map((c) => `${c.id} is ${c.excluded}`).join(', ')}`,
+          `no node takes ${formatWorkerId(id)} (${whyNone(decision)})`,
         )
       }
       const [older] = search.older.values()
       if (older && search.older.size === refused.size) throw new NoNewerClass(older)
       search.older.clear()
       refused.clear()
-      throw new AriesError('ARIES_E_NO_TARGET', `no node can take ${formatWorkerId(id)} now`)
+      throw new AriesError(
+        'ARIES_E_NO_TARGET',
+        `no node can take ${formatWorkerId(id)} now (${whyNone(decision)})`,
+      )
     }
     try {
       return await this.activateAt(id, decision, refused, handOver)
@@ -208,7 +213,7 @@ export class Ownership {
   async activateAt(
     id: WorkerId,
     decision: Decision,
-    refused: Set<string> = new Set(),
+    refused: Map<string, string> = new Map(),
     handOver?: number,
   ): Promise<OwnerAddress> {
     const node = decision.chosen!
@@ -218,7 +223,8 @@ export class Ownership {
       const params = { ...id, decision, ...given }
       return await this.#c.peers.call(node, 'activate', params, { whileReachable: true })
     } catch (error) {
-      if (!(error instanceof AriesError) || error.code !== 'ARIES_E_NOT_OWNER') refused.add(node)
+      const known = toAriesError(error)
+      if (known.code !== 'ARIES_E_NOT_OWNER') refused.set(node, known.message)
       throw error
     }
   }
@@ -270,7 +276,7 @@ export class Ownership {
     const given = record !== undefined && record.epoch === handOver
     if (record?.ownerActive && !mine && !given) throw notOwner(id, record.node)
     // What this incarnation owns already, only it can open: also while it drains.
-    const refusal = mine && record.ownerActive ? undefined : this.#init.refusal()
+    const refusal = mine && record.ownerActive ? undefined : this.#init.refusal(id)
     if (refusal) throw busy(refusal)
     const host = await this.#hostFor(id, mine && record.ownerActive ? record : undefined)
     const mode = given ? 'handover' : 'takeover'

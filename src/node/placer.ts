@@ -1,16 +1,29 @@
-import type { LoadVector, Membership } from '../gossip/types.ts'
+import type { Membership } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import { choose } from '../placement/choose.ts'
-import { WORKER_DEMAND } from '../placement/cost.ts'
+import { demandOfClass } from '../placement/class-demand.ts'
 import { Decisions } from '../placement/decisions.ts'
 import { rendezvous } from '../placement/rendezvous.ts'
 import type { Candidate, Decision } from '../placement/types.ts'
 import type { MoveReport } from '../rpc.ts'
 import type { HostAddress } from '../wire.ts'
 import type { World } from '../world.ts'
+import type { Affinities } from './affinities.ts'
+import type { SentWork } from './sent-work.ts'
 
 const MOVES_REMEMBERED = 1_000
-const DECISIONS_REMEMBERED = 10_000
+/** So many workers, so many decisions about each. */
+const DECISIONS_REMEMBERED = { workersMax: 10_000, perWorkerMax: 5 }
+
+export interface PlacerComponents {
+  readonly membership: Membership
+  readonly affinities: Affinities
+  readonly sent: SentWork
+  readonly world: World
+}
+
+/** Nodes that would not have a worker, and why. */
+export type Refusals = ReadonlyMap<string, string>
 
 export interface PlacerInit {
   readonly node: string
@@ -28,14 +41,16 @@ export class Placer {
   readonly #membership: Membership
   readonly #world: World
   readonly #init: PlacerInit
-  readonly #decisions = new Decisions({ workersMax: DECISIONS_REMEMBERED })
+  readonly #affinities: Affinities
+  readonly #sent: SentWork
+  readonly #decisions = new Decisions(DECISIONS_REMEMBERED)
   readonly #moves = new Map<string, MoveReport>()
-  /** Per node: the load that was last seen, and how many workers were sent there since. */
-  readonly #sent = new Map<string, { load: LoadVector | undefined; count: number }>()
 
-  constructor(components: { membership: Membership; world: World }, init: PlacerInit) {
+  constructor(components: PlacerComponents, init: PlacerInit) {
     this.#membership = components.membership
     this.#world = components.world
+    this.#affinities = components.affinities
+    this.#sent = components.sent
     this.#init = init
   }
 
@@ -48,7 +63,7 @@ export class Placer {
         id: member.id,
         load: member.load,
         loadAgeMs: member.loadAgeMs,
-        sentSince: this.#sentSince(member.id, member.load),
+        sentSince: this.#sent.count(member.id),
         repel: 1,
       })
     }
@@ -66,23 +81,29 @@ export class Placer {
     return undefined
   }
 
+  /** To be awaited before a decision about the worker: what it may rest on is asked of the store. */
+  prepare(id: WorkerId): Promise<void> {
+    return this.#affinities.prepare(id)
+  }
+
   /** Chooses a node for the worker and counts it as sent there. */
   place(
     id: WorkerId,
     why: Decision['why'],
-    refused: ReadonlySet<string> = new Set(),
+    refused: Refusals = new Map(),
     except?: string,
   ): Decision {
-    return this.#count(this.#decide(id, why, refused, except))
+    return this.#count(id, this.#decide(id, why, refused, except))
   }
 
   /** As `place`, for a worker whose owner is gone: its standby takes it, if its class has one. */
-  failover(id: WorkerId, lastOwner: string, refused: ReadonlySet<string> = new Set()): Decision {
+  failover(id: WorkerId, lastOwner: string, refused: Refusals = new Map()): Decision {
     const decision = this.#decide(id, 'failover', refused)
     const standby = this.#init.hasStandby(id.class)
       ? this.#standbyOf(id, lastOwner, refused)
       : undefined
     return this.#count(
+      id,
       standby === undefined ? decision : { ...decision, why: 'standby', chosen: standby },
     )
   }
@@ -98,29 +119,31 @@ export class Placer {
   }
 
   /** The node that the last owner had its standby on: both pick it from the same nodes. */
-  #standbyOf(id: WorkerId, lastOwner: string, refused: ReadonlySet<string>): string | undefined {
+  #standbyOf(id: WorkerId, lastOwner: string, refused: Refusals): string | undefined {
+    const affinity = this.#affinities.of(id)
     const nodes = this.#membership
       .members()
       .filter(({ role, id: node }) => role === 'node' && node !== lastOwner)
       .filter(({ id: node }) => this.exclusion(node) === undefined)
     const standby = rendezvous(formatWorkerId(id), nodes, (member) => member.id)?.id
-    return standby !== undefined && refused.has(standby) ? undefined : standby
+    if (standby === undefined || refused.has(standby)) return undefined
+    return affinity?.whyNot?.(standby) === undefined ? standby : undefined
   }
 
-  #decide(
-    id: WorkerId,
-    why: Decision['why'],
-    refused: ReadonlySet<string>,
-    except?: string,
-  ): Decision {
+  #decide(id: WorkerId, why: Decision['why'], refused: Refusals, except?: string): Decision {
     const candidates = this.candidates()
-    const choice = choose(candidates, WORKER_DEMAND, {
+    const demand = demandOfClass(
+      id.class,
+      candidates.map(({ load }) => load),
+    )
+    const choice = choose(candidates, demand, {
       random: this.#world.random,
       sample: this.#init.candidates(),
       nMachines: Math.max(2, candidates.length),
       local: this.#init.node,
       refused,
       excluded: (node) => (node === except ? 'moves off' : this.exclusion(node)),
+      affinity: this.#affinities.of(id),
     })
     return {
       atMs: this.#world.clock.wallMs(),
@@ -132,8 +155,8 @@ export class Placer {
     }
   }
 
-  #count(decision: Decision): Decision {
-    if (decision.chosen !== undefined) this.sentTo(decision.chosen)
+  #count(id: WorkerId, decision: Decision): Decision {
+    if (decision.chosen !== undefined) this.sentTo(decision.chosen, id)
     return decision
   }
 
@@ -142,11 +165,9 @@ export class Placer {
     return { ...this.place(id, why), chosen: to }
   }
 
-  /** Counts one more worker on its way to the node. */
-  sentTo(node: string): void {
-    const sent = this.#sent.get(node)
-    if (sent) sent.count++
-    else this.#sent.set(node, { load: this.#membership.member(node)?.load, count: 1 })
+  /** Counts the worker as one more on its way to the node. */
+  sentTo(node: string, id: WorkerId): void {
+    this.#sent.add(node, id.class)
   }
 
   remember(id: WorkerId, decision: Decision): void {
@@ -160,20 +181,14 @@ export class Placer {
     if (this.#moves.size > MOVES_REMEMBERED) this.#moves.delete(this.#moves.keys().next().value!)
   }
 
-  recall(id: WorkerId): { decision?: Decision; lastMove?: MoveReport } {
+  recall(id: WorkerId): {
+    decision?: Decision
+    earlier?: readonly Decision[]
+    lastMove?: MoveReport
+  } {
     const name = formatWorkerId(id)
-    const decision = this.#decisions.last(name)
+    const [decision, ...earlier] = this.#decisions.last(name)
     const lastMove = this.#moves.get(name)
-    return { ...(decision && { decision }), ...(lastMove && { lastMove }) }
-  }
-
-  #sentSince(node: string, load: LoadVector): number {
-    const sent = this.#sent.get(node)
-    if (!sent) return 0
-    if (sent.load !== load) {
-      this.#sent.set(node, { load, count: 0 })
-      return 0
-    }
-    return sent.count
+    return { ...(decision && { decision, earlier }), ...(lastMove && { lastMove }) }
   }
 }

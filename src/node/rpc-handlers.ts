@@ -156,6 +156,7 @@ async function move(c: RpcComponents, id: WorkerId, to: string): Promise<MoveRep
   if (owner !== c.node.id) {
     return c.peers.call(owner, 'move', { ...id, to }, { timeoutMs: MOVE_TIMEOUT_MS })
   }
+  await c.placer.prepare(id)
   return c.mover.move(id, to, c.placer.decided(id, to, 'operator'))
 }
 

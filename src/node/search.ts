@@ -3,18 +3,28 @@ import { AriesError } from '../errors.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Decision } from '../placement/types.ts'
 
+/** Reasons that an operator is behind: draining, cordoned, `perNodeMax` of the class. */
+const BY_OPERATOR = /^(?:draining|cordoned|has \d+ of at most )/
+/** Of nodes that do not count: those that do may be away, and be back soon. */
+const PINNED_ELSEWHERE = /^pinned to /
+
 /** True when it is an operator who keeps the worker out everywhere, and no second look helps. */
 export function isClosed({ candidates }: Decision): boolean {
-  return (
-    candidates.length > 0 &&
-    candidates.every(({ excluded }) => excluded === 'draining' || excluded === 'cordoned')
-  )
+  const reasons = candidates.map(({ excluded }) => excluded ?? '')
+  const counted = reasons.filter((reason) => !PINNED_ELSEWHERE.test(reason))
+  return counted.length > 0 && counted.every((reason) => BY_OPERATOR.test(reason))
+}
+
+/** Why each of the candidates would not have it: `n1: draining; n2: pinned to n3`. */
+export function whyNone({ candidates }: Decision): string {
+  const reasons = candidates.flatMap(({ id, excluded }) => (excluded ? [`${id}: ${excluded}`] : []))
+  return reasons.length === 0 ? 'no node has told its load' : reasons.join('; ')
 }
 
 /** What one `resolve` has learned so far. */
 export interface Search {
-  /** Nodes that would not have the worker. */
-  readonly refused: Set<string>
+  /** Nodes that would not have the worker, and why. */
+  readonly refused: Map<string, string>
   /** Those of them whose class is too old for its state. */
   readonly older: Map<string, AriesError>
 }

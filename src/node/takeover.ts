@@ -64,8 +64,9 @@ export class Takeover {
   }
 
   async #take(id: WorkerId, lastOwner: string): Promise<boolean> {
-    const decision = this.#c.placer.failover(id, lastOwner)
     try {
+      await this.#c.placer.prepare(id)
+      const decision = this.#c.placer.failover(id, lastOwner)
       if (decision.chosen === undefined) return false
       await this.#c.ownership.activateAt(id, decision)
       this.#count++

@@ -3,6 +3,7 @@
  * a machine that everyone believes to be the least loaded is flooded before anyone hears of it.
  */
 import { type Random, sample } from '../world.ts'
+import { type Affinity, drawnTo, placeCost } from './affinity.ts'
 import { discounted, machineCost, marginalCost, meanLoad, type Scale, scaleOf } from './cost.ts'
 import type { Candidate, CandidateCost, Demand } from './types.ts'
 
@@ -13,10 +14,12 @@ export interface ChooseOptions {
   readonly nMachines: number
   /** Id of the node that decides: taken when nobody is cheaper. */
   readonly local?: string
-  /** Ids that have refused this very work. */
-  readonly refused?: ReadonlySet<string>
+  /** Ids that have refused this very work, and why. */
+  readonly refused?: ReadonlyMap<string, string>
   /** Why a candidate must not be taken (`cordoned`, `draining`, `no room`); undefined: it may. */
   readonly excluded?: (id: string) => string | undefined
+  /** What speaks for places besides their machines. */
+  readonly affinity?: Affinity | undefined
 }
 
 export interface Choice {
@@ -37,43 +40,55 @@ export function choose(
   for (const candidate of candidates) {
     const why = whyExcluded(candidate, options)
     if (why === undefined) open.push(candidate)
-    else excluded.push({ ...costOf(candidate, demand, options.nMachines, scale), excluded: why })
+    else excluded.push({ ...costOf(candidate, demand, options, scale), excluded: why })
   }
   const mean = meanLoad(open.map((candidate) => candidate.load))
   const costs = draw(open, options).map((candidate) => {
     const load = discounted(candidate.load, candidate.loadAgeMs, mean!)
-    return costOf({ ...candidate, load }, demand, options.nMachines, scale)
+    return costOf({ ...candidate, load }, demand, options, scale)
   })
   // The draw is in random order and the sort is stable: ties are broken at random, local first.
-  costs.sort((a, b) => a.marginal - b.marginal)
+  costs.sort((a, b) => a.marginal + (a.place ?? 0) - b.marginal - (b.place ?? 0))
   return { chosen: costs[0]?.id, costs: [...costs, ...excluded] }
 }
 
-function whyExcluded(candidate: Candidate, options: ChooseOptions): string | undefined {
-  return options.refused?.has(candidate.id) ? 'refused' : options.excluded?.(candidate.id)
+function whyExcluded({ id }: Candidate, options: ChooseOptions): string | undefined {
+  const refused = options.refused?.get(id)
+  if (refused !== undefined) return `refused: ${refused}`
+  return options.excluded?.(id) ?? options.affinity?.whyNot?.(id)
 }
 
+/** The local one, those that the work is drawn to, and some by chance. */
 function draw(open: readonly Candidate[], options: ChooseOptions): Candidate[] {
-  const local = open.find((candidate) => candidate.id === options.local)
+  const { local, affinity, random } = options
+  const first = open.find((candidate) => candidate.id === local)
+  const others = open.filter((candidate) => candidate !== first)
+  const drawing = new Set(drawnTo(affinity))
   const drawn = sample(
-    options.random,
-    open.filter((candidate) => candidate !== local),
+    random,
+    others.filter(({ id }) => drawing.has(id)),
     options.sample,
   )
-  if (local) drawn.unshift(local)
-  return drawn
+  const rest = sample(
+    random,
+    others.filter((candidate) => !drawn.includes(candidate)),
+    options.sample,
+  )
+  return [...(first ? [first] : []), ...drawn, ...rest]
 }
 
 function costOf(
   candidate: Candidate,
   demand: Demand,
-  nMachines: number,
+  { nMachines, affinity }: ChooseOptions,
   scale: Scale,
 ): CandidateCost {
+  const place = placeCost(affinity, candidate, nMachines)
   return {
     id: candidate.id,
     cost: machineCost(candidate.load, nMachines, scale),
     marginal: marginalCost(candidate, demand, nMachines, scale),
+    ...(place > 0 && { place }),
     loadAgeMs: candidate.loadAgeMs,
   }
 }

@@ -8,15 +8,28 @@
  * - It looks at a few random peers only, and goes with each of them in thought towards the point
  *   where another move would not pay. Of the `m` moves on that way it proposes `m / (k + 1)`, k the
  *   peers looked at: a peer is looked at by about k nodes in a round, each sends half of its share,
- *   so a newcomer is filled in a few rounds and not flooded in one.
+ *   so a newcomer is filled in a few rounds and not flooded in one. What must not be here any more
+ *   goes at once.
  * - The part of a move that is left over is a matter of chance: many nodes that each want to send a
  *   third of a worker send about a third of them, not each one.
  * - A worker stays at least as long as moving it takes; what is on its way counts on both sides.
+ *
+ * What speaks for a place besides its machine (`affinity.ts`) is part of both costs. A node that
+ * draws one of the workers is looked at beside those that chance picks.
  */
 import type { LoadVector } from '../gossip/types.ts'
 import { type Random, sample } from '../world.ts'
-import { discounted, type MeanLoad, machineCost, meanLoad, scaleOf, withDemand } from './cost.ts'
-import type { Candidate, Demand, Movable, MoveProposal } from './types.ts'
+import { type Affinity, drawnTo, placeCost } from './affinity.ts'
+import {
+  costBase,
+  discounted,
+  type MeanLoad,
+  machineCost,
+  meanLoad,
+  scaleOf,
+  withDemand,
+} from './cost.ts'
+import type { Candidate, CandidateCost, Demand, Movable, MoveProposal } from './types.ts'
 
 /** A move takes at least this, and copies at this rate: what it costs and how long one must stay. */
 const MOVE_MS_MIN = 20
@@ -56,24 +69,29 @@ export function proposeMoves(
   options: RebalanceOptions,
 ): MoveProposal[] {
   const loads = [self.load, ...peers.map((peer) => peer.load)]
-  const mean = meanLoad(loads)!
   const scale = scaleOf(loads)
-  const looked = sample(options.random, peers, options.sample)
-  const cost = (load: LoadVector): number => machineCost(load, options.nMachines, scale)
+  const weighing: Weighing = {
+    self,
+    mean: meanLoad(loads)!,
+    cost: (load) => machineCost(load, options.nMachines, scale),
+    options,
+  }
   let here = self.load
   let left = inOrder(
-    workers.filter((worker) => mayGo(worker, options)).slice(0, WEIGHED_MAX),
+    workers.filter((worker) => mayGo(worker, self.id, options)).slice(0, WEIGHED_MAX),
     options,
   )
+  const looked = look(self, peers, left, options)
   const proposals: MoveProposal[] = []
   for (const peer of looked) {
-    const way = wayTo(peer, here, left, { mean, cost, hysteresis: options.hysteresis })
-    const quota = Math.min(
-      share(way.length, looked.length, options.random),
-      options.movesMax - proposals.length,
-    )
-    for (const { worker, proposal } of way.slice(0, quota)) {
-      proposals.push(proposal)
+    const way = wayTo(peer, here, left, weighing)
+    const must = way.filter(({ worker }) => isMisplaced(worker.affinity, self.id))
+    const may = way.filter((step) => !must.includes(step))
+    const part = share(may.length, looked.length, options.random)
+    const going = [...must, ...may.slice(0, part)].slice(0, options.movesMax - proposals.length)
+    for (const { worker, givenUp, added } of going) {
+      const costs = costsOf(worker, looked, weighing)
+      proposals.push({ worker: worker.id, to: peer.id, givenUp, added, costs })
       here = withDemand(here, worker.demand, -1)
     }
     const gone = new Set(proposals.map((proposal) => proposal.worker))
@@ -82,9 +100,32 @@ export function proposeMoves(
   return proposals
 }
 
-function mayGo(worker: Movable, options: RebalanceOptions): boolean {
+/** Some peers by chance, and one that draws a worker. */
+function look(
+  self: Candidate,
+  peers: readonly Candidate[],
+  workers: readonly Movable[],
+  options: RebalanceOptions,
+): Candidate[] {
+  const looked = sample(options.random, peers, options.sample)
+  const drawing = new Set<string>()
+  for (const { affinity } of workers) {
+    const nodes = drawnTo(affinity)
+    if (!nodes.includes(self.id)) for (const node of nodes) drawing.add(node)
+  }
+  const others = peers.filter((peer) => drawing.has(peer.id) && !looked.includes(peer))
+  return [...looked, ...sample(options.random, others, 1)]
+}
+
+function mayGo(worker: Movable, self: string, options: RebalanceOptions): boolean {
   if (worker.cannotMove !== undefined) return false
+  if (worker.stays && !isMisplaced(worker.affinity, self)) return false
   return worker.ageMs >= Math.max(options.residencyMsMin, expectedMoveMs(worker.stateBytes))
+}
+
+/** The configuration has changed: it must not be here any more. */
+function isMisplaced(affinity: Affinity | undefined, self: string): boolean {
+  return affinity?.whyNot?.(self) !== undefined
 }
 
 /**
@@ -98,9 +139,16 @@ function inOrder(workers: readonly Movable[], options: RebalanceOptions): Movabl
 }
 
 interface Weighing {
+  readonly self: Candidate
   readonly mean: MeanLoad
   readonly cost: (load: LoadVector) => number
-  readonly hysteresis: number
+  readonly options: RebalanceOptions
+}
+
+interface Step {
+  readonly worker: Movable
+  readonly givenUp: number
+  readonly added: number
 }
 
 /** The moves to `peer` up to the point where one more would not pay. */
@@ -108,29 +156,64 @@ function wayTo(
   peer: Candidate,
   from: LoadVector,
   workers: readonly Movable[],
-  weighing: Weighing,
-): { worker: Movable; proposal: MoveProposal }[] {
-  const { cost, hysteresis } = weighing
-  const way: { worker: Movable; proposal: MoveProposal }[] = []
+  { self, mean, cost, options }: Weighing,
+): Step[] {
+  const { nMachines, hysteresis } = options
+  const way: Step[] = []
+  /** One of a class whose workers are to be apart: the next must know that this one has gone. */
+  const spread = new Set<string>()
   let here = from
-  let there = withSent(
-    discounted(peer.load, peer.loadAgeMs, weighing.mean),
-    peer.sentSince,
-    workers,
-  )
+  let there = withSent(discounted(peer.load, peer.loadAgeMs, mean), peer.sentSince, workers)
   for (const worker of workers) {
-    const without = withDemand(here, worker.demand, -1)
-    const withIt = withDemand(there, worker.demand)
-    if (!hasRoom(withIt)) continue
-    const givenUp = cost(here) - cost(without)
-    const added = (cost(withIt) - cost(there)) * peer.repel
+    const { affinity, demand } = worker
+    const without = withDemand(here, demand, -1)
+    const withIt = withDemand(there, demand)
+    if (!hasRoom(withIt) || affinity?.whyNot?.(peer.id) !== undefined) continue
+    if (affinity?.others && spread.has(classOf(worker))) continue
+    const givenUp = cost(here) - cost(without) + costToStay(affinity, self, nMachines)
+    const added = (cost(withIt) - cost(there)) * peer.repel + placeCost(affinity, peer, nMachines)
     const moveShare = expectedMoveMs(worker.stateBytes) / PAYBACK_MS
     if (givenUp - added <= givenUp * (hysteresis + moveShare)) continue
-    way.push({ worker, proposal: { worker: worker.id, to: peer.id, givenUp, added } })
+    way.push({ worker, givenUp, added })
+    if (affinity?.others) spread.add(classOf(worker))
     here = without
     there = withIt
   }
   return way
+}
+
+/** What the place here costs; more than any machine where the worker must not be. */
+function costToStay(affinity: Affinity | undefined, self: Candidate, nMachines: number): number {
+  const must = isMisplaced(affinity, self.id) ? 2 * costBase(nMachines) : 0
+  return must + placeCost(affinity, self, nMachines)
+}
+
+/** All that were compared for the worker, this node first: to be explained. */
+function costsOf(
+  { affinity, demand }: Movable,
+  looked: readonly Candidate[],
+  { self, mean, cost, options }: Weighing,
+): CandidateCost[] {
+  const { nMachines } = options
+  const told = (candidate: Candidate, marginal: number): CandidateCost => {
+    const place = placeCost(affinity, candidate, nMachines)
+    const { id, load, loadAgeMs } = candidate
+    return { id, cost: cost(load), marginal, ...(place > 0 && { place }), loadAgeMs }
+  }
+  const without = withDemand(self.load, demand, -1)
+  const costs = [told(self, cost(self.load) - cost(without))]
+  for (const peer of looked) {
+    const there = discounted(peer.load, peer.loadAgeMs, mean)
+    const withIt = withDemand(there, demand)
+    const why = affinity?.whyNot?.(peer.id) ?? (hasRoom(withIt) ? undefined : 'no memory')
+    const marginal = (cost(withIt) - cost(there)) * peer.repel
+    costs.push({ ...told(peer, marginal), ...(why !== undefined && { excluded: why }) })
+  }
+  return costs
+}
+
+function classOf({ id }: Movable): string {
+  return id.slice(0, id.indexOf('/'))
 }
 
 /** Room for it in memory: the one resource that kills when it runs out. */

@@ -1,5 +1,6 @@
 /** Words of placement: what is compared, what came out, and why. */
 import type { LoadVector } from '../gossip/types.ts'
+import type { Affinity } from './affinity.ts'
 
 /** A node as placement sees it. */
 export interface Candidate {
@@ -36,6 +37,10 @@ export interface Movable {
   readonly ageMs: number
   /** Why it cannot move now; undefined when it can. */
   readonly cannotMove?: string
+  /** It is not moved for the sake of balance; see `stay` of a class. */
+  readonly stays?: boolean
+  /** What speaks for places besides their machines. */
+  readonly affinity?: Affinity | undefined
 }
 
 /** What a node would like to move where. The driver runs the moves of one pair one by one. */
@@ -45,6 +50,8 @@ export interface MoveProposal {
   /** Cost that is given up here and cost that is added there. */
   readonly givenUp: number
   readonly added: number
+  /** This node, and the peers that were looked at. */
+  readonly costs: readonly CandidateCost[]
 }
 
 export interface CandidateCost {
@@ -52,8 +59,10 @@ export interface CandidateCost {
   /** Cost of the machine now, and what the demand would add. */
   readonly cost: number
   readonly marginal: number
+  /** What the place costs besides: how far it is, and who of its class is there. Absent: nothing. */
+  readonly place?: number
   readonly loadAgeMs: number
-  /** Why it was not taken into account, when it was not: `cordoned`, `draining`, `refused`, `no room`. */
+  /** Why it was not taken into account, when it was not: `cordoned`, `no memory`, `pinned to n1`, … */
   readonly excluded?: string
 }
 
@@ -74,4 +83,6 @@ export interface Decision {
   readonly by: string
   readonly candidates: readonly CandidateCost[]
   readonly chosen: string | undefined
+  /** What came of it, when it did not come to pass: the move was refused, or given up. */
+  readonly failure?: string
 }

@@ -5,7 +5,10 @@
  */
 import type { LoadVector } from '../gossip/types.ts'
 import { machineCost, marginalCost, scaleOf, withDemand } from './cost.ts'
-import type { Candidate, Movable, MoveProposal } from './types.ts'
+import type { Candidate, CandidateCost, Movable, MoveProposal } from './types.ts'
+
+/** Peers that a decision is explained with. */
+const TOLD_MAX = 8
 
 export interface UsherOptions {
   /** Part of the memory from which on workers must go. */
@@ -17,14 +20,15 @@ export interface UsherOptions {
 
 /** Moves that bring this node's memory below the mark, as far as there are workers and room. */
 export function proposeUsher(
-  self: LoadVector,
+  self: Candidate,
   peers: readonly Candidate[],
   workers: readonly Movable[],
   options: UsherOptions,
 ): MoveProposal[] {
-  if (self.memoryBytes <= options.above * self.memoryBytesMax) return []
-  let excess = self.memoryBytes - options.below * self.memoryBytesMax
-  const room = new Map(peers.map((peer) => [peer.id, roomOf(peer, options)]))
+  const { memoryBytes, memoryBytesMax } = self.load
+  if (memoryBytes <= options.above * memoryBytesMax) return []
+  let excess = memoryBytes - options.below * memoryBytesMax
+  const room = new Map(peers.map((peer) => [peer, roomOf(peer, options)]))
   const left = workers
     .filter((worker) => worker.cannotMove === undefined && worker.demand.memoryBytes > 0)
     .sort((a, b) => a.demand.memoryBytes - b.demand.memoryBytes)
@@ -33,29 +37,45 @@ export function proposeUsher(
     const cure = left.findIndex((worker) => worker.demand.memoryBytes >= excess)
     const [worker] = left.splice(cure < 0 ? left.length - 1 : cure, 1)
     const bytes = worker!.demand.memoryBytes
-    const to = bestFit(room, bytes)
+    const to = bestFit(room, worker!)
     if (to === undefined) continue
-    proposals.push(proposal(worker!, self, peers.find((peer) => peer.id === to)!, peers.length + 1))
+    proposals.push(proposal(worker!, self, to, room))
     room.set(to, room.get(to)! - bytes)
     excess -= bytes
   }
   return proposals
 }
 
-function proposal(
-  worker: Movable,
-  self: LoadVector,
-  to: Candidate,
-  nMachines: number,
-): MoveProposal {
-  const scale = scaleOf([self, to.load])
-  const without = withDemand(self, worker.demand, -1)
-  return {
-    worker: worker.id,
-    to: to.id,
-    givenUp: machineCost(self, nMachines, scale) - machineCost(without, nMachines, scale),
-    added: marginalCost(to, worker.demand, nMachines, scale),
+type Room = ReadonlyMap<Candidate, number>
+
+function proposal(worker: Movable, self: Candidate, to: Candidate, room: Room): MoveProposal {
+  const peers = [...room.keys()]
+  const nMachines = peers.length + 1
+  const scale = scaleOf([self, ...peers].map(({ load }) => load))
+  const cost = (load: LoadVector): number => machineCost(load, nMachines, scale)
+  const without = withDemand(self.load, worker.demand, -1)
+  const givenUp = cost(self.load) - cost(without)
+  const added = marginalCost(to, worker.demand, nMachines, scale)
+  const { id, load, loadAgeMs } = self
+  const costs: CandidateCost[] = [{ id, cost: cost(load), marginal: givenUp, loadAgeMs }]
+  // The target first: of many peers a few are told of.
+  for (const peer of [to, ...peers.filter((each) => each !== to)].slice(0, TOLD_MAX)) {
+    const why = whyNot(worker, peer, room.get(peer)!)
+    costs.push({
+      id: peer.id,
+      cost: cost(peer.load),
+      marginal: marginalCost(peer, worker.demand, nMachines, scale),
+      loadAgeMs: peer.loadAgeMs,
+      ...(why !== undefined && { excluded: why }),
+    })
   }
+  return { worker: worker.id, to: to.id, givenUp, added, costs }
+}
+
+function whyNot(worker: Movable, peer: Candidate, free: number): string | undefined {
+  const no = worker.affinity?.whyNot?.(peer.id)
+  if (no !== undefined) return no
+  return free < worker.demand.memoryBytes ? 'no memory' : undefined
 }
 
 function roomOf(peer: Candidate, options: UsherOptions): number {
@@ -63,10 +83,11 @@ function roomOf(peer: Candidate, options: UsherOptions): number {
 }
 
 /** The peer with the least room that is enough. */
-function bestFit(room: ReadonlyMap<string, number>, bytes: number): string | undefined {
-  let best: string | undefined
-  for (const [id, free] of room) {
-    if (free >= bytes && (best === undefined || free < room.get(best)!)) best = id
+function bestFit(room: Room, worker: Movable): Candidate | undefined {
+  let best: Candidate | undefined
+  for (const [peer, free] of room) {
+    if (whyNot(worker, peer, free) !== undefined) continue
+    if (best === undefined || free < room.get(best)!) best = peer
   }
   return best
 }

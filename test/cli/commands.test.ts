@@ -115,11 +115,16 @@ t.test('explain shows the candidates with their costs', async (t) => {
   t.match(stdout, /last decision: create, by n2, 1m ago; chosen: n1\n/)
   t.match(stdout, /\nn1 +3\.200 +0\.0123 +50 ms old +chosen\n/)
   t.match(stdout, /\nn3 +0\.000 +0\.0000 +9\.0 s old +draining\n/)
+  t.match(stdout, /\nbefore: rebalance, by n3, 2h 0m ago; chosen: n2\n/)
+  t.match(stdout, /\nit did not come to pass: node n2 has no memory\n/)
+  t.match(stdout, /\nn2 +3\.000 +0\.1000 +0\.7321 +5\.00 ms old +chosen\n/)
+  t.match(stdout, /\nit talks to room\/x on n2: 12\.3\/s, 5\.0 kB\/s\n/)
+  t.match(stdout, /\nit talks to fronts on 10\.0\.0\.9: 3\.0\/s, 100 B\/s\n/)
   t.match(stdout, /last move\ncounter\/a moved from n1 to n3/)
 })
 
 t.test('explain without a decision says so', async (t) => {
-  const { decision: _, lastMove: __, ...detail } = DETAIL
+  const { decision: _, earlier: __, lastMove: ___, ...detail } = DETAIL
   const answers = { 'GET /api/workers/{class}/{key}': detail }
   const { stdout } = await asked(t, answers, ['explain', 'counter/a'])
   t.match(stdout, /no decision about it is remembered/)

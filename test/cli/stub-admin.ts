@@ -202,5 +202,23 @@ export const DETAIL: WorkerDetail = {
     ],
     chosen: 'n1',
   },
+  earlier: [
+    {
+      atMs: Date.now() - 7_200_000,
+      subject: 'counter/a',
+      why: 'rebalance',
+      by: 'n3',
+      candidates: [
+        { id: 'n3', cost: 3, marginal: 0.2, loadAgeMs: 0 },
+        { id: 'n2', cost: 3, marginal: 0.1, place: 0.7321, loadAgeMs: 5 },
+      ],
+      chosen: 'n2',
+      failure: 'node n2 has no memory',
+    },
+  ],
+  traffic: [
+    { with: 'room/x', node: 'n2', messagesPerSecond: 12.34, bytesPerSecond: 5_000 },
+    { address: '10.0.0.9', messagesPerSecond: 3, bytesPerSecond: 100 },
+  ],
   lastMove: MOVE,
 }

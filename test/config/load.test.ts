@@ -16,7 +16,8 @@ t.test('reads a valid configuration and makes every path absolute', async (t) =>
   const { queueMax, requestTimeoutMs, sleepAfterMs, stateBytesMax } = config.host
   const options = { queueMax, requestTimeoutMs, sleepAfterMs, stateBytesMax }
   const others = { readsMax: 1, standby: 0, isolation: 'shared', memoryMb: config.host.memoryMb }
-  t.strictSame([...config.classes], [['counter', { file, ...options, ...others }]])
+  const place = { spread: false, stay: false }
+  t.strictSame([...config.classes], [['counter', { file, ...options, ...others, ...place }]])
   t.match(options, { queueMax: 1_000, requestTimeoutMs: 30_000, stateBytesMax: 268_435_456 })
   t.match(config.routes, [
     { path: '/hello', task: join(folder, 'workers/hello.ts') },

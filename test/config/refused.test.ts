@@ -61,6 +61,44 @@ const REFUSED: readonly {
     says: [/classes\.counter\.standby: is for workers that share a host process/],
   },
   {
+    name: 'a class pinned to a node that the map does not have',
+    config: `${CONFIG}classes: { counter: { pin: n9 } }\n`,
+    says: [/aries\.yaml:8:\d+: classes\.counter\.pin: n9 is not a node of the map; .*`n1`/],
+  },
+  {
+    name: 'one of several',
+    config: `${CONFIG}classes: { counter: { pin: [n1, n9] } }\n`,
+    says: [/classes\.counter\.pin\[1\]: n9 is not a node of the map/],
+  },
+  {
+    name: 'near what is not there',
+    config: `${CONFIG}resources: { disk: [n1, n8] }\nclasses: { counter: { near: { resource: dsik } } }\n`,
+    says: [
+      /resources\.disk\[1\]: n8 is not a node of the map/,
+      /classes\.counter\.near\.resource: is not under `resources`; did you mean `disk`\?/,
+    ],
+  },
+  {
+    name: 'near a class that no route has',
+    config: `${CONFIG}classes: { counter: { near: { class: rooms } } }\n`,
+    says: [/classes\.counter\.near\.class: is not a worker class of a route; there are `counter`/],
+  },
+  {
+    name: 'near itself',
+    config: `${CONFIG}classes: { counter: { near: { class: counter } } }\n`,
+    says: [/classes\.counter\.near\.class: is the class itself/],
+  },
+  {
+    name: 'near a worker that is none',
+    config: `${CONFIG}classes: { counter: { near: { worker: counter } } }\n`,
+    says: [/classes\.counter\.near\.worker: must be <class>\/<key>/],
+  },
+  {
+    name: 'near in another shape',
+    config: `${CONFIG}classes: { counter: { near: n1 } }\n`,
+    says: [/classes\.counter\.near: /],
+  },
+  {
     name: 'a wrong type',
     config: `${CONFIG}front: { shards: many }\n`,
     says: [/aries\.yaml:8:18: front\.shards: expected a number, found a string/],

@@ -32,7 +32,7 @@ function drained(): {
       all: () => Array.from(open, (each) => ({ id: each })).values(),
       has: () => open.has(id),
     },
-    placer: { place: () => ({ chosen: 'n2' }) },
+    placer: { prepare: async () => undefined, place: () => ({ chosen: 'n2' }) },
     mover,
     log,
     world: realWorld,

@@ -21,7 +21,7 @@ t.test('none, or all excluded', async (t) => {
   t.same(choose([], WORKER_DEMAND, options), { chosen: undefined, costs: [] })
   const { chosen, costs } = choose(three, WORKER_DEMAND, {
     ...options,
-    refused: new Set(['b']),
+    refused: new Map([['b', 'it drains']]),
     excluded: (id) => (id === 'b' ? 'cordoned' : 'draining'),
   })
   t.equal(chosen, undefined)
@@ -29,7 +29,7 @@ t.test('none, or all excluded', async (t) => {
     costs.map(({ id, excluded }) => [id, excluded]),
     [
       ['a', 'draining'],
-      ['b', 'refused'],
+      ['b', 'refused: it drains'],
       ['c', 'draining'],
     ],
   )
@@ -67,4 +67,30 @@ t.test('a newcomer in old news is not the favourite that it is in fresh ones', a
   t.equal(choose(fresh, WORKER_DEMAND, options).chosen, 'new')
   const sent = [{ ...fresh[0]!, sentSince: 400 }, ...fresh.slice(1)]
   t.not(choose(sent, WORKER_DEMAND, options).chosen, 'new', 'own work sent counts')
+})
+
+t.test('drawn to what it is near, as far as half a machine is worth', async (t) => {
+  const many = Array.from({ length: 40 }, (_, i) => candidate(`m${i}`, { cpu: 1 }))
+  const near = (cpu: number) =>
+    choose([...many, candidate('near', { cpu })], WORKER_DEMAND, {
+      ...options,
+      nMachines: 41,
+      affinity: { near: ['near'] },
+    })
+  const { chosen, costs } = near(3)
+  t.equal(chosen, 'near', 'chance alone would seldom have looked at it')
+  t.ok(costs.find(({ id }) => id !== 'near')!.place! > 5, 'what it costs to be far is told')
+  const dear = { ...WORKER_DEMAND, cpu: 1 }
+  const full = [...many, candidate('near', { cpu: 4, memoryBytes: 9e8 })]
+  const affinity = { near: ['near'] }
+  t.not(choose(full, dear, { ...options, nMachines: 41, affinity }).chosen, 'near')
+})
+
+t.test('apart from its like, and never where it must not be', async (t) => {
+  const others = (id: string): number => (id === 'b' ? 2 : id === 'c' ? 1 : 3)
+  t.equal(choose(three, WORKER_DEMAND, { ...options, affinity: { others } }).chosen, 'c')
+  const whyNot = (id: string): string | undefined => (id === 'a' ? undefined : 'pinned to a')
+  const { chosen, costs } = choose(three, WORKER_DEMAND, { ...options, affinity: { whyNot } })
+  t.equal(chosen, 'a')
+  t.equal(costs.find(({ id }) => id === 'b')!.excluded, 'pinned to a')
 })

@@ -57,6 +57,55 @@ t.test('those who may not or not yet go stay', async (t) => {
   t.same(propose(large, [candidate('b')]), [], 'a move of five seconds after four')
 })
 
+/** What is proposed in forty rounds, each as if nothing had moved yet. */
+function rounds(workers: readonly Movable[], peers: readonly Candidate[]): MoveProposal[] {
+  return Array.from({ length: 40 }, () => propose(workers, peers)).flat()
+}
+
+t.test('a worker that stays goes for nothing but for what the operator has said', async (t) => {
+  const stays = movables(100).map((worker) => ({ ...worker, stays: true }))
+  t.same(rounds(stays, [candidate('b')]), [])
+  const whyNot = (node: string): string | undefined => (node === 'b' ? undefined : 'pinned to b')
+  const pinned = stays.slice(0, 1).map((worker) => ({ ...worker, affinity: { whyNot } }))
+  const peers = [candidate('b', { workers: 50, cpu: 3 }), candidate('c')]
+  const moves = rounds(pinned, peers)
+  t.ok(moves.length > 0 && moves.every(({ to }) => to === 'b'))
+  const { costs } = moves[0]!
+  t.strictSame(costs[0]!.id, 'self')
+  t.match(costs.find(({ id }) => id === 'c')!, { excluded: 'pinned to b' })
+})
+
+t.test('a worker goes to its traffic, when there is enough of it', async (t) => {
+  const peers = Array.from({ length: 30 }, (_, i) => candidate(`p${i}`, { workers: 1, cpu: 1 }))
+  const talk = (messagesPerSecond: number): Movable => ({
+    ...movable('room/a'),
+    affinity: { traffic: [{ nodes: ['p17'], messagesPerSecond, bytesPerSecond: 1_000 }] },
+  })
+  const moves = rounds([talk(500)], peers)
+  t.ok(moves.length > 0, 'though chance looks at few of them')
+  t.ok(moves.every(({ to }) => to === 'p17'))
+  t.same(rounds([talk(0.5)], peers), [])
+  const here = { nodes: ['self'], messagesPerSecond: 800, bytesPerSecond: 0 }
+  const torn = talk(500)
+  const both = { ...torn, affinity: { traffic: [...torn.affinity!.traffic!, here] } }
+  t.same(rounds([both], peers), [], 'more of it is here')
+})
+
+t.test('workers of a class go apart one by one', async (t) => {
+  const counts = new Map([['self', 4]])
+  const workers = movables(5).map((worker) => ({
+    ...worker,
+    affinity: { others: (node: string) => counts.get(node) ?? 0 },
+  }))
+  for (let round = 0; round < 20; round++) {
+    const moves = propose(workers, [candidate('b', { workers: 5, cpu: 1 })])
+    t.ok(moves.length <= 1)
+  }
+  t.ok(rounds(workers, [candidate('b', { workers: 5, cpu: 1 })]).length > 0)
+  counts.set('b', 4)
+  t.same(rounds(workers, [candidate('b', { workers: 5, cpu: 1 })]), [], 'even')
+})
+
 t.test('never more than the most', async (t) => {
   const peers = ['b', 'c', 'd'].map((id) => candidate(id))
   t.ok(propose(movables(900), peers, { movesMax: 10 }).length <= 10)

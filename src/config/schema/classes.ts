@@ -1,9 +1,47 @@
 /** What an operator sets for one worker class. */
 import { z } from 'zod'
-import { ms, stateBytes } from './values.ts'
+import { id, ms, stateBytes } from './values.ts'
 
 /** Milliseconds; 0 stands for never. */
 export const sleepAfterMs = z.int().min(0).max(86_400_000)
+
+const nearSchema = z
+  .union([
+    z.strictObject({ class: z.string() }),
+    z.strictObject({ worker: z.string() }),
+    z.strictObject({ node: id }),
+    z.strictObject({ resource: z.string() }),
+  ])
+  .describe(
+    'Draws each worker to a place, which is worth as much as half a machine: `{ class: room }`, the worker of that class with the same key; `{ worker: room/lobby }`, one worker; `{ node: n1 }`; `{ resource: photos }`, a node that has it (`resources`).',
+  )
+
+const pinSchema = z
+  .union([id, z.array(id).min(1).max(1_000)])
+  .describe('The nodes that workers of the class may be on: one, or a list. Nowhere else, ever.')
+
+/** Where workers of a class may be, want to be, and whether they move. */
+const placeShape = {
+  near: nearSchema.optional(),
+  pin: pinSchema.optional(),
+  spread: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Keeps workers of the class apart: each other one on a node makes it dearer by half a machine.',
+    ),
+  stay: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Workers of the class stay where they are; only a drain, a node without memory, `pin` or an operator moves them.',
+    ),
+  perNodeMax: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Workers of the class that one node takes at most. Default: no limit.'),
+}
 
 export const classSchema = z
   .strictObject({
@@ -53,20 +91,31 @@ export const classSchema = z
       .describe(
         'Heap of that process, mebibytes; with `isolation: process`. Default: `host.memoryMb`.',
       ),
+    ...placeShape,
     sleepAfterMs: sleepAfterMs
       .optional()
       .describe(
         'Milliseconds without an event until a worker falls asleep; 0: never. Default: `host.sleepAfterMs`.',
       ),
   })
-  .describe('Limits of the workers of one class.')
+  .describe('Limits of the workers of one class, and where they live.')
 
 export const classesSchema = z
   .record(z.string(), classSchema)
   .default({})
   .describe(
-    'Limits by worker class, under the name of the class: the file name of its module. Changes take effect at once.',
+    'Limits and places by worker class, under the name of the class: the file name of its module. Changes take effect at once.',
   )
+
+export const resourcesSchema = z
+  .record(z.string(), z.array(id).min(1).max(1_000))
+  .default({})
+  .describe(
+    'What workers use and only some nodes have (a disk with files, a device): its name, and these nodes. For `near` of a class.',
+  )
+
+/** What the workers of a class are drawn to. */
+export type Near = z.output<typeof nearSchema>
 
 export type ClassOptions = z.input<typeof classSchema>
 
@@ -82,4 +131,11 @@ export interface ClassConfig {
   readonly standby: number
   readonly isolation: 'shared' | 'process'
   readonly memoryMb: number
+  readonly near?: Near
+  /** Ids of nodes; absent: any node. */
+  readonly pin?: readonly string[]
+  readonly spread: boolean
+  readonly stay: boolean
+  /** Absent: no limit. */
+  readonly perNodeMax?: number
 }
