@@ -63,7 +63,7 @@ export class Aries implements Policy {
     const peers = others.map((other) => this.#candidate(self.index, other, nowS))
     const perJob = (self.cores * self.speed) / Math.max(self.cores, self.jobs)
     const workers = jobs.map((job) => movable(job, perJob))
-    const ushered = proposeUsher(own.load, peers, workers, USHER)
+    const ushered = proposeUsher(own, peers, workers, USHER)
     const proposals =
       ushered.length > 0
         ? ushered
