@@ -39,7 +39,7 @@ export interface ClusterMember {
 /** A route as `aries status` and `aries dev` show it. */
 export interface RouteInfo {
   readonly path: string
-  readonly kind: 'task' | 'worker' | 'upstreams'
+  readonly kind: 'task' | 'worker' | 'upstreams' | 'redirect' | 'respond'
   /** Name of the task or class, or the addresses of the upstreams. */
   readonly targets: readonly string[]
 }

@@ -63,7 +63,9 @@ class IssueReader {
   read(issue: Issue, base: KeyPath): void {
     const path = [...base, ...(issue.path as KeyPath)]
     if (issue.code === 'invalid_union') this.#readUnion(issue, path)
-    else if (issue.code === 'unrecognized_keys') {
+    else if (issue.code === 'invalid_key') {
+      for (const { message } of issue.issues) this.#problems.add(this.#document, path, message)
+    } else if (issue.code === 'unrecognized_keys') {
       for (const key of issue.keys) this.#wrongKey(path, key)
     } else this.#problems.add(this.#document, path, words(issue, valueAt(this.#data, path)))
   }

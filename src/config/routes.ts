@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { RouteInfo } from '../admin/api.ts'
 import { isClassName } from '../identity.ts'
+import { unknownNames } from '../path-pattern.ts'
 import { parseUpstream } from './address.ts'
 import { items } from './map.ts'
 import { moduleName } from './module-name.ts'
@@ -24,6 +25,12 @@ export function describeRoutes(config: Pick<Config, 'routes'>): RouteInfo[] {
     if ('worker' in route) {
       return { path: route.path, kind: 'worker', targets: [moduleName(route.worker)] }
     }
+    if ('redirect' in route) {
+      return { path: route.path, kind: 'redirect', targets: [route.redirect] }
+    }
+    if ('respond' in route) {
+      return { path: route.path, kind: 'respond', targets: [String(route.respond.status)] }
+    }
     return { path: route.path, kind: 'upstreams', targets: route.upstreams }
   })
 }
@@ -42,16 +49,22 @@ export async function checkRoutes(
     if (route === undefined) continue
     const at: KeyPath = [...path, 'path']
     for (const words of patternProblems(route)) problems.add(document, at, words)
-    const same = seen.get(anonymous(route.path))
+    const same = seen.get(taking(route))
     if (same)
-      problems.add(document, at, `is never reached: routes[${same[1]}] takes the same paths`)
-    else seen.set(anonymous(route.path), path)
+      problems.add(document, at, `is never reached: routes[${same[1]}] takes the same requests`)
+    else seen.set(taking(route), path)
 
     if ('task' in route)
       routes.push({ ...route, task: await modules.add('task', route.task, path) })
     else if ('worker' in route) {
       routes.push({ ...route, worker: await modules.add('worker', route.worker, path) })
-    } else {
+    } else if ('redirect' in route) {
+      for (const name of unknownNames(route.redirect, route.path)) {
+        problems.add(document, [...path, 'redirect'], `has \`${name}\`, and its path has not`)
+      }
+      routes.push(route)
+    } else if ('respond' in route) routes.push(route)
+    else {
       checkUpstreams(route.upstreams, 'http', [...path, 'upstreams'], document, problems)
       routes.push(route)
     }
@@ -98,9 +111,9 @@ function patternProblems(route: Route): string[] {
   return problems
 }
 
-/** The pattern without the names of its segments: what decides which paths it takes. */
-function anonymous(pattern: string): string {
-  return pattern.replace(/:[^/]+/g, ':')
+/** What decides which requests it takes: the names of its segments do not. */
+function taking({ path, host, methods, headers, query }: Route): string {
+  return JSON.stringify([path.replace(/:[^/]+/g, ':'), host, methods, headers, query])
 }
 
 class Modules {

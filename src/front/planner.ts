@@ -1,6 +1,7 @@
 import { METHODS } from 'node:http'
 import type { Socket } from 'node:net'
 import { AriesError, toAriesError } from '../errors.ts'
+import { fillTemplate } from '../path-pattern.ts'
 import { type TaskBalance, TaskPicker, taskHeaders } from './balance/task.ts'
 import { type UpstreamBalance, UpstreamPicker } from './balance/upstreams.ts'
 import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
@@ -67,7 +68,7 @@ export class RoutePlanner implements Planner {
   plan(head: RequestHead): Plan {
     let match: Match | undefined
     try {
-      match = this.#table.match(head.path)
+      match = this.#table.match(head)
     } catch (thrown) {
       return this.#reply(toAriesError(thrown))
     }
@@ -82,7 +83,7 @@ export class RoutePlanner implements Planner {
         new AriesError('ARIES_E_METHOD_UNKNOWN', `${match.route.path} does not serve ${method}`),
       )
     }
-    const { tasks, workers, upstreamBalance } = this.#components
+    const { tasks, workers, upstreamBalance, stats } = this.#components
     switch (match.route.kind) {
       case 'task':
         return {
@@ -99,6 +100,18 @@ export class RoutePlanner implements Planner {
             match.route.forwarder,
           ),
         }
+      case 'redirect': {
+        const { taken } = match as Extract<Match, { taken: unknown }>
+        const { status, to } = match.route
+        countAnswer(stats, 'none', status)
+        const location = fillTemplate(to, taken, head.target)
+        return { kind: 'reply', status, headers: [['Location', location]], body: '' }
+      }
+      case 'respond': {
+        const { status, headers, body } = match.route
+        countAnswer(stats, 'none', status)
+        return { kind: 'reply', status, headers, body }
+      }
       case 'worker': {
         const { worker } = match as Extract<Match, { worker: unknown }>
         if (head.upgrade?.toLowerCase() === 'websocket') return this.#planSession(head, worker)
@@ -129,7 +142,8 @@ export class RoutePlanner implements Planner {
 }
 
 function isReadByNode(route: CompiledRoute): boolean {
-  return route.kind !== 'upstreams' || route.forwarder === 'http-proxy'
+  if (route.kind === 'upstreams') return route.forwarder === 'http-proxy'
+  return route.kind === 'task' || route.kind === 'worker'
 }
 
 /** A path as a message can show it. */

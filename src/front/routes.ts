@@ -1,13 +1,14 @@
 /**
- * The routes of the configuration, compiled: which task, worker or upstreams a path means. Pure.
- * Patterns are tried in order; `:name` takes one segment that is not empty, a last `*` the rest
- * (which may be empty). Literal parts are compared as sent; parameters are percent-decoded.
+ * The routes of the configuration, compiled: which task, worker, upstreams or answer a request means.
+ * Tried in order; parameters that become keys are percent-decoded. Pure.
  */
 import { parseUpstream } from '../config/address.ts'
 import { moduleName } from '../config/module-name.ts'
 import type { Route } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { KEY_BYTES_MAX, type WorkerId } from '../identity.ts'
+import { PathPattern, type Taken } from '../path-pattern.ts'
+import { type Conditioned, compileConditions } from './route-conditions.ts'
 
 export type CompiledRoute =
   | { readonly kind: 'task'; readonly path: string; readonly task: string }
@@ -18,6 +19,19 @@ export type CompiledRoute =
       readonly upstreams: readonly UpstreamAddress[]
       readonly forwarder: 'aries' | 'http-proxy'
     }
+  | {
+      readonly kind: 'redirect'
+      readonly path: string
+      readonly to: string
+      readonly status: number
+    }
+  | {
+      readonly kind: 'respond'
+      readonly path: string
+      readonly status: number
+      readonly headers: readonly (readonly [string, string])[]
+      readonly body: string
+    }
 
 /** A server that Aries did not start. */
 export interface UpstreamAddress {
@@ -27,45 +41,47 @@ export interface UpstreamAddress {
   readonly port: number
 }
 
-export type Match =
-  | { readonly route: Extract<CompiledRoute, { kind: 'task' | 'upstreams' }> }
-  | { readonly route: Extract<CompiledRoute, { kind: 'worker' }>; readonly worker: WorkerId }
+type Kind<K extends CompiledRoute['kind']> = Extract<CompiledRoute, { kind: K }>
 
-interface Pattern {
+export type Match =
+  | { readonly route: Kind<'task' | 'upstreams' | 'respond'> }
+  | { readonly route: Kind<'redirect'>; readonly taken: Taken }
+  | { readonly route: Kind<'worker'>; readonly worker: WorkerId }
+
+interface Entry {
   readonly route: CompiledRoute
-  /** Literal text that a path must begin with: most patterns are refused by it alone. */
-  readonly prefix: string
-  /** Undefined when the whole pattern is literal. */
-  readonly regExp: RegExp | undefined
+  readonly pattern: PathPattern
+  /** Undefined when the path decides alone. */
+  readonly holds: ReturnType<typeof compileConditions>
 }
 
 export class RouteTable {
-  readonly #patterns: readonly Pattern[]
+  readonly #entries: readonly Entry[]
 
   /** Throws `ARIES_E_CONFIG` on a route that cannot be served. */
   constructor(routes: readonly Route[]) {
-    this.#patterns = routes.map((route) => ({
+    this.#entries = routes.map((route) => ({
       route: compileRoute(route),
-      ...compilePattern(route.path),
+      pattern: new PathPattern(route.path),
+      holds: compileConditions(route),
     }))
   }
 
   get routes(): readonly CompiledRoute[] {
-    return this.#patterns.map((pattern) => pattern.route)
+    return this.#entries.map((entry) => entry.route)
   }
 
   /**
-   * The first route whose pattern matches. Throws `ARIES_E_BAD_REQUEST` when the worker's key is
+   * The first route that takes the request. Throws `ARIES_E_BAD_REQUEST` when the worker's key is
    * not percent-encoded UTF-8 or too long.
    */
-  match(path: string): Match | undefined {
-    for (const { route, prefix, regExp } of this.#patterns) {
-      if (!path.startsWith(prefix)) continue
-      if (regExp === undefined && path.length !== prefix.length) continue
-      const found = regExp?.exec(path)
-      if (found === null) continue
+  match(head: Conditioned & { readonly path: string }): Match | undefined {
+    for (const { route, pattern, holds } of this.#entries) {
+      const taken = pattern.match(head.path)
+      if (taken === undefined || holds?.(head) === false) continue
+      if (route.kind === 'redirect') return { route, taken }
       if (route.kind !== 'worker') return { route }
-      return { route, worker: { class: route.class, key: decodeKey(found?.groups?.['key'] ?? '') } }
+      return { route, worker: { class: route.class, key: decodeKey(taken['key'] ?? '') } }
     }
     return undefined
   }
@@ -87,32 +103,17 @@ function compileRoute(route: Route): CompiledRoute {
     const upstreams = route.upstreams.map((url) => upstreamAddress(url, 'http'))
     return { kind: 'upstreams', path, upstreams, forwarder: route.forwarder }
   }
+  if ('redirect' in route) {
+    return { kind: 'redirect', path, to: route.redirect, status: route.status }
+  }
+  if ('respond' in route) {
+    const { status, headers, body } = route.respond
+    return { kind: 'respond', path, status, headers: Object.entries(headers), body }
+  }
   if (!path.split('/').includes(':key')) {
     throw new AriesError('ARIES_E_CONFIG', `route ${path}: a worker's path needs a segment ":key"`)
   }
   return { kind: 'worker', path, class: moduleName(route.worker) }
-}
-
-function compilePattern(path: string): Omit<Pattern, 'route'> {
-  const prefix = /^[^:*]*/.exec(path)![0]
-  if (prefix === path) return { prefix, regExp: undefined }
-  const source = path
-    .split('/')
-    .map((segment, i, all) => {
-      if (/^:[A-Za-z_]\w*$/.test(segment)) return `(?<${segment.slice(1)}>[^/]+)`
-      const literal = escapeRegExp(segment.replace(/\*$/, ''))
-      return i === all.length - 1 && segment.endsWith('*') ? `${literal}.*` : escapeRegExp(segment)
-    })
-    .join('/')
-  try {
-    return { prefix, regExp: new RegExp(`^${source}$`, 's') }
-  } catch {
-    throw new AriesError('ARIES_E_CONFIG', `route ${path}: a name is used twice`)
-  }
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
 function decodeKey(encoded: string): string {

@@ -181,7 +181,21 @@ const REFUSED: readonly {
   {
     name: 'a route that is never reached',
     config: `${CONFIG}  - { path: /counter/:name, task: ../workers/hello.ts }\n`,
-    says: [/routes\[3\]\.path: is never reached: routes\[1\] takes the same paths/],
+    says: [/routes\[3\]\.path: is never reached: routes\[1\] takes the same requests/],
+  },
+  {
+    name: 'a redirect that leads where the client says, or takes what the path has not',
+    config: `${CONFIG}  - { path: /a/:b, redirect: 'https://:b/' }\n  - { path: /c/:d, redirect: '/:e/*' }\n`,
+    says: [
+      /routes\[3\]\.redirect: must be a path, or a URL of http or https whose host is written out/,
+      /routes\[4\]\.redirect: has `:e`, and its path has not/,
+      /routes\[4\]\.redirect: has `\*`, and its path has not/,
+    ],
+  },
+  {
+    name: 'an answer that would break its head',
+    config: `${CONFIG}  - { path: /x, respond: { headers: { Content-Length: '1', A: "b\\r\\nC: d" } } }\n`,
+    says: [/is for the front to write/, /is no value of a header/],
   },
   {
     name: 'a module that is not there',

@@ -38,11 +38,48 @@ export const listenerSchema = z.union([
     .describe('Leads each connection to a worker, wherever it lives.'),
 ])
 
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+const FIELD_VALUE = /^(?:[!-~](?:[ \t!-~]*[!-~])?)?$/
+
+const fieldName = z.string().regex(TOKEN, 'is no name of a header')
+const fieldValue = z
+  .string()
+  .regex(FIELD_VALUE, 'is no value of a header: printable ASCII, without space at its ends')
+
+/** Headers that frame an answer or belong to the connection: they are the front's to write. */
+const OWN_HEADERS =
+  /^(connection|content-length|transfer-encoding|keep-alive|upgrade|trailer|te|aries-.*)$/i
+
+/** The host is none of the client's to choose. */
+const REDIRECT = /^(\/|https?:\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?(\/|$))[!-~]*$/i
+
 const routeBase = {
   path: z
     .string()
     .startsWith('/')
     .describe('Pattern: `:name` takes one segment that is not empty, a last `*` the rest.'),
+  host: z
+    .string()
+    .regex(/^(\*\.)?[a-z0-9_.:[\]-]+$/i, 'must be a host, or `*.` and the end of one')
+    .optional()
+    .describe('Only requests for that host; `*.example.com` takes every name under it.'),
+  methods: z
+    .array(z.string().regex(TOKEN, 'is no method'))
+    .min(1)
+    .optional()
+    .describe('Only requests of these methods.'),
+  headers: z
+    .record(fieldName, z.string())
+    .optional()
+    .describe('Only requests that have these headers with these values; `*` for any value.'),
+  query: z
+    .record(z.string().min(1), z.string())
+    .optional()
+    .describe('Only requests that have these query parameters; `*` for any value.'),
+}
+
+export type RouteConditions = {
+  readonly [K in 'host' | 'methods' | 'headers' | 'query']?: z.output<(typeof routeBase)[K]>
 }
 
 export const routeSchema = z.union([
@@ -83,4 +120,39 @@ export const routeSchema = z.union([
         ),
     })
     .describe('Forwards to servers that Aries did not start.'),
+  z
+    .strictObject({
+      ...routeBase,
+      redirect: z
+        .string()
+        .regex(REDIRECT, 'must be a path, or a URL of http or https whose host is written out')
+        .describe(
+          'Where to: a path or a URL, with the `:name` and the last `*` of the path. The query goes along.',
+        ),
+      status: z
+        .union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)])
+        .default(308)
+        .describe(
+          'Status of the answer: 308 and 307 keep the method, 301 and 308 may be remembered by clients.',
+        ),
+    })
+    .describe('Sends the client elsewhere.'),
+  z
+    .strictObject({
+      ...routeBase,
+      respond: z
+        .strictObject({
+          status: z.int().min(200).max(599).default(200).describe('Status of the answer.'),
+          headers: z
+            .record(
+              fieldName.refine((name) => !OWN_HEADERS.test(name), 'is for the front to write'),
+              fieldValue,
+            )
+            .default({})
+            .describe('Headers of the answer.'),
+          body: z.string().max(1_048_576).default('').describe('Its body, a text.'),
+        })
+        .describe('The answer.'),
+    })
+    .describe('Answers by itself, always the same.'),
 ])
