@@ -7,10 +7,12 @@ export const sleepAfterMs = z.int().min(0).max(86_400_000)
 
 const nearSchema = z
   .union([
-    z.strictObject({ class: z.string() }),
-    z.strictObject({ worker: z.string() }),
-    z.strictObject({ node: id }),
-    z.strictObject({ resource: z.string() }),
+    z.strictObject({
+      class: z.string().describe('To the worker of that class with the same key.'),
+    }),
+    z.strictObject({ worker: z.string().describe('To that worker: `class/key`.') }),
+    z.strictObject({ node: id.describe('To that node.') }),
+    z.strictObject({ resource: z.string().describe('To a node that has it.') }),
   ])
   .describe(
     'Draws each worker to a place, which is worth as much as half a machine: `{ class: room }`, the worker of that class with the same key; `{ worker: room/lobby }`, one worker; `{ node: n1 }`; `{ resource: photos }`, a node that has it (`resources`).',
