@@ -17,6 +17,7 @@ export function nodeListens(node: NodeEntry, file: string, path: KeyPath): Liste
   const at = { host, file }
   return [
     { ...at, ...udp(node.gossip, `gossip of ${id}`), path: [...path, 'gossip'] },
+    { ...at, ...tcp(node.gossip, `gossip of ${id}`), path: [...path, 'gossip'] },
     { ...at, ...tcp(node.data, `data port of ${id}`), path: [...path, 'data'] },
     { ...at, ...tcp(node.admin, `admin API of ${id}`), path: [...path, 'admin'] },
   ]
@@ -27,6 +28,7 @@ export function frontListens(front: FrontEntry, file: string, path: KeyPath): Li
   const at = { host, file }
   return [
     { ...at, ...udp(front.gossip, `gossip of ${id}`), path: [...path, 'gossip'] },
+    { ...at, ...tcp(front.gossip, `gossip of ${id}`), path: [...path, 'gossip'] },
     { ...at, ...tcp(front.admin, `admin API of ${id}`), path: [...path, 'admin'] },
   ]
 }

@@ -33,6 +33,11 @@ export class AddressBook {
     return this.#addresses.get(id)
   }
 
+  /** True when the member is at this address, by whatever port. */
+  isAt(id: string, address: string): boolean {
+    return this.#addresses.get(id) === address
+  }
+
   idAt(address: string, port: number): string | undefined {
     return this.#ids.get(`${address} ${port}`)
   }

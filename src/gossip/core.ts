@@ -2,14 +2,16 @@ import type { ClusterMap } from '../config/schema.ts'
 import { type Random, sample } from '../world.ts'
 import { Awareness } from './awareness.ts'
 import { Board, isUrgent, urgencyStart } from './board.ts'
+import type { Claim } from './claim.ts'
 import { Composer } from './composer.ts'
-import { Detector } from './detector.ts'
+import { Detector, type Saying } from './detector.ts'
 import { Dissemination } from './dissemination.ts'
 import type { GossipEffects, GossipEvent } from './events.ts'
-import { type Entry, MemberTable } from './member-table.ts'
+import { claimOf, type Entry, MemberTable, seenState } from './member-table.ts'
 import { Members, sameMeta } from './members.ts'
 import { HEAD_BYTES_MIN, HOST_PORTS_MAX, type LoadNews, type PacketHead } from './packet.ts'
 import { type GossipTimes, syncScale } from './presets.ts'
+import { Reach } from './reach.ts'
 import type { LoadVector, Member, MemberMeta } from './types.ts'
 
 export interface CoreInit {
@@ -24,6 +26,14 @@ export interface CoreInit {
   readonly nowMs: number
 }
 
+interface SendOptions {
+  readonly accuse?: boolean
+  readonly toBoot?: number
+  readonly window?: readonly LoadNews[]
+  readonly bytesMax?: number
+  readonly stream?: boolean
+}
+
 type PacketEvent = Extract<GossipEvent, { type: 'packet' }>
 
 /** Lifeguard's and memberlist's bound of how often the own times are stretched. */
@@ -32,10 +42,10 @@ const AWARENESS_MAX = 8
 const TOLD_MAX = 64
 /** Tables that a starting member asks for. */
 const SYNCS_AT_START = 3
-/** News waits this part of the gossip interval for more news to go along. */
-const FLUSH_PART = 1 / 8
 /** Least part of a probe timeout between two introductions to one member. */
 const INTRODUCE_PART = 1 / 10
+/** A timer that is later than this part of a probe timeout shows a loop that is short of time. */
+const LAG_PART = 1 / 2
 
 /**
  * SWIM with Lifeguard, and MOSIX's board: which members of the map are there, what they tell of
@@ -48,7 +58,8 @@ export class GossipCore {
   readonly #table = new MemberTable()
   readonly #board = new Board()
   readonly #news = new Dissemination()
-  readonly #awareness = new Awareness(AWARENESS_MAX)
+  readonly #awareness: Awareness
+  readonly #reach = new Reach({ others: () => this.#members.present().length })
   readonly #members: Members
   readonly #detector: Detector
   readonly #composer: Composer
@@ -64,20 +75,24 @@ export class GossipCore {
   #gossipAtMs = 0
   #syncAtMs = 0
   #reprobeAtMs = 0
+  /** The lag of our loop up to here is noticed. */
+  #lateUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(components: { random: Random }, init: CoreInit) {
     const { random } = components
     const { times } = init
-    const [table, board, news, awareness] = [this.#table, this.#board, this.#news, this.#awareness]
+    const [table, board, news, reach] = [this.#table, this.#board, this.#news, this.#reach]
+    const awareness = new Awareness(times.lifeguard ? AWARENESS_MAX : 1)
+    this.#awareness = awareness
     this.#random = random
     this.#times = times
     this.#mapEpoch = init.map.epoch
     this.#mapHash = init.mapHash
-    const members = new Members({ table, news, awareness }, init)
-    const say = this.#send.bind(this)
+    const members = new Members({ table, news, awareness, reach }, init)
+    const say = this.#say.bind(this)
     this.#members = members
     this.#self = members.self
-    this.#detector = new Detector({ random, table, members, awareness, say }, { times })
+    this.#detector = new Detector({ random, table, members, awareness, reach, say }, { times })
     this.#composer = new Composer(
       { self: members.self, table, board, news },
       { times, bytesMax: init.payloadBytesMax },
@@ -87,6 +102,7 @@ export class GossipCore {
   /** Takes in one event; the time never goes back. */
   handle(event: GossipEvent, nowMs: number): GossipEffects {
     const { boot } = this.#self
+    if (this.#running && this.#times.lifeguard) this.#noticePause(nowMs)
     this.#dispatch(event, nowMs)
     this.#settle(nowMs)
     const effects = this.#effects
@@ -115,6 +131,12 @@ export class GossipCore {
   member(id: string, nowMs: number): Member | undefined {
     const entry = this.#table.get(id)
     return entry && this.#describe(entry, nowMs)
+  }
+
+  /** What this member tells of `id`: not what it alone doubts. */
+  claimOf(id: string): Claim | undefined {
+    const entry = this.#table.get(id)
+    return entry && claimOf(entry)
   }
 
   /** Ids of members that hold another map under the same epoch. */
@@ -166,7 +188,6 @@ export class GossipCore {
   }
 
   #tick(nowMs: number): void {
-    this.#noticePause(nowMs)
     this.#detector.tick(nowMs)
     this.#members.expire(nowMs)
     if (this.#gossipAtMs <= nowMs) this.#gossip(nowMs)
@@ -174,13 +195,19 @@ export class GossipCore {
     if (this.#reprobeAtMs <= nowMs) this.#reprobe(nowMs)
   }
 
-  /** A loop that was late cannot tell a silent member from its own unread socket. */
+  /**
+   * How late this event is after the timer that should have come before it is the lag of our loop:
+   * some of it tells of our health; with more a silent member cannot be told from our unread socket.
+   */
   #noticePause(nowMs: number): void {
-    const lateMs = nowMs - this.nextDeadlineMs()
+    const dueMs = Math.max(this.nextDeadlineMs(), this.#lateUntilMs)
+    const lateMs = nowMs - dueMs
+    if (lateMs < this.#times.probeTimeoutMs * LAG_PART) return
+    this.#lateUntilMs = nowMs
+    this.#awareness.add(1)
     if (lateMs < this.#times.probeTimeoutMs) return
     this.#detector.reset()
     this.#members.postpone(lateMs)
-    this.#awareness.add(1)
   }
 
   /** One window of news and loads to a few random members. */
@@ -217,7 +244,7 @@ export class GossipCore {
   #sendTable(to: Entry, nowMs: number, sync: boolean): void {
     to.syncedMs = nowMs
     for (const payload of this.#composer.composeTable(to, { sync })) {
-      this.#effects.sends.push({ to: to.place, toBoot: to.boot, payload })
+      this.#effects.sends.push({ to: to.place, toBoot: to.boot, payload, stream: false })
     }
   }
 
@@ -237,13 +264,13 @@ export class GossipCore {
       return
     }
     const { packet } = event
-    entry.heardMs = nowMs
+    this.#members.heard(entry, nowMs)
     entry.mapEpoch = event.map.mapEpoch
     entry.mapHash = event.map.mapHash
     for (const claim of packet.claims) this.#members.hear(claim, event.from, nowMs)
     for (const news of packet.loads) this.#hearLoad(news, nowMs)
     if (packet.answer) this.#detector.answered(packet.answer, entry, event.boot, nowMs)
-    if (packet.probe) this.#detector.probed(packet.probe, entry, nowMs)
+    if (packet.probe) this.#detector.probed(packet.probe, entry, event.stream, nowMs)
     if (packet.sync && this.#maySync(entry, nowMs)) this.#sendTable(entry, nowMs, false)
     if (packet.probe?.type !== 'ping') this.#accuse(entry, nowMs)
     if (this.#syncsWanted > 0 && entry.state === 'alive') {
@@ -297,7 +324,7 @@ export class GossipCore {
   }
 
   #hurryWindow(nowMs: number): void {
-    const soonMs = nowMs + this.#times.gossipIntervalMs * FLUSH_PART
+    const soonMs = nowMs + this.#times.newsIntervalMs
     this.#gossipAtMs = Math.min(this.#gossipAtMs, soonMs)
   }
 
@@ -319,6 +346,7 @@ export class GossipCore {
 
   /** Tells what changed: the caller now, the others soon. */
   #settle(nowMs: number): void {
+    this.#members.refuteLate(nowMs)
     const { transitions, direct } = this.#members.drain()
     for (const { entry, before } of transitions) {
       const back = before === 'unreachable' || before === 'left'
@@ -327,40 +355,42 @@ export class GossipCore {
     }
     if (!this.#running) return
     for (const entry of direct) this.#send(entry, nowMs)
-    if (transitions.length > 0) {
-      const gapMs = this.#times.gossipIntervalMs * FLUSH_PART
-      this.#flushAtMs = Math.min(this.#flushAtMs, this.#lastFlushMs + gapMs)
-    }
-    if (this.#flushAtMs > nowMs) return
-    if (this.#news.size > 0) this.#sendToSome(nowMs, [])
-    this.#lastFlushMs = nowMs
-    this.#flushAtMs = Number.POSITIVE_INFINITY
+    this.#tellNews(nowMs)
   }
 
-  #send(
-    to: Entry,
-    nowMs: number,
-    head: PacketHead = {},
-    options: {
-      accuse?: boolean
-      toBoot?: number
-      window?: readonly LoadNews[]
-      bytesMax?: number
-    } = {},
-  ): void {
+  /** As long as there is news it is told every now and then; it wears off by being told. */
+  #tellNews(nowMs: number): void {
+    if (this.#news.size === 0) {
+      this.#flushAtMs = Number.POSITIVE_INFINITY
+      return
+    }
+    this.#flushAtMs = this.#lastFlushMs + this.#times.newsIntervalMs
+    if (this.#flushAtMs > nowMs) return
+    this.#sendToSome(nowMs, [])
+    this.#lastFlushMs = nowMs
+    this.#flushAtMs = nowMs + this.#times.newsIntervalMs
+  }
+
+  #say(to: Entry, nowMs: number, { stream = false, ...head }: Saying): void {
+    this.#send(to, nowMs, head, { stream })
+  }
+
+  #send(to: Entry, nowMs: number, head: PacketHead = {}, options: SendOptions = {}): void {
     const payload = this.#composer.compose(to, head, nowMs, options)
-    this.#effects.sends.push({ to: to.place, toBoot: options.toBoot ?? to.boot, payload })
+    const { toBoot = to.boot, stream = false } = options
+    this.#effects.sends.push({ to: to.place, toBoot, payload, stream })
   }
 
   #describe(entry: Entry, nowMs: number): Member {
-    const { place, state, boot, version, meta } = entry
+    const { place, boot, version, meta, refused } = entry
     const load = this.#board.load(place.id)
     return {
       ...place,
-      state,
+      state: seenState(entry),
       boot,
       version,
       meta,
+      ...(refused ? { refused } : {}),
       load,
       loadAgeMs: this.#board.ageMs(place.id, nowMs),
     }

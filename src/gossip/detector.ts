@@ -5,16 +5,25 @@ import type { Members } from './members.ts'
 import type { Answer, Probe } from './packet.ts'
 import type { GossipTimes } from './presets.ts'
 import { type Flight, Prober } from './probe.ts'
+import type { Reach } from './reach.ts'
 import { Relay } from './relay.ts'
 
+export interface Saying {
+  readonly probe?: Probe
+  readonly answer?: Answer
+  /** Over TCP, to where no datagram may get through. */
+  readonly stream?: boolean
+}
+
 /** Says `probe` or `answer` to a member. */
-export type Say = (to: Entry, nowMs: number, what: { probe?: Probe; answer?: Answer }) => void
+export type Say = (to: Entry, nowMs: number, what: Saying) => void
 
 interface Parts {
   readonly random: Random
   readonly table: MemberTable
   readonly members: Members
   readonly awareness: Awareness
+  readonly reach: Reach
   readonly say: Say
 }
 
@@ -24,7 +33,10 @@ interface Parts {
  */
 const HEARD_PART = 0.9
 
-/** Finds members that do not answer: SWIM's direct and indirect probes, both sides of them. */
+/**
+ * Finds members that do not answer: SWIM's direct and indirect probes, both sides of them, and a
+ * direct one over TCP beside the indirect ones.
+ */
 export class Detector {
   readonly #parts: Parts
   readonly #times: GossipTimes
@@ -72,9 +84,11 @@ export class Detector {
     if (this.#prober.nextRoundMs <= nowMs) this.#round(nowMs)
   }
 
-  /** One ping outside of the rounds: no verdict follows from its silence. */
+  /** One ping outside of the rounds: no verdict follows from its silence, but one from a refusal. */
   greet(entry: Entry, nowMs: number): void {
-    this.#parts.say(entry, nowMs, { probe: this.#ping(this.#nextSeq(), entry) })
+    const probe = this.#ping(this.#nextSeq(), entry)
+    this.#parts.say(entry, nowMs, { probe })
+    this.#parts.say(entry, nowMs, { probe, stream: true })
   }
 
   answered(answer: Answer, entry: Entry, boot: number, nowMs: number): void {
@@ -89,10 +103,11 @@ export class Detector {
     if (asker) this.#parts.say(asker, nowMs, { answer: { type: 'ack', seq: errand.fromSeq } })
   }
 
-  probed(probe: Probe, entry: Entry, nowMs: number): void {
+  /** `stream`: asked over TCP, and answered there. */
+  probed(probe: Probe, entry: Entry, stream: boolean, nowMs: number): void {
     const { table, members, say } = this.#parts
     if (probe.type === 'ping') {
-      say(entry, nowMs, { answer: { type: 'ack', seq: probe.seq } })
+      say(entry, nowMs, { answer: { type: 'ack', seq: probe.seq }, stream })
       return
     }
     const target = table.get(probe.target)
@@ -103,9 +118,10 @@ export class Detector {
   }
 
   #round(nowMs: number): void {
-    const { table, members, say } = this.#parts
+    const { table, members, reach, say } = this.#parts
     const heardMs = nowMs - HEARD_PART * this.#times.probeIntervalMs
-    const silent = members.present().filter((entry) => entry.heardMs <= heardMs)
+    // Who may be unheard itself learns nothing from hearing.
+    const silent = members.present().filter((entry) => reach.isolated || entry.heardMs <= heardMs)
     const ids = silent.map(({ place }) => place.id)
     for (const id of this.#prober.round(ids, nowMs)) {
       const entry = table.get(id)!
@@ -116,7 +132,7 @@ export class Detector {
   }
 
   #ask(flight: Flight, nowMs: number): void {
-    const { random, members, say } = this.#parts
+    const { random, table, members, say } = this.#parts
     const able = members
       .present()
       .filter(({ state, place }) => state === 'alive' && place.id !== flight.target)
@@ -127,6 +143,8 @@ export class Detector {
     )
     const probe: Probe = { type: 'ask', seq: flight.seq, target: flight.target }
     for (const helper of helpers) say(helper, nowMs, { probe })
+    const target = table.get(flight.target)
+    if (target) say(target, nowMs, { probe: this.#ping(flight.seq, target), stream: true })
   }
 
   #ping(seq: number, entry: Entry): Probe {

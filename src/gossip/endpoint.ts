@@ -23,6 +23,8 @@ export interface EndpointInit {
 export interface Datagram {
   readonly to: Place
   readonly bytes: Buffer
+  /** Over TCP; see `Send`. */
+  readonly stream: boolean
 }
 
 /** What an event led to. */
@@ -57,15 +59,16 @@ export class Endpoint {
     })
   }
 
-  /** A datagram from the address of `from`; undefined when it is not used. */
-  receive(datagram: Buffer, from: string, nowMs: number): Outcome | undefined {
+  /** A datagram from the address of `from`, by TCP or not; undefined when it is not used. */
+  receive(datagram: Buffer, from: string, nowMs: number, stream = false): Outcome | undefined {
     const opened = this.#envelope.open(datagram, from)
     if (opened) this.#count(opened.keyId)
     const packet = opened && decodePacket(opened.payload, this.#selfId)
     if (!packet) return undefined
     const { boot, current, answerBytesMax, mapEpoch, mapHash } = opened
     const map = { mapEpoch, mapHash }
-    return this.handle({ type: 'packet', from, boot, current, map, answerBytesMax, packet }, nowMs)
+    const about = { from, boot, current, stream, map, answerBytesMax }
+    return this.handle({ type: 'packet', ...about, packet }, nowMs)
   }
 
   /** Seals with the first key from now on, and opens with all. */
@@ -96,8 +99,9 @@ export class Endpoint {
   }
 
   #seal(effects: GossipEffects): Datagram[] {
-    return effects.sends.map(({ to, toBoot, payload }) => ({
+    return effects.sends.map(({ to, toBoot, payload, stream }) => ({
       to,
+      stream,
       bytes: this.#envelope.seal(to.id, toBoot, payload),
     }))
   }

@@ -19,6 +19,8 @@ export type GossipEvent =
       readonly map: MapVersion
       /** A payload up to this makes an answer that is no larger than the question. */
       readonly answerBytesMax: number
+      /** It came over TCP, and the answer goes back there. */
+      readonly stream: boolean
       readonly packet: Packet
     }
   | { readonly type: 'load'; readonly load: LoadVector }
@@ -32,6 +34,8 @@ export interface Send {
   /** The life of the receiver that it is meant for; 0 when none is known. */
   readonly toBoot: number
   readonly payload: Buffer
+  /** Over TCP: a probe on a connection of its own, an answer on the one that asked. */
+  readonly stream: boolean
 }
 
 /** What the core wants done, in this order. */

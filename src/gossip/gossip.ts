@@ -7,11 +7,13 @@ import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { TimerHandle, World } from '../world.ts'
 import { AddressBook } from './address-book.ts'
-import { Endpoint, type Outcome } from './endpoint.ts'
+import { type Datagram, Endpoint, type Outcome } from './endpoint.ts'
 import type { GossipEvent } from './events.ts'
+import { readHeader } from './header.ts'
 import { type Place, placesOf } from './member-table.ts'
 import { PRESETS, type PresetName } from './presets.ts'
 import { RateLimit } from './rate-limit.ts'
+import { Streams } from './streams.ts'
 import type {
   LoadVector,
   Member,
@@ -44,6 +46,8 @@ const REFUSED_WARNING_MS = 60_000
  */
 const RATE = { perSecond: 1_000, burst: 2_000 }
 
+type Reply = (bytes: Buffer) => void
+
 /** A second start of one member within a millisecond is another life all the same. */
 let lastBoot = 0
 
@@ -62,6 +66,11 @@ export class Gossip implements Membership {
   readonly #endpoint: Endpoint
   readonly #addresses: AddressBook
   readonly #rate = new RateLimit(RATE)
+  readonly #streams = new Streams({
+    onFrame: (bytes, address, reply) => this.#receiveStream(bytes, address, reply),
+    onAnswer: (bytes, id) => this.#open(bytes, id, { stream: true }),
+    onRefused: (id) => this.reportRefused(id),
+  })
   readonly #leaveMs: number
   readonly #listeners = new Set<(change: MemberChange) => void>()
   #socket: Socket | undefined
@@ -94,7 +103,9 @@ export class Gossip implements Membership {
   /** Rejects with `ARIES_E_PORT_IN_USE` when the address of this member is taken. */
   async start(): Promise<void> {
     await this.#addresses.lookUp()
-    this.#socket = await this.#bind()
+    const { host, gossipPort } = this.#place
+    await this.#listening('TCP', () => this.#streams.listen(host, gossipPort))
+    this.#socket = await this.#listening('UDP', () => this.#bind())
     this.#socket.on('message', (bytes, from) => this.#receive(bytes, from))
     this.#socket.on('error', (error) => this.#log.warn({ err: error }, 'gossip socket'))
     this.#planLookup()
@@ -113,6 +124,7 @@ export class Gossip implements Membership {
     this.#lookupTimer?.cancel()
     const socket = this.#socket
     this.#socket = undefined
+    await this.#streams.close()
     if (!socket) return
     const closed = once(socket, 'close')
     socket.close()
@@ -186,14 +198,24 @@ export class Gossip implements Membership {
       await once(socket, 'listening')
     } catch (cause) {
       socket.close()
+      throw cause
+    }
+    return socket
+  }
+
+  async #listening<T>(by: 'TCP' | 'UDP', listen: () => Promise<T>): Promise<T> {
+    try {
+      return await listen()
+    } catch (cause) {
+      await this.#streams.close()
+      const { host, gossipPort } = this.#place
       const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
       throw new AriesError(
         taken ? 'ARIES_E_PORT_IN_USE' : 'ARIES_E_CONFIG',
-        `gossip cannot listen at ${host}:${gossipPort} (UDP): ${(cause as Error).message}`,
+        `gossip cannot listen at ${host}:${gossipPort} (${by}): ${(cause as Error).message}`,
         { cause },
       )
     }
-    return socket
   }
 
   #planLookup(): void {
@@ -216,13 +238,21 @@ export class Gossip implements Membership {
     const nowMs = this.#world.clock.nowMs()
     if (id === undefined) this.counts.strange++
     else if (!this.#rate.take(id, nowMs)) this.counts.limited++
-    else this.#open(bytes, id, nowMs)
+    else this.#open(bytes, id)
   }
 
-  #open(bytes: Buffer, id: string, nowMs: number): void {
-    const outcome = this.#endpoint.receive(bytes, id, nowMs)
+  #receiveStream(bytes: Buffer, address: string, reply: (bytes: Buffer) => void): void {
+    const id = readHeader(bytes)?.header.from
+    const nowMs = this.#world.clock.nowMs()
+    if (id === undefined || !this.#addresses.isAt(id, address)) this.counts.strange++
+    else if (!this.#rate.take(id, nowMs)) this.counts.limited++
+    else this.#open(bytes, id, { stream: true, reply })
+  }
+
+  #open(bytes: Buffer, id: string, by: { stream?: boolean; reply?: Reply } = {}): void {
+    const outcome = this.#endpoint.receive(bytes, id, this.#world.clock.nowMs(), by.stream)
     if (outcome) {
-      this.#apply(outcome)
+      this.#apply(outcome, by.reply && { id, reply: by.reply })
       return
     }
     this.counts.refused++
@@ -243,15 +273,23 @@ export class Gossip implements Membership {
     this.#apply(this.#endpoint.handle(event, this.#world.clock.nowMs()))
   }
 
-  #apply(outcome: Outcome): void {
-    for (const { to, bytes } of outcome.datagrams) this.#send(to, bytes)
+  /** `asker`: who asked over TCP, and is answered there. */
+  #apply(outcome: Outcome, asker?: { id: string; reply: Reply }): void {
+    for (const datagram of outcome.datagrams) {
+      if (datagram.stream && datagram.to.id === asker?.id) asker.reply(datagram.bytes)
+      else this.#send(datagram)
+    }
     this.#planTick()
     for (const change of outcome.changes) this.#tell(change)
   }
 
-  #send(to: Place, bytes: Buffer): void {
+  #send({ to, bytes, stream }: Datagram): void {
     const address = this.#addresses.addressOf(to.id)
     if (address === undefined || !this.#socket) return
+    if (stream) {
+      this.#streams.ask(to.id, address, to.gossipPort, bytes)
+      return
+    }
     this.counts.sent++
     this.#socket.send(bytes, to.gossipPort, address, ignore)
   }

@@ -13,6 +13,11 @@ export interface Place {
   readonly adminPort: number
 }
 
+export interface Doubt {
+  state: 'suspect' | 'unreachable'
+  untilMs: number
+}
+
 /** One member of the map, and the greatest claim heard of it. */
 export interface Entry {
   place: Place
@@ -24,6 +29,10 @@ export interface Entry {
   /** Since when it has its state. */
   sinceMs: number
   suspicion: Suspicion | undefined
+  /** What our own probes say of it while we are isolated; told to nobody. */
+  doubt: Doubt | undefined
+  /** Nobody listens at its ports: the process of this life is gone. */
+  refused: boolean
   /** The map that it said it holds. */
   mapEpoch: number
   mapHash: string
@@ -79,6 +88,8 @@ export class MemberTable {
       meta: NO_META,
       sinceMs: nowMs,
       suspicion: undefined,
+      doubt: undefined,
+      refused: false,
       mapEpoch: 0,
       mapHash: '',
       heardMs: Number.NEGATIVE_INFINITY,
@@ -102,7 +113,13 @@ export function admit(entry: Entry, claim: Claim, nowMs: number): boolean {
   // One version has one meta, whoever tells it.
   if (!sameLife) entry.meta = claim.meta
   entry.suspicion = undefined
+  if (!sameLife) entry.refused = false
   return true
+}
+
+/** The state of `entry` as this member acts on it: what is claimed of it, or our own doubt. */
+export function seenState({ state, doubt }: Entry): MemberState {
+  return doubt && (state === 'alive' || state === 'suspect') ? doubt.state : state
 }
 
 /** What is claimed of `entry`. */

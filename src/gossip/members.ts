@@ -2,9 +2,11 @@ import type { ClusterMap } from '../config/schema.ts'
 import type { Awareness } from './awareness.ts'
 import { BOOT_AHEAD_MS_MAX, type Claim, compareStandings, VERSION_MAX } from './claim.ts'
 import type { Dissemination } from './dissemination.ts'
-import { admit, claimOf, type Entry, type MemberTable } from './member-table.ts'
+import { admit, claimOf, type Entry, type MemberTable, seenState } from './member-table.ts'
 import type { GossipTimes } from './presets.ts'
-import { Suspicion, suspicionTimes } from './suspicion.ts'
+import type { Reach } from './reach.ts'
+import { Suspects } from './suspects.ts'
+import { remainingMs, Suspicion, type SuspicionTimes, suspicionTimes } from './suspicion.ts'
 import type { MemberMeta, MemberState } from './types.ts'
 
 export interface Transition {
@@ -21,20 +23,32 @@ export class Members {
   readonly #table: MemberTable
   readonly #news: Dissemination
   readonly #awareness: Awareness
+  readonly #reach: Reach
+  readonly #suspects: Suspects
+  readonly #doubted = new Set<Entry>()
   readonly #times: GossipTimes
   /** Wall clock minus the time of events. */
   readonly #wallOffsetMs: number
   #leaving = false
+  /** The worst that was said of us while we were isolated, when we cannot say otherwise. */
+  #unanswered: { claim: Claim; from: string } | undefined
   #transitions: Transition[] = []
   #direct = new Set<Entry>()
 
   constructor(
-    components: { table: MemberTable; news: Dissemination; awareness: Awareness },
+    components: {
+      table: MemberTable
+      news: Dissemination
+      awareness: Awareness
+      reach: Reach
+    },
     init: { selfId: string; map: ClusterMap; boot: number; times: GossipTimes; nowMs: number },
   ) {
     this.#table = components.table
     this.#news = components.news
     this.#awareness = components.awareness
+    this.#reach = components.reach
+    this.#suspects = new Suspects(init.times)
     this.#times = init.times
     this.#wallOffsetMs = init.boot - init.nowMs
     this.#table.setMap(init.map, init.selfId, init.nowMs)
@@ -58,8 +72,9 @@ export class Members {
     const { added, removed } = this.#table.setMap(map, this.self.place.id, nowMs)
     for (const entry of removed) {
       this.#news.forget(entry.place.id)
-      const before = entry.state
+      const before = seenState(entry)
       entry.state = 'left'
+      this.#clear(entry)
       this.#transitions.push({ entry, before })
     }
     for (const entry of added) this.#transitions.push({ entry, before: undefined })
@@ -72,39 +87,72 @@ export class Members {
     const entry = this.#table.get(claim.id)
     if (!entry) return
     if (entry === this.self) this.#hearOfSelf(claim, from, nowMs)
-    else if (compareStandings(claim, entry) === 0) this.#confirm(entry, claim.accusers)
+    else if (compareStandings(claim, entry) === 0) this.#confirm(entry, claim.accusers, nowMs)
     else this.#admit(entry, claim, claim.accusers.length > 0 ? claim.accusers : [from], nowMs)
   }
 
-  /** Our own probe of `entry` failed. */
+  /** A packet of its present life came from `entry` itself: what we alone think of it is over. */
+  heard(entry: Entry, nowMs: number): void {
+    entry.heardMs = nowMs
+    if (!entry.doubt) return
+    const before = seenState(entry)
+    this.#undoubt(entry)
+    if (seenState(entry) !== before) this.#transitions.push({ entry, before })
+  }
+
+  /**
+   * Our own probe of `entry` failed. While most of the others do not answer us either, that is
+   * between us and them: we act on it alone, after the longest suspicion, and accuse nobody.
+   */
   accuse(entry: Entry, nowMs: number): void {
     const selfId = this.self.place.id
-    if (entry.state === 'suspect') this.#confirm(entry, [selfId])
+    if (this.#isolated) {
+      this.#doubt(entry, nowMs)
+      return
+    }
+    if (entry.state === 'suspect') this.#confirm(entry, [selfId], nowMs)
     if (entry.state !== 'alive') return
     this.#admit(entry, { ...claimOf(entry), state: 'suspect' }, [selfId], nowMs)
     this.#direct.add(entry)
   }
 
-  /** Nobody listens at its data port: its process is gone, no suspicion is needed. */
+  /** Nobody listens at one of its ports: its process is gone, no suspicion is needed. */
   refuse(entry: Entry, nowMs: number): void {
-    if (entry === this.self || (entry.state !== 'alive' && entry.state !== 'suspect')) return
+    if (entry === this.self || entry.state === 'left' || entry.refused) return
     // It has just refuted the last such report: its port opens later than its gossip.
     if (entry.state === 'alive' && nowMs - entry.sinceMs < this.#times.probeIntervalMs) return
+    entry.refused = true
+    if (entry.state === 'unreachable') {
+      this.#transitions.push({ entry, before: entry.state })
+      return
+    }
     this.#admit(entry, { ...claimOf(entry), state: 'unreachable' }, [], nowMs)
     this.#direct.add(entry)
   }
 
   /** Ends suspicions whose time has come. */
   expire(nowMs: number): void {
-    for (const entry of this.#table.values()) {
-      if (entry.suspicion === undefined || entry.suspicion.deadlineMs > nowMs) continue
-      this.#admit(entry, { ...claimOf(entry), state: 'unreachable' }, [], nowMs)
+    for (const entry of this.#doubted) {
+      if (entry.doubt!.state === 'suspect' && entry.doubt!.untilMs <= nowMs) this.#giveUp(entry)
+    }
+    for (const entry of this.#suspects.due(nowMs)) {
+      if (this.#isolated) this.#keepToOurselves(entry)
+      else this.#admit(entry, { ...claimOf(entry), state: 'unreachable' }, [], nowMs)
     }
   }
 
   /** We slept `pausedMs`: nobody could refute to us in that time. */
   postpone(pausedMs: number): void {
-    for (const entry of this.#table.values()) entry.suspicion?.postpone(pausedMs)
+    for (const { suspicion } of this.#suspects.values()) suspicion?.postpone(pausedMs)
+    for (const { doubt } of this.#doubted) if (doubt) doubt.untilMs += pausedMs
+  }
+
+  /** No more isolated: what was said of us meanwhile can be answered. */
+  refuteLate(nowMs: number): void {
+    if (!this.#unanswered || this.#isolated) return
+    const { claim, from } = this.#unanswered
+    this.#unanswered = undefined
+    this.#hearOfSelf(claim, from, nowMs)
   }
 
   setMeta(meta: MemberMeta): void {
@@ -118,7 +166,7 @@ export class Members {
     this.#raise(this.self.version + 1, 'alive')
   }
 
-  /** The others that are alive or suspect. */
+  /** The others that are alive or suspect, as far as others say. */
   present(): Entry[] {
     return this.others().filter(({ state }) => state === 'alive' || state === 'suspect')
   }
@@ -128,34 +176,82 @@ export class Members {
   }
 
   nextDeadlineMs(): number {
-    let nextMs = Number.POSITIVE_INFINITY
-    for (const { suspicion } of this.#table.values()) {
-      if (suspicion) nextMs = Math.min(nextMs, suspicion.deadlineMs)
+    let nextMs = this.#suspects.cutAtMs()
+    for (const { doubt } of this.#doubted) {
+      if (doubt?.state === 'suspect') nextMs = Math.min(nextMs, doubt.untilMs)
     }
     return nextMs
   }
 
+  get #isolated(): boolean {
+    return this.#times.lifeguard && this.#reach.isolated
+  }
+
   #admit(entry: Entry, claim: Claim, accusers: readonly string[], nowMs: number): void {
-    const before = entry.state
+    const before = seenState(entry)
     if (!admit(entry, claim, nowMs)) return
     if (entry.state === 'suspect') this.#suspect(entry, accusers, nowMs)
+    else if (entry.state !== 'alive') this.#clear(entry)
+    this.#suspects.note(entry)
     this.#news.add(entry.place.id)
     this.#transitions.push({ entry, before })
   }
 
   #suspect(entry: Entry, accusers: readonly string[], nowMs: number): void {
-    // Those that could confirm or refute something now, ourselves included.
-    const times = suspicionTimes(this.#times, this.present().length + 1)
-    entry.suspicion = new Suspicion(times, nowMs, accusers[0]!)
+    entry.suspicion = new Suspicion(this.#suspicionTimes(), nowMs, accusers[0]!)
     for (const accuser of accusers.slice(1)) {
       if (this.#mayAccuse(entry, accuser)) entry.suspicion.confirm(accuser)
     }
   }
 
-  #confirm(entry: Entry, accusers: readonly string[]): void {
+  /** By those that could confirm or refute something now, ourselves included. */
+  #suspicionTimes(): SuspicionTimes {
+    return suspicionTimes(this.#times, this.present().length + 1)
+  }
+
+  #doubt(entry: Entry, nowMs: number): void {
+    if (entry.doubt || (entry.state !== 'alive' && entry.state !== 'suspect')) return
+    const before = seenState(entry)
+    const untilMs = nowMs + remainingMs(this.#suspicionTimes(), 0, 0)
+    entry.doubt = { state: 'suspect', untilMs }
+    this.#doubted.add(entry)
+    if (before === 'alive') this.#transitions.push({ entry, before })
+  }
+
+  #giveUp(entry: Entry): void {
+    const before = seenState(entry)
+    entry.doubt = { state: 'unreachable', untilMs: Number.POSITIVE_INFINITY }
+    this.#doubted.add(entry)
+    if (before !== seenState(entry)) this.#transitions.push({ entry, before })
+  }
+
+  /** Its suspicion has run out while we are isolated: no verdict to tell, but one to act on. */
+  #keepToOurselves(entry: Entry): void {
+    entry.suspicion = undefined
+    this.#suspects.note(entry)
+    this.#giveUp(entry)
+  }
+
+  /** It is gone, and not only to us. */
+  #clear(entry: Entry): void {
+    this.#undoubt(entry)
+    this.#reach.forget(entry.place.id)
+    entry.suspicion = undefined
+    this.#suspects.note(entry)
+  }
+
+  #undoubt(entry: Entry): void {
+    entry.doubt = undefined
+    this.#doubted.delete(entry)
+  }
+
+  #confirm(entry: Entry, accusers: readonly string[], nowMs: number): void {
     for (const accuser of accusers) {
       if (!this.#mayAccuse(entry, accuser)) continue
-      if (entry.suspicion?.confirm(accuser)) this.#news.add(entry.place.id)
+      if (entry.state === 'suspect' && !entry.suspicion) {
+        this.#suspect(entry, [accuser], nowMs)
+        this.#suspects.note(entry)
+      } else if (entry.suspicion?.confirm(accuser)) this.#news.add(entry.place.id)
     }
   }
 
@@ -168,6 +264,11 @@ export class Members {
     const order = compareStandings(claim, self)
     if (order < 0 || this.#leaving) return
     if (order === 0 && sameMeta(claim.meta, self.meta)) return
+    if (this.#mustConcede(claim)) {
+      const known = this.#unanswered?.claim
+      if (!known || compareStandings(claim, known) > 0) this.#unanswered = { claim, from }
+      return
+    }
     // Greater than what we ever said: an earlier life of ours, or somebody thinks us gone.
     const anotherLife = order === 0 || claim.boot > self.boot || claim.version >= VERSION_MAX
     if (anotherLife) self.boot = claim.boot + 1
@@ -176,6 +277,15 @@ export class Members {
     this.#raise(anotherLife ? 1 : claim.version + 1)
     const accuser = this.#table.get(from)
     if (accuser) this.#direct.add(accuser)
+  }
+
+  /**
+   * Somebody cannot reach us, and we cannot reach most of the others: it is us. A refutation would
+   * get through now and then, and bring us back for as long as it takes to be accused again.
+   */
+  #mustConcede(claim: Claim): boolean {
+    const isAccusation = claim.state === 'suspect' || claim.state === 'unreachable'
+    return this.#isolated && isAccusation && claim.boot === this.self.boot
   }
 
   #raise(version: number, before: MemberState = this.self.state): void {

@@ -16,6 +16,10 @@ export interface GossipTimes {
   readonly confirmations: number
   /** A claim is sent `retransmitMult × ceil(log10(n + 1))` times. */
   readonly retransmitMult: number
+  /** Suspicions that end within this of each other become verdicts together. */
+  readonly cutMs: number
+  /** Between two tellings of news, while there is any. */
+  readonly newsIntervalMs: number
   /** Between two windows of news and loads. */
   readonly gossipIntervalMs: number
   /** Random members that one window goes to. */
@@ -28,6 +32,8 @@ export interface GossipTimes {
   readonly reprobeIntervalMs: number
   /** How long `leave` tells it. */
   readonly leaveMs: number
+  /** Own health, isolation and pauses count, and the accused is told (off: plain SWIM, to compare). */
+  readonly lifeguard: boolean
 }
 
 export type PresetName = 'lan' | 'wan' | 'quick'
@@ -46,12 +52,15 @@ export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
     suspicionMaxMult: 6,
     confirmations: 2,
     retransmitMult: 4,
+    cutMs: 500,
+    newsIntervalMs: 50,
     gossipIntervalMs: 200,
     gossipFanout: 3,
     goneGossipMs: 30_000,
     syncIntervalMs: 30_000,
     reprobeIntervalMs: 2_000,
     leaveMs: 600,
+    lifeguard: true,
   },
   // memberlist's WAN values.
   wan: {
@@ -63,12 +72,15 @@ export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
     suspicionMaxMult: 6,
     confirmations: 4,
     retransmitMult: 4,
+    cutMs: 1_000,
+    newsIntervalMs: 200,
     gossipIntervalMs: 500,
     gossipFanout: 4,
     goneGossipMs: 60_000,
     syncIntervalMs: 60_000,
     reprobeIntervalMs: 5_000,
     leaveMs: 2_000,
+    lifeguard: true,
   },
   // Up to some sixteen members on one switch: a dead one is known in well under half a second
   // (one round until it is probed, one for the verdict, two of suspicion).
@@ -81,12 +93,15 @@ export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
     suspicionMaxMult: 2,
     confirmations: 1,
     retransmitMult: 6,
+    cutMs: 25,
+    newsIntervalMs: 30,
     gossipIntervalMs: 300,
     gossipFanout: 3,
     goneGossipMs: 15_000,
     syncIntervalMs: 10_000,
     reprobeIntervalMs: 500,
     leaveMs: 300,
+    lifeguard: true,
   },
 }
 

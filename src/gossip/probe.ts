@@ -2,6 +2,7 @@ import type { Random } from '../world.ts'
 import { randomInt, sample } from '../world.ts'
 import type { Awareness } from './awareness.ts'
 import type { GossipTimes } from './presets.ts'
+import type { Reach } from './reach.ts'
 
 /** One probe under way. */
 export interface Flight {
@@ -23,11 +24,16 @@ export class Prober {
   readonly #random: Random
   readonly #times: GossipTimes
   readonly #awareness: Awareness
+  readonly #reach: Reach
   readonly #flights = new Map<number, Flight>()
   #order: string[] = []
 
-  constructor(components: { random: Random; awareness: Awareness }, init: { times: GossipTimes }) {
+  constructor(
+    components: { random: Random; awareness: Awareness; reach: Reach },
+    init: { times: GossipTimes },
+  ) {
     this.#random = components.random
+    this.#reach = components.reach
     this.#awareness = components.awareness
     this.#times = init.times
   }
@@ -71,6 +77,7 @@ export class Prober {
     if (!direct && !flight.helpers.includes(from)) return false
     this.#flights.delete(seq)
     this.#awareness.add(-1)
+    if (direct) this.#reach.answered(from)
     return true
   }
 
@@ -88,6 +95,7 @@ export class Prober {
   asked(flight: Flight, helpers: readonly string[]): void {
     flight.askAtMs = Number.POSITIVE_INFINITY
     flight.helpers = helpers
+    this.#reach.missed(flight.target)
   }
 
   /** Takes out the probes that nobody answered in time, and learns from missed nacks. */
@@ -104,6 +112,7 @@ export class Prober {
   /** Forgets the probes under way: after a pause of our own their silence says nothing. */
   reset(): void {
     this.#flights.clear()
+    this.#reach.reset()
   }
 
   nextDeadlineMs(): number {

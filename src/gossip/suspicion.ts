@@ -7,6 +7,9 @@ export interface SuspicionTimes {
   readonly confirmations: number
 }
 
+/** From so many members on no single accuser ends a suspicion before its longest time. */
+const CONFIRMED_FROM = 5
+
 /** The bounds of a suspicion among `n` members (Lifeguard, with memberlist's formulas). */
 export function suspicionTimes(
   times: Pick<
@@ -16,8 +19,9 @@ export function suspicionTimes(
   n: number,
 ): SuspicionTimes {
   const minMs = shortestMs(times.suspicionMult, n, times.probeIntervalMs)
-  // Fewer members than could confirm: waiting for them would only delay the verdict.
-  const confirmations = n - 2 < times.confirmations ? 0 : times.confirmations
+  // Too few members to confirm anything: waiting for them would only delay the verdict.
+  const few = n < CONFIRMED_FROM && n - 2 < times.confirmations
+  const confirmations = few ? 0 : Math.min(times.confirmations, n - 2)
   return { minMs, maxMs: minMs * times.suspicionMaxMult, confirmations }
 }
 

@@ -69,6 +69,8 @@ export interface Member {
   readonly dataPort: number
   readonly adminPort: number
   readonly state: MemberState
+  /** Proved, not only suspected: nobody listens at its ports, its process is gone. */
+  readonly refused?: boolean
   /** Wall clock of the member's start: a restarted member is a new one. 0: never heard of. */
   readonly boot: number
   /** Refutation counter within the boot. */

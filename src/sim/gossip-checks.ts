@@ -84,18 +84,25 @@ export class GossipChecks {
     const { member, before } = change
     this.stats.changes++
     if (before !== member.state) this.stats.transitions++
-    if (member.boot === 0 || !observer.endpoint!.core.member(member.id, 0)) return
-    const seen = this.#lastSeen(observer)
-    const last = seen.get(member.id)
-    seen.set(member.id, standing(member))
-    const forward = last === undefined || compareStandings(member, last) > 0
-    if (!forward) this.#violate(observer, `IncarnationMonotonic: ${show(last)} > ${show(member)}`)
-    const revived = before === 'unreachable' && member.state === 'alive'
-    if (revived && last && member.boot === last.boot && member.version <= last.version) {
-      this.#violate(observer, `NoResurrection: ${show(last)} > ${show(member)}`)
-    }
+    const told = observer.endpoint!.core.claimOf(member.id)
+    if (!told || told.boot === 0) return
+    if (member.state === told.state) this.#checkTold(observer, member)
     this.#checkSource(observer, member)
     this.#count(cluster, observer, change)
+  }
+
+  /** A doubt that is told to nobody may come and go; what is told may not. */
+  #checkTold(observer: SimMember, told: Member): void {
+    const seen = this.#lastSeen(observer)
+    const last = seen.get(told.id)
+    seen.set(told.id, standing(told))
+    if (!last) return
+    const order = compareStandings(told, last)
+    if (order < 0) this.#violate(observer, `IncarnationMonotonic: ${show(last)} > ${show(told)}`)
+    const revived = isGone(last) && !isGone(told)
+    if (revived && told.boot === last.boot && told.version <= last.version) {
+      this.#violate(observer, `NoResurrection: ${show(last)} > ${show(told)}`)
+    }
   }
 
   #checkSource(observer: SimMember, member: Member): void {
@@ -132,6 +139,10 @@ export class GossipChecks {
     if (this.violations.length >= VIOLATIONS_MAX) return
     this.violations.push(`${this.#clock.nowMs().toFixed(1)} ms, at ${observer.id}: ${what}`)
   }
+}
+
+function isGone({ state }: Standing): boolean {
+  return state === 'unreachable' || state === 'left'
 }
 
 function agrees(seen: Member, truth: Member | undefined): boolean {

@@ -18,6 +18,14 @@ export interface SimMember {
   timer: TimerHandle | undefined
   paused: boolean
   leaving: boolean
+  /** Its machine is up, and refuses connections while the process is not there. */
+  refuses: boolean
+}
+
+/** What is on its way: a datagram, or the same over TCP. */
+export interface Wire {
+  readonly bytes: Buffer
+  readonly stream: boolean
 }
 
 export interface ClusterInit {
@@ -40,7 +48,7 @@ const LOAD_INTERVAL_MS = 250
 
 /** Real gossip endpoints on a virtual network, with processes that can crash, pause and restart. */
 export class GossipCluster {
-  readonly network: VirtualNetwork<Buffer>
+  readonly network: VirtualNetwork<Wire>
   readonly members = new Map<string, SimMember>()
   readonly #parts: Parts
   readonly #init: ClusterInit
@@ -48,7 +56,7 @@ export class GossipCluster {
   constructor(components: Parts, init: ClusterInit) {
     this.#parts = components
     this.#init = init
-    this.network = new VirtualNetwork<Buffer>(components, { faults: init.faults })
+    this.network = new VirtualNetwork<Wire>(components, { faults: init.faults })
     for (const id of memberIds(init.map)) this.add(id, init.map)
   }
 
@@ -63,6 +71,7 @@ export class GossipCluster {
       timer: undefined,
       paused: false,
       leaving: false,
+      refuses: false,
     }
     this.members.set(id, member)
     return member
@@ -84,7 +93,7 @@ export class GossipCluster {
     member.paused = false
     member.endpoint = new Endpoint({ random }, { selfId, map, keys, times, boot, nowMs })
     this.#parts.trace.add(`${nowMs.toFixed(3)} ${selfId} starts ${boot}`)
-    this.network.attach(selfId, (from, bytes) => this.#receive(member, from, bytes))
+    this.network.attach(selfId, (from, wire) => this.#receive(member, from, wire))
     this.handle(member, { type: 'start' })
     this.#measure(member, member.endpoint)
   }
@@ -94,8 +103,12 @@ export class GossipCluster {
     this.members.delete(member.id)
   }
 
-  /** Its process is gone: nothing is said, everything it knew is lost. */
-  crash(member: SimMember): void {
+  /**
+   * Its process is gone: nothing is said, everything it knew is lost. `refuses`: its machine is
+   * still there, so that connections are refused.
+   */
+  crash(member: SimMember, { refuses = false } = {}): void {
+    member.refuses = refuses
     this.#parts.trace.add(`${this.#parts.clock.nowMs().toFixed(3)} ${member.id} ends`)
     member.endpoint = undefined
     member.timer?.cancel()
@@ -136,22 +149,35 @@ export class GossipCluster {
     clock.after(LOAD_INTERVAL_MS, () => this.#measure(member, endpoint))
   }
 
-  #receive(member: SimMember, from: string, bytes: Buffer): void {
+  #receive(member: SimMember, from: string, { bytes, stream }: Wire): void {
     const nowMs = this.#parts.clock.nowMs()
     this.#parts.trace.add(`${nowMs.toFixed(3)} ${from}>${member.id} ${bytes.length}`)
-    const outcome = member.endpoint?.receive(bytes, from, nowMs)
-    if (outcome) this.#apply(member, outcome)
+    const outcome = member.endpoint?.receive(bytes, from, nowMs, stream)
+    if (outcome) this.#apply(member, outcome, stream ? from : undefined)
   }
 
-  #apply(member: SimMember, outcome: Outcome): void {
+  /** `asker`: who asked over TCP, and is answered there. */
+  #apply(member: SimMember, outcome: Outcome, asker?: string): void {
     const { clock, trace } = this.#parts
-    for (const { to, bytes } of outcome.datagrams) this.network.send(member.id, to.id, bytes)
+    for (const { to, ...wire } of outcome.datagrams) this.#send(member, to.id, wire, asker)
     for (const { member: seen, before } of outcome.changes) {
       const standing = `${seen.state} ${seen.boot} ${seen.version}`
       trace.add(`${clock.nowMs().toFixed(3)} ${member.id}: ${seen.id} ${before}>${standing}`)
     }
     this.#parts.observe(member, outcome.changes)
     this.#planTick(member)
+  }
+
+  #send(member: SimMember, to: string, wire: Wire, asker: string | undefined): void {
+    const { endpoint } = member
+    if (!wire.stream) this.network.send(member.id, to, wire)
+    else if (to === asker) this.network.reply(member.id, to, wire)
+    else if (!this.network.exchange(member.id, to, wire) && this.members.get(to)?.refuses) {
+      this.#parts.clock.after(1, () => {
+        if (member.endpoint === endpoint && !member.paused)
+          this.handle(member, { type: 'refused', id: to })
+      })
+    }
   }
 
   #planTick(member: SimMember): void {

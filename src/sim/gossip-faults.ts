@@ -72,7 +72,7 @@ export class GossipFaults {
   #crash(end: (undo: () => void) => void): void {
     const member = this.#one()
     if (!member) return
-    this.#cluster.crash(member)
+    this.#cluster.crash(member, { refuses: this.#random.next() < 0.5 })
     if (this.#random.next() < 0.2) return
     end(() => this.#restart(member))
   }

@@ -43,6 +43,7 @@ export class VirtualNetwork<P> {
   readonly #ordered: boolean
   readonly #endpoints = new Map<string, Endpoint<P>>()
   readonly #blocked = new Set<string>()
+  readonly #losing = new Map<string, number>()
   readonly #arrivals = new Map<string, number>()
 
   constructor(
@@ -76,6 +77,21 @@ export class VirtualNetwork<P> {
     for (const { from, message } of endpoint.buffer.splice(0)) endpoint.receive(from, message)
   }
 
+  /** Loses this part of what the member sends, whatever else is lost. */
+  loseFrom(name: string, part: number): void {
+    this.#losing.set(name, part)
+  }
+
+  /** On the connection that a message of `exchange` came by. */
+  reply(from: string, to: string, message: P): void {
+    this.stats.sent++
+    this.#deliver(from, to, message, this.#delayMs())
+  }
+
+  #lossOf(from: string): number {
+    return 1 - (1 - this.faults.loss) * (1 - (this.#losing.get(from) ?? 0))
+  }
+
   /** Cuts one direction. */
   block(from: string, to: string): void {
     this.#blocked.add(`${from}>${to}`)
@@ -107,7 +123,7 @@ export class VirtualNetwork<P> {
       this.#deliverInOrder(from, to, message)
       return
     }
-    if (this.#random.next() < faults.loss) {
+    if (this.#random.next() < this.#lossOf(from)) {
       this.stats.lost++
       return
     }
@@ -116,6 +132,23 @@ export class VirtualNetwork<P> {
       this.stats.doubled++
       this.#deliver(from, to, message, this.#delayMs())
     }
+  }
+
+  /**
+   * A message on a connection of its own, within the time of a probe: both directions have to work,
+   * and nothing that is lost comes again in time. False when `to` is there and nobody listens.
+   */
+  exchange(from: string, to: string, message: P): boolean {
+    this.stats.sent++
+    const cut = this.#blocked.has(`${from}>${to}`) || this.#blocked.has(`${to}>${from}`)
+    const passes = (this.#lossOf(from) - 1) ** 2 * (this.#lossOf(to) - 1) ** 2
+    if (cut || this.#random.next() >= passes) {
+      this.stats.lost++
+      return true
+    }
+    if (!this.#endpoints.has(to)) return false
+    this.#deliver(from, to, message, 3 * this.#delayMs())
+    return true
   }
 
   #delayMs(): number {

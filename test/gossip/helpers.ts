@@ -48,6 +48,7 @@ export function claim(id: string, change: Partial<Claim> = {}): Claim {
 export interface Said {
   readonly to: string
   readonly toBoot: number
+  readonly stream: boolean
   readonly packet: Packet
 }
 
@@ -92,7 +93,8 @@ export class Bench {
     const whole: Packet = { claims: [claim(from, { boot })], loads: [], ...packet }
     const map = { mapEpoch: this.map.epoch, mapHash: hashMap(this.map), ...heard.map }
     const { answerBytesMax = PAYLOAD_BYTES_MAX } = heard
-    return this.handle({ type: 'packet', from, boot, current, map, answerBytesMax, packet: whole })
+    const about = { from, boot, current, stream: false, map, answerBytesMax }
+    return this.handle({ type: 'packet', ...about, packet: whole })
   }
 
   /** Lets time pass, tick by tick; returns all that was said. */
@@ -119,9 +121,10 @@ export class Bench {
     for (const { member, before } of effects.changes) {
       this.changes.push(`${member.id} ${before} ${member.state}`)
     }
-    return effects.sends.map(({ to, toBoot, payload }) => ({
+    return effects.sends.map(({ to, toBoot, payload, stream }) => ({
       to: to.id,
       toBoot,
+      stream,
       packet: decodePacket(payload, to.id)!,
     }))
   }

@@ -70,18 +70,15 @@ t.test('the checks see what must not be', async (t) => {
   const observer = made.members.get('n1')!
   const seen = observer.endpoint!.core.member('n2', 0)!
   const back = { ...seen, version: seen.version - 1 }
-  checks.observe(made, observer, [{ member: seen, before: 'alive' }])
+  checks.observe(made, observer, [{ member: back, before: 'alive' }])
   t.match(checks.violations.pop(), 'IncarnationMonotonic')
-  checks.observe(made, observer, [{ member: back, before: 'unreachable' }])
-  t.match(checks.violations.join(), /IncarnationMonotonic.*NoResurrection/)
-  checks.violations.length = 0
   const forged = { ...seen, version: seen.version + 9 }
   checks.observe(made, observer, [{ member: forged, before: 'alive' }])
   t.match(checks.violations.pop(), 'SelfIncarnation')
   const packet = { claims: [claim('n3')], loads: [] }
   const map = { mapEpoch: 1, mapHash: '0'.repeat(16) }
   const { boot } = seen
-  const heard = { from: 'n2', boot, current: true, map, answerBytesMax: 0, packet }
+  const heard = { from: 'n2', boot, current: true, stream: false, map, answerBytesMax: 0, packet }
   t.equal(checks.disagreement(made), undefined)
   made.handle(observer, { type: 'packet', ...heard })
   made.handle(observer, { type: 'refused', id: 'n3' })
