@@ -1,12 +1,13 @@
 import type { ClusterMap } from '../config/schema.ts'
 import { type Random, sample } from '../world.ts'
 import { Awareness } from './awareness.ts'
-import { Board, isUrgent, urgencyStart } from './board.ts'
+import { Board } from './board.ts'
 import type { Claim } from './claim.ts'
 import { Composer } from './composer.ts'
 import { Detector, type Saying } from './detector.ts'
 import { Dissemination } from './dissemination.ts'
 import type { GossipEffects, GossipEvent } from './events.ts'
+import { Loads } from './loads.ts'
 import { claimOf, type Entry, MemberTable, seenState } from './member-table.ts'
 import { Members, sameMeta } from './members.ts'
 import { HEAD_BYTES_MIN, HOST_PORTS_MAX, type LoadNews, type PacketHead } from './packet.ts'
@@ -63,11 +64,11 @@ export class GossipCore {
   readonly #members: Members
   readonly #detector: Detector
   readonly #composer: Composer
+  readonly #loads: Loads
   readonly #self: Entry
   #mapEpoch: number
   #mapHash: string
   #effects: GossipEffects = { sends: [], changes: [] }
-  #loadSeq = 0
   #syncsWanted = SYNCS_AT_START
   #running = false
   #lastFlushMs = Number.NEGATIVE_INFINITY
@@ -92,6 +93,7 @@ export class GossipCore {
     const say = this.#say.bind(this)
     this.#members = members
     this.#self = members.self
+    this.#loads = new Loads({ self: members.self, table, board })
     this.#detector = new Detector({ random, table, members, awareness, reach, say }, { times })
     this.#composer = new Composer(
       { self: members.self, table, board, news },
@@ -175,7 +177,9 @@ export class GossipCore {
     this.#gossipAtMs = nowMs + this.#random.next() * gossipIntervalMs
     this.#reprobeAtMs = nowMs + this.#random.next() * reprobeIntervalMs
     this.#planSync(nowMs)
-    this.#tell(this.#members.others(), nowMs)
+    for (const entry of this.#tell(this.#members.others(), nowMs)) {
+      this.#detector.knock(entry, nowMs)
+    }
   }
 
   #leave(nowMs: number): void {
@@ -183,8 +187,10 @@ export class GossipCore {
     this.#tell(this.#members.present(), nowMs)
   }
 
-  #tell(entries: readonly Entry[], nowMs: number): void {
-    for (const entry of sample(this.#random, entries, TOLD_MAX)) this.#send(entry, nowMs)
+  #tell(entries: readonly Entry[], nowMs: number): Entry[] {
+    const told = sample(this.#random, entries, TOLD_MAX)
+    for (const entry of told) this.#send(entry, nowMs)
+    return told
   }
 
   #tick(nowMs: number): void {
@@ -268,7 +274,7 @@ export class GossipCore {
     entry.mapEpoch = event.map.mapEpoch
     entry.mapHash = event.map.mapHash
     for (const claim of packet.claims) this.#members.hear(claim, event.from, nowMs)
-    for (const news of packet.loads) this.#hearLoad(news, nowMs)
+    for (const news of packet.loads) if (this.#loads.hear(news, nowMs)) this.#hurryWindow(nowMs)
     if (packet.answer) this.#detector.answered(packet.answer, entry, event.boot, nowMs)
     if (packet.probe) this.#detector.probed(packet.probe, entry, event.stream, nowMs)
     if (packet.sync && this.#maySync(entry, nowMs)) this.#sendTable(entry, nowMs, false)
@@ -291,12 +297,6 @@ export class GossipCore {
     this.#send(entry, nowMs, {}, { accuse: true, toBoot: boot, bytesMax: answerBytesMax })
   }
 
-  #hearLoad(news: LoadNews, nowMs: number): void {
-    const entry = this.#table.get(news.id)
-    if (!entry || entry === this.#self || news.boot !== entry.boot) return
-    if (this.#board.hear(news, nowMs) && news.urgency > 0) this.#hurryWindow(nowMs)
-  }
-
   #maySync(entry: Entry, nowMs: number): boolean {
     return nowMs - entry.syncedMs >= this.#times.probeIntervalMs
   }
@@ -315,12 +315,7 @@ export class GossipCore {
   }
 
   #setLoad(load: LoadVector, nowMs: number): void {
-    const { place, boot } = this.#self
-    const urgent = isUrgent(this.#board.load(place.id), load)
-    const urgency = urgent ? urgencyStart(this.#table.size) : 0
-    const news = { id: place.id, boot, seq: ++this.#loadSeq, ageMs: 0, urgency, load }
-    this.#board.hear(news, nowMs)
-    if (urgent) this.#hurryWindow(nowMs)
+    if (this.#loads.setOwn(load, nowMs)) this.#hurryWindow(nowMs)
   }
 
   #hurryWindow(nowMs: number): void {

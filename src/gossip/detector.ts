@@ -84,11 +84,15 @@ export class Detector {
     if (this.#prober.nextRoundMs <= nowMs) this.#round(nowMs)
   }
 
-  /** One ping outside of the rounds: no verdict follows from its silence, but one from a refusal. */
+  /** One ping outside of the rounds: no verdict follows from its silence. */
   greet(entry: Entry, nowMs: number): void {
-    const probe = this.#ping(this.#nextSeq(), entry)
-    this.#parts.say(entry, nowMs, { probe })
-    this.#parts.say(entry, nowMs, { probe, stream: true })
+    this.#parts.say(entry, nowMs, { probe: this.#ping(this.#nextSeq(), entry) })
+    this.knock(entry, nowMs)
+  }
+
+  /** The same over TCP: a refusal is proof that nobody is there. */
+  knock(entry: Entry, nowMs: number): void {
+    this.#parts.say(entry, nowMs, { probe: this.#ping(this.#nextSeq(), entry), stream: true })
   }
 
   answered(answer: Answer, entry: Entry, boot: number, nowMs: number): void {

@@ -1,6 +1,7 @@
 import type { ClusterMap } from '../config/schema.ts'
 import type { Awareness } from './awareness.ts'
 import { BOOT_AHEAD_MS_MAX, type Claim, compareStandings, VERSION_MAX } from './claim.ts'
+import { Concession } from './concession.ts'
 import type { Dissemination } from './dissemination.ts'
 import { admit, claimOf, type Entry, type MemberTable, seenState } from './member-table.ts'
 import type { GossipTimes } from './presets.ts'
@@ -26,12 +27,11 @@ export class Members {
   readonly #reach: Reach
   readonly #suspects: Suspects
   readonly #doubted = new Set<Entry>()
+  readonly #concession: Concession
   readonly #times: GossipTimes
   /** Wall clock minus the time of events. */
   readonly #wallOffsetMs: number
   #leaving = false
-  /** The worst that was said of us while we were isolated, when we cannot say otherwise. */
-  #unanswered: { claim: Claim; from: string } | undefined
   #transitions: Transition[] = []
   #direct = new Set<Entry>()
 
@@ -49,6 +49,7 @@ export class Members {
     this.#awareness = components.awareness
     this.#reach = components.reach
     this.#suspects = new Suspects(init.times)
+    this.#concession = new Concession({ intervalMs: init.times.probeIntervalMs })
     this.#times = init.times
     this.#wallOffsetMs = init.boot - init.nowMs
     this.#table.setMap(init.map, init.selfId, init.nowMs)
@@ -147,12 +148,10 @@ export class Members {
     for (const { doubt } of this.#doubted) if (doubt) doubt.untilMs += pausedMs
   }
 
-  /** No more isolated: what was said of us meanwhile can be answered. */
+  /** Contradicts what was said of us while we were isolated, when the time for it has come. */
   refuteLate(nowMs: number): void {
-    if (!this.#unanswered || this.#isolated) return
-    const { claim, from } = this.#unanswered
-    this.#unanswered = undefined
-    this.#hearOfSelf(claim, from, nowMs)
+    const accusation = this.#concession.due(this.#isolated, nowMs)
+    if (accusation) this.#hearOfSelf(accusation.claim, accusation.from, nowMs)
   }
 
   setMeta(meta: MemberMeta): void {
@@ -176,7 +175,7 @@ export class Members {
   }
 
   nextDeadlineMs(): number {
-    let nextMs = this.#suspects.cutAtMs()
+    let nextMs = Math.min(this.#suspects.cutAtMs(), this.#concession.nextDeadlineMs)
     for (const { doubt } of this.#doubted) {
       if (doubt?.state === 'suspect') nextMs = Math.min(nextMs, doubt.untilMs)
     }
@@ -265,8 +264,7 @@ export class Members {
     if (order < 0 || this.#leaving) return
     if (order === 0 && sameMeta(claim.meta, self.meta)) return
     if (this.#mustConcede(claim)) {
-      const known = this.#unanswered?.claim
-      if (!known || compareStandings(claim, known) > 0) this.#unanswered = { claim, from }
+      this.#concession.note({ claim, from }, nowMs)
       return
     }
     // Greater than what we ever said: an earlier life of ours, or somebody thinks us gone.
@@ -285,7 +283,8 @@ export class Members {
    */
   #mustConcede(claim: Claim): boolean {
     const isAccusation = claim.state === 'suspect' || claim.state === 'unreachable'
-    return this.#isolated && isAccusation && claim.boot === this.self.boot
+    const mayNotRefute = this.#isolated || this.#concession.isOpen
+    return mayNotRefute && isAccusation && claim.boot === this.self.boot
   }
 
   #raise(version: number, before: MemberState = this.self.state): void {

@@ -40,7 +40,9 @@ export class Prober {
 
   /** The members to probe in this round, out of `candidates`; sets the time of the next. */
   round(candidates: readonly string[], nowMs: number): string[] {
-    this.nextRoundMs = nowMs + this.#awareness.scale(this.#times.probeIntervalMs)
+    // Isolated it accuses nobody, and wants to know soon when that is over.
+    const score = this.#reach.isolated ? 1 : this.#awareness.score + 1
+    this.nextRoundMs = nowMs + score * this.#times.probeIntervalMs
     const wanted = Math.min(this.#times.probesPerRound, candidates.length)
     const eligible = new Set(candidates)
     const targets: string[] = []
@@ -77,14 +79,16 @@ export class Prober {
     if (!direct && !flight.helpers.includes(from)) return false
     this.#flights.delete(seq)
     this.#awareness.add(-1)
-    if (direct) this.#reach.answered(from)
+    this.#reach.answered(from)
     return true
   }
 
   /** A helper got no answer. */
   nack(seq: number, from: string): void {
     const flight = this.#flights.get(seq)
-    if (flight?.helpers.includes(from)) flight.nacks.add(from)
+    if (!flight?.helpers.includes(from)) return
+    flight.nacks.add(from)
+    this.#reach.answered(from)
   }
 
   /** Probes whose target did not answer in time itself; the caller names helpers with `asked`. */
@@ -103,8 +107,9 @@ export class Prober {
     const failed = [...this.#flights.values()].filter((flight) => flight.failAtMs <= nowMs)
     for (const flight of failed) {
       this.#flights.delete(flight.seq)
-      const missed = flight.helpers.length - flight.nacks.size
-      this.#awareness.add(flight.helpers.length > 0 ? missed : 1)
+      const mute = flight.helpers.filter((helper) => !flight.nacks.has(helper))
+      for (const helper of mute) this.#reach.missed(helper)
+      this.#awareness.add(flight.helpers.length > 0 ? mute.length : 1)
     }
     return failed
   }

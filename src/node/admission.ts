@@ -1,5 +1,6 @@
 import { isIsolated } from '../config/classes.ts'
 import type { Config } from '../config/schema.ts'
+import { isMinority, quorumOf } from '../gossip/quorum.ts'
 import type { LoadVector, Membership } from '../gossip/types.ts'
 import type { WorkerId } from '../identity.ts'
 import type { HostClient } from './host-client.ts'
@@ -9,7 +10,7 @@ import type { OpenWorkers } from './open-workers.ts'
 const MEMORY_FULL = 0.95
 
 export interface AdmissionComponents {
-  readonly gossip: Pick<Membership, 'member' | 'setMeta'>
+  readonly gossip: Pick<Membership, 'member' | 'members' | 'setMeta'>
   readonly open: OpenWorkers
 }
 
@@ -65,7 +66,17 @@ export class Admission {
     if (this.#stopping) return `node ${node} is stopping`
     if (this.#draining) return `node ${node} is draining`
     if (this.#cordoned) return `node ${node} is cordoned`
-    return id && classRefusal(id)
+    return this.minority() ?? (id && classRefusal(id))
+  }
+
+  /**
+   * Why it takes nothing new while most of the map is out of sight; undefined when it is not. The
+   * store decides who owns, but who is cut off with few others is not where new work should begin.
+   */
+  minority(): string | undefined {
+    const quorum = quorumOf(this.#c.gossip.members())
+    if (!isMinority(quorum)) return undefined
+    return `node ${this.#init.node} sees ${quorum.seen} of ${quorum.of} nodes, fewer than half`
   }
 
   /** Why a move may not bring this worker into that process; undefined when it may. */

@@ -1,3 +1,4 @@
+import { isMinority, quorumOf } from '../gossip/quorum.ts'
 import type { Membership } from '../gossip/types.ts'
 import { isRefused, type Peers } from '../peers.ts'
 import { sleep, type World } from '../world.ts'
@@ -32,8 +33,11 @@ export class LastWord {
 
   /** False: nobody listens there, or it has not answered for `LAST_WORD_MS`. */
   async spoken(node: string): Promise<boolean> {
-    // Who hears nobody cannot tell their silence from its own.
-    if (isAlone(this.#c.membership, 'node', 'front')) return !(await this.#refuses(node))
+    // Who hears nobody, or few, cannot tell their silence from its own.
+    const { membership } = this.#c
+    const isCutOff =
+      isAlone(membership, 'node', 'front') || isMinority(quorumOf(membership.members()))
+    if (isCutOff) return !(await this.#refuses(node))
     const asked = this.#asked.get(node)
     if (asked) return asked
     const asking = this.#ask(node)

@@ -44,7 +44,8 @@ export function nodeStatus(parts: Parts, { id, uptimeMs, config }: Facts): NodeS
       lease.incarnation !== 0 &&
       lease.trouble === undefined &&
       children.notes.length === 0 &&
-      watch.note === undefined,
+      watch.note === undefined &&
+      admission.minority() === undefined,
     notes: notesOf(parts, id, config),
     mapEpoch: config.current.map.epoch,
     processes: children.infos,
@@ -62,6 +63,8 @@ function notesOf(parts: Parts, id: string, config: Facts['config']): string[] {
   if (deploy.note) notes.push(deploy.note)
   if (admission.draining) notes.push('draining')
   if (admission.cordoned) notes.push('cordoned')
+  const minority = admission.minority()
+  if (minority) notes.push(`${minority}: it takes no new workers and serves those that it has`)
   const mismatch = gossip.mapMismatch().join(', ')
   const { epoch } = config.current.map
   if (mismatch) notes.push(`another map under epoch ${epoch}: ${mismatch}`)

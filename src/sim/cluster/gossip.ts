@@ -198,7 +198,7 @@ export class GossipMember {
   #hear(from: GossipMember): void {
     if (from.#left) return
     const { meta } = from
-    this.#set(from.selfId, { state: 'alive', boot: from.#boot, meta, load: LOAD })
+    this.#set(from.selfId, { state: 'alive', refused: false, boot: from.#boot, meta, load: LOAD })
   }
 
   get meta(): MemberMeta {
@@ -234,7 +234,7 @@ export class GossipMember {
     }
     const lostMs = clock.nowMs() - seen.lostSinceMs
     if (lostMs < seen.noticedMs) this.#set(member.id, { state: 'suspect' })
-    else this.#set(member.id, { state: 'unreachable' })
+    else this.#set(member.id, { state: 'unreachable', refused: !other || other.owner.dead })
   }
 
   #set(id: string, news: Partial<Member> & { state?: MemberState }): void {
