@@ -66,11 +66,7 @@ export class Gossip implements Membership {
   readonly #endpoint: Endpoint
   readonly #addresses: AddressBook
   readonly #rate = new RateLimit(RATE)
-  readonly #streams = new Streams({
-    onFrame: (bytes, address, reply) => this.#receiveStream(bytes, address, reply),
-    onAnswer: (bytes, id) => this.#open(bytes, id, { stream: true }),
-    onRefused: (id) => this.reportRefused(id),
-  })
+  readonly #streams: Streams
   readonly #leaveMs: number
   readonly #listeners = new Set<(change: MemberChange) => void>()
   #socket: Socket | undefined
@@ -90,6 +86,11 @@ export class Gossip implements Membership {
     lastBoot = Math.max(lastBoot + 1, clock.wallMs())
     this.selfId = selfId
     this.#log = components.log
+    this.#streams = new Streams(components.world, {
+      onFrame: (bytes, address, reply) => this.#receiveStream(bytes, address, reply),
+      onAnswer: (bytes, member) => this.#open(bytes, member, { stream: true }),
+      onRefused: (member) => this.reportRefused(member),
+    })
     this.#world = components.world
     this.#place = place
     this.#cluster = map.cluster

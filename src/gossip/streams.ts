@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import type { Clock } from '../world.ts'
 import { DATAGRAM_BYTES_MAX } from './presets.ts'
 
 /** Most connections in each direction at a time; more are not opened, or closed at once. */
@@ -23,12 +24,14 @@ export interface StreamsInit {
  * which silence never is.
  */
 export class Streams {
+  readonly #clock: Clock
   readonly #init: StreamsInit
   readonly #open = new Set<Socket>()
   readonly #asked = new Set<Socket>()
   #server: Server | undefined
 
-  constructor(init: StreamsInit) {
+  constructor(components: { clock: Clock }, init: StreamsInit) {
+    this.#clock = components.clock
     this.#init = init
   }
 
@@ -80,10 +83,9 @@ export class Streams {
 
   #keep(socket: Socket, among: Set<Socket>): void {
     among.add(socket)
-    const timer = setTimeout(() => socket.destroy(), LIFE_MS)
-    timer.unref()
+    const timer = this.#clock.after(LIFE_MS, () => socket.destroy())
     socket.once('close', () => {
-      clearTimeout(timer)
+      timer.cancel()
       among.delete(socket)
     })
     socket.unref()
