@@ -239,6 +239,11 @@ const rows = {
     means: 'The caller may not ask this: it did not show the cluster key, or is a web page.',
     todo: 'Use the same `key` on every front and node; call the admin API by its address.',
   },
+  ARIES_E_KEYS: {
+    status: 409,
+    means: 'The keys of a member cannot be changed so now.',
+    todo: 'Look at `aries keys status`; run `aries keys rotate` again, which carries on from any state.',
+  },
   ARIES_E_ADMIN_UNREACHABLE: {
     status: 503,
     means: 'No front or node answers at the admin address.',

@@ -8,7 +8,15 @@ export interface LogIdentity {
   readonly id: string
 }
 
-const REDACTED = ['key', '*.key', 'headers.authorization', 'headers.cookie', '*.password']
+const REDACTED = [
+  'key',
+  '*.key',
+  'keys',
+  '*.keys',
+  'headers.authorization',
+  'headers.cookie',
+  '*.password',
+]
 
 /**
  * The one root logger of a process. JSON lines on stderr: stdout belongs to what a command prints.

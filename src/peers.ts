@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { Agent } from 'undici'
 import { untilAborted } from './abort.ts'
+import type { Tokens } from './auth.ts'
 import { AriesError, fromBody } from './errors.ts'
 import type { Membership } from './gossip/types.ts'
 import type { Rpc, RpcName } from './rpc.ts'
@@ -25,7 +26,7 @@ export interface CallOptions {
  */
 export class Peers {
   readonly #membership: Pick<Membership, 'member' | 'reportRefused'>
-  readonly #token: string
+  readonly #tokens: Pick<Tokens, 'shown'>
   readonly #agent = agent(16)
   /** Its own connections: a ping must not wait behind calls that take long. */
   readonly #pings = agent(1)
@@ -35,10 +36,10 @@ export class Peers {
 
   constructor(
     components: { membership: Pick<Membership, 'member' | 'reportRefused' | 'onChange'> },
-    init: { token: string },
+    init: { tokens: Pick<Tokens, 'shown'> },
   ) {
     this.#membership = components.membership
-    this.#token = init.token
+    this.#tokens = init.tokens
     this.#unsubscribe = components.membership.onChange(({ member }) => {
       if (member.state !== 'unreachable') return
       for (const call of this.#hopeful.get(member.id) ?? []) call.abort()
@@ -71,7 +72,7 @@ export class Peers {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
-          ...(this.#token === '' ? {} : { [HEADER.auth]: this.#token }),
+          ...this.#auth(),
         },
         body: JSON.stringify(params),
         signal,
@@ -111,7 +112,7 @@ export class Peers {
         origin: `http://${member?.host}:${member?.dataPort}`,
         path,
         method: body ? 'POST' : 'GET',
-        headers: this.#token === '' ? {} : { [HEADER.auth]: this.#token },
+        headers: this.#auth(),
         body: body ?? null,
       })
       const type = String(response.headers['content-type'])
@@ -125,6 +126,11 @@ export class Peers {
   async close(): Promise<void> {
     this.#unsubscribe()
     await Promise.all([this.#agent.destroy(), this.#pings.destroy()])
+  }
+
+  #auth(): Record<string, string> {
+    const { shown } = this.#tokens
+    return shown === '' ? {} : { [HEADER.auth]: shown }
   }
 
   #hope(node: string): AbortController {

@@ -5,6 +5,7 @@
  */
 import type { ErrorCode } from '../errors.ts'
 import type { LoadVector, MemberRole, MemberState } from '../gossip/types.ts'
+import type { KeysInfo } from '../key-ring.ts'
 import type {
   DeployReport,
   DrainReport,
@@ -77,6 +78,8 @@ export interface AdminApi {
   'POST /api/workers/{class}/{key}/thaw': Record<string, never>
   'GET /api/workers/{class}/{key}/checkpoint': Uint8Array
   'POST /api/workers/{class}/{key}/recover': RecoverReport
+  'GET /api/keys': KeysInfo
+  'POST /api/keys': KeysInfo
   'POST /api/nodes/{id}/drain': DrainReport
   'POST /api/nodes/{id}/deploy': DeployReport
   'POST /api/nodes/{id}/restart': Record<string, never>
@@ -89,6 +92,12 @@ export type AdminEndpoint = keyof AdminApi
 /** Body of `POST /api/workers/{class}/{key}/move`. */
 export interface MoveBody {
   readonly to: string
+}
+
+/** Body of `POST /api/keys`. */
+export interface KeysBody {
+  /** By `sealOrder`. */
+  readonly sealed: string
 }
 
 /** Body of `POST /api/nodes/{id}/deploy`. */
@@ -206,6 +215,19 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
       'ARIES_E_FENCED',
       'ARIES_E_NODE_UNREACHABLE',
     ],
+  },
+  'GET /api/keys': {
+    does: 'Which keys the asked process has, by id, and how many gossip packets came with each.',
+    answers: 'The first id is that of the key which seals; all are accepted.',
+    type: 'KeysInfo',
+    errors: [],
+  },
+  'POST /api/keys': {
+    does: 'Has the asked process install, use or remove a key, in its key file, for `aries keys`.',
+    answers: 'Its keys, when it is in force in all of its processes.',
+    type: 'KeysInfo',
+    body: '{"sealed":"…"}: an order, encrypted with a key of the cluster',
+    errors: ['ARIES_E_BAD_REQUEST', 'ARIES_E_UNAUTHORIZED', 'ARIES_E_KEYS', 'ARIES_E_TIMEOUT'],
   },
   'POST /api/nodes/{id}/drain': {
     does: 'Moves every worker off a node and places nothing new there; answers when it is done.',

@@ -1,10 +1,10 @@
-import type { MemberState, Membership } from '../gossip/types.ts'
+import type { GossipDriver, MemberState } from '../gossip/types.ts'
 import type { MetricTable } from './metrics.ts'
 
 const STATES: readonly MemberState[] = ['alive', 'suspect', 'unreachable', 'left']
 
 /** What every member tells of the cluster as it sees it. */
-export const MEMBER_METRICS: MetricTable<Membership> = [
+export const MEMBER_METRICS: MetricTable<GossipDriver> = [
   [
     {
       name: 'aries_members',
@@ -32,5 +32,31 @@ export const MEMBER_METRICS: MetricTable<Membership> = [
         .members()
         .filter((m) => m.role === 'node' && m.load)
         .map((m): [Record<string, string>, number] => [{ node: m.id }, m.loadAgeMs / 1_000]),
+  ],
+  [
+    {
+      name: 'aries_gossip_datagrams_total',
+      help: 'Datagrams of gossip: sent, received; of these strange (not from an address of the map), limited (too many of one member), both not opened; refused (opened, not used).',
+      kind: 'counter',
+      labels: ['what'],
+    },
+    ({ counts }) =>
+      Object.entries(counts).map(([what, count]): [Record<string, string>, number] => [
+        { what },
+        count,
+      ]),
+  ],
+  [
+    {
+      name: 'aries_gossip_opened_total',
+      help: 'Datagrams of gossip that were opened, by the id of the key that they were sealed with.',
+      kind: 'counter',
+      labels: ['key'],
+    },
+    (gossip) =>
+      [...gossip.openedByKey()].map(([key, count]): [Record<string, string>, number] => [
+        { key },
+        count,
+      ]),
   ],
 ]

@@ -4,13 +4,14 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { AriesError, toAriesError } from '../errors.ts'
 import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
+import type { KeyRing } from '../key-ring.ts'
 import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
 import { parseJsonObject, readBody } from '../read-body.ts'
 import { WORKERS_LIMIT_MAX, type WorkersQuery } from '../rpc.ts'
 import { CHECKPOINT_TYPE } from '../wire.ts'
 import { COMPARE, type WorkerOrder } from '../worker-order.ts'
-import type { AdminEndpoint, DeployBody, MoveBody } from './api.ts'
+import type { AdminEndpoint, DeployBody, KeysBody, MoveBody } from './api.ts'
 import type { ClusterView } from './cluster-view.ts'
 
 const BODY_BYTES_MAX = 4_096
@@ -45,6 +46,8 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['POST /api/workers/{class}/{key}/thaw', /^\/api\/workers\/([^/]+\/[^/]+)\/thaw$/],
   ['GET /api/workers/{class}/{key}/checkpoint', /^\/api\/workers\/([^/]+\/[^/]+)\/checkpoint$/],
   ['POST /api/workers/{class}/{key}/recover', /^\/api\/workers\/([^/]+\/[^/]+)\/recover$/],
+  ['GET /api/keys', /^\/api\/keys$/],
+  ['POST /api/keys', /^\/api\/keys$/],
   ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
   ['POST /api/nodes/{id}/deploy', /^\/api\/nodes\/([^/]+)\/deploy$/],
   ['POST /api/nodes/{id}/restart', /^\/api\/nodes\/([^/]+)\/restart$/],
@@ -52,15 +55,24 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['POST /api/nodes/{id}/cordon', /^\/api\/nodes\/([^/]+)\/cordon$/],
 ]
 
+export interface AdminComponents {
+  readonly view: ClusterView
+  readonly keys: KeyRing
+  readonly metrics: () => Promise<string>
+  readonly log: Logger
+}
+
 /** The admin API of a front or node: see `api.ts` and docs/reference/http-api.md. */
 export class AdminServer {
   readonly #view: ClusterView
   readonly #metrics: () => Promise<string>
   readonly #log: Logger
+  readonly #keys: KeyRing
   readonly #server: Server
 
-  constructor(components: { view: ClusterView; metrics: () => Promise<string>; log: Logger }) {
+  constructor(components: AdminComponents) {
     this.#view = components.view
+    this.#keys = components.keys
     this.#metrics = components.metrics
     this.#log = components.log
     this.#server = createServer((request, response) => void this.#serve(request, response))
@@ -190,6 +202,10 @@ export class AdminServer {
         const replace = query.get('replace') === 'true' ? '?replace=true' : ''
         return fileAnswer(await view.file(`/recover/${formatWorkerId(worker!)}${replace}`, file))
       }
+      case 'GET /api/keys':
+        return { json: this.#keys.info }
+      case 'POST /api/keys':
+        return { json: await this.#keys.order(sealedOf(body)) }
       case 'POST /api/nodes/{id}/drain':
         return { json: await view.drain(id!) }
       case 'POST /api/nodes/{id}/deploy':
@@ -206,6 +222,12 @@ export class AdminServer {
 
 function fileAnswer({ status, type, body }: Awaited<ReturnType<ClusterView['file']>>): Endpoint {
   return { status, file: { type, body } }
+}
+
+function sealedOf(body: unknown): string {
+  const { sealed } = body as Partial<KeysBody>
+  if (typeof sealed === 'string') return sealed
+  throw new AriesError('ARIES_E_BAD_REQUEST', 'the body holds a sealed order: {"sealed":"…"}')
 }
 
 function moveTarget(body: unknown): string {

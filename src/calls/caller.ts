@@ -4,6 +4,7 @@
  * is up. One whose host went away after it was sent is made again, once, when that is safe: a method
  * of HTTP that says so, or an Idempotency-Key. Else nobody knows: `ARIES_E_OUTCOME_UNKNOWN`.
  */
+import type { Tokens } from '../auth.ts'
 import type { ConfigFile } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { HostPools } from '../host-pools.ts'
@@ -32,7 +33,7 @@ export type CallSettings = ConfigFile['calls'] & {
 }
 
 export interface CallerInit {
-  readonly token: string
+  readonly tokens: Pick<Tokens, 'shown'>
   readonly calls: CallSettings
 }
 
@@ -205,7 +206,7 @@ class Journey {
     const init = {
       call: this.#call,
       chain: this.#from.chain,
-      token: this.#c.init.token,
+      token: this.#c.init.tokens.shown,
       answerBytesMax: this.#c.init.calls.answerBytesMax,
       signal,
     }

@@ -1,5 +1,5 @@
 /** `aries`: parses the command line and turns what comes of it into an exit code. */
-import { CommanderError } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { EXIT, fail, quietPipes } from './output.ts'
 import { buildProgram } from './program.ts'
 
@@ -11,7 +11,7 @@ async function main(args: readonly string[]): Promise<number> {
   const program = buildProgram((exit) => {
     code = exit
   })
-  for (const command of [program, ...program.commands]) command.exitOverride()
+  for (const command of withSubcommands(program)) command.exitOverride()
   try {
     await program.parseAsync(args, { from: 'user' })
     return code
@@ -20,4 +20,8 @@ async function main(args: readonly string[]): Promise<number> {
     // commander has printed its own message.
     return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage
   }
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)]
 }

@@ -131,6 +131,23 @@ ${example('aries restart n1 n2')}`,
     .action(async (ids, options) =>
       exit(await (await import('./restart.ts')).restart(ids, options)),
     )
+  const keys = program.command('keys').description('see and replace the keys of the cluster')
+  reading(keys, 'status', 'show which keys the members use and accept, by id')
+    .addHelpText('after', example('aries keys status'))
+    .action(async (options) => (await import('./keys.ts')).keysStatus(options))
+  reading(keys, 'rotate', 'give every member a new key while all serve')
+    .addOption(configOption())
+    .addOption(mapOption())
+    .option('--force', 'also while members are away, which cannot come back with the old key')
+    .addHelpText(
+      'after',
+      `
+The new key is installed with every member, then used by all, then the old one is removed. Every
+member needs its key in a key file (\`keyFile:\` in the configuration). Stopped in the middle, it can
+be run again from any state.
+${example('aries keys rotate')}`,
+    )
+    .action(async (options) => (await import('./keys.ts')).keysRotate(options))
   reading(program, 'drain', 'move every worker off a node; it gets nothing new')
     .argument('<node>', 'id of the node')
     .addHelpText('after', example('aries drain n2'))

@@ -6,6 +6,7 @@ import { resolveClasses } from './classes.ts'
 import { ConfigDocument } from './document.ts'
 import type { Environment } from './interpolate.ts'
 import { validate } from './issues.ts'
+import { resolveKeys } from './keys.ts'
 import { checkDoubles, type Listen, listenerListens } from './listens.ts'
 import { type CheckedMap, checkMap, items } from './map.ts'
 import { Problems } from './problems.ts'
@@ -15,9 +16,6 @@ import { mapSchema } from './schema/map.ts'
 import { listenerSchema } from './schema/routes.ts'
 import { type ClusterMap, type Config, configSchema } from './schema.ts'
 import { resolveStore, sqliteFile, storeProblem } from './store.ts'
-
-/** A key that can be guessed protects nothing: packets can be tried against it at leisure. */
-export const KEY_CHARACTERS_MIN = 16
 
 /** The environment variable that `aries dev` sets for its members. */
 export const DEV = 'ARIES_DEV'
@@ -51,9 +49,13 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
   const nodes = map?.parsed?.nodes.map((node) => node.id)
   checkClasses(data, { classes: routes.classes, nodes }, document, problems)
   const listens = checkListeners(data, document, problems)
-  checkSecrets(data, document, problems)
+  checkStore(data, document, problems)
+  const keys = await resolveKeys(data, folder, document, problems)
   if (map !== undefined) {
     checkReach(data, document, map.checked, problems)
+    if (map.checked.exposed !== undefined && keys.keys.length === 0 && !keys.keyFile) {
+      problems.add(document, ['key'], exposedWords(map.checked.exposed))
+    }
     const documents = new Map([
       [configFile, document],
       [mapFile, map.document],
@@ -63,8 +65,10 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
   if (problems.count > 0 || parsed === undefined || map?.parsed === undefined) {
     throw problems.toError()
   }
+  const { key: _key, keyFile: _keyFile, ...settings } = parsed
   return {
-    ...parsed,
+    ...settings,
+    ...keys,
     file: configFile,
     mapFile,
     map: map.parsed,
@@ -132,7 +136,7 @@ function checkListeners(data: unknown, document: ConfigDocument, problems: Probl
   return listens
 }
 
-function checkSecrets(
+function checkStore(
   data: Record<string, unknown> | null,
   document: ConfigDocument,
   problems: Problems,
@@ -140,11 +144,6 @@ function checkSecrets(
   const store = data?.['store']
   const words = typeof store === 'string' ? storeProblem(store) : undefined
   if (words) problems.add(document, ['store'], words)
-  const key = data?.['key']
-  if (typeof key === 'string' && key !== '' && key.length < KEY_CHARACTERS_MIN) {
-    const how = 'make one with `openssl rand -base64 32`'
-    problems.add(document, ['key'], `is shorter than ${KEY_CHARACTERS_MIN} characters; ${how}`)
-  }
 }
 
 /** What is safe on one machine only must stay on it. */
@@ -162,11 +161,8 @@ function checkReach(
       `SQLite is a file of one machine, and the map has several (${map.machines.join(', ')}); use PostgreSQL: \`store: postgres://user:password@host/db\``,
     )
   }
-  if (map.exposed !== undefined && !data?.['key']) {
-    problems.add(
-      document,
-      ['key'],
-      `the map binds ${map.exposed}, which others can reach, and there is no key; set one (\`key: \${ARIES_CLUSTER_KEY}\`, made with \`openssl rand -base64 32\`) or keep to 127.0.0.1`,
-    )
-  }
+}
+
+function exposedWords(host: string): string {
+  return `the map binds ${host}, which others can reach, and there is no key; set one (\`key: \${ARIES_CLUSTER_KEY}\`, made with \`openssl rand -base64 32\`) or keep to 127.0.0.1`
 }

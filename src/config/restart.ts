@@ -3,8 +3,8 @@ import type { Config } from './schema.ts'
 
 /** What a running member does not take over from a changed configuration. */
 const AT_START = {
-  node: ['key', 'store', 'gossip', 'pool', 'host', 'calls', 'move', 'log'],
-  front: ['key', 'gossip', 'log'],
+  node: ['store', 'gossip', 'pool', 'host', 'calls', 'move', 'log'],
+  front: ['gossip', 'log'],
 } as const satisfies Record<string, readonly (keyof Config)[]>
 
 /**
@@ -22,6 +22,7 @@ export function restartNote(
   const changed: string[] = AT_START[role].filter(
     (name) => !isDeepStrictEqual(atStart(started, name), atStart(current, name)),
   )
+  if ((started.keys.length === 0) !== (current.keys.length === 0)) changed.push('key')
   if (role === 'front' && started.front.shards !== current.front.shards) {
     changed.push('front.shards')
   }

@@ -3,6 +3,7 @@
  * `config/*.schema.json` and `docs/reference/config.md`. Every limit is finite by default.
  */
 import { z } from 'zod'
+import { KEYS_MAX } from '../keys.ts'
 import { type ClassConfig, classesSchema, resourcesSchema } from './schema/classes.ts'
 import { accessLogSchema, frontSchema, healthSchema } from './schema/front.ts'
 import type { frontEntrySchema, mapSchema, nodeEntrySchema } from './schema/map.ts'
@@ -13,10 +14,16 @@ export const configSchema = z
   .strictObject({
     map: z.string().default('./cluster.yaml').describe('The map: a file, relative to this one.'),
     key: z
-      .string()
+      .union([z.string(), z.array(z.string()).min(1).max(KEYS_MAX)])
       .default('')
       .describe(
-        'Cluster key, at least 16 characters, the same everywhere: authenticates and encrypts gossip, authenticates calls between members. Empty: none, allowed while every member is on loopback.',
+        'Cluster key, at least 16 characters, the same everywhere: authenticates and encrypts gossip, authenticates calls between members. A list: the first is used, all are accepted. Empty: none, allowed while every member is on loopback.',
+      ),
+    keyFile: z
+      .string()
+      .optional()
+      .describe(
+        'Instead of `key`: a file with one key on each line, relative to this one, mode 600. The first is used, all are accepted; it is watched, and `aries keys rotate` changes it.',
       ),
     store: z
       .string()
@@ -75,12 +82,16 @@ export type { ClassConfig, ClassOptions, Near } from './schema/classes.ts'
 export type ModuleName = string
 
 /** A configuration as the processes use it: checked whole, every path absolute. */
-export interface Config extends Omit<ConfigFile, 'map' | 'classes'> {
+export interface Config extends Omit<ConfigFile, 'map' | 'classes' | 'key' | 'keyFile'> {
   /** Absolute path of the file it came from. */
   readonly file: string
   /** Absolute path of the map, and what it says. */
   readonly mapFile: string
   readonly map: ClusterMap
+  /** The keys of the cluster: the first is used, all are accepted; none: nothing is sealed. */
+  readonly keys: readonly string[]
+  /** Absolute path of the file that they came from; undefined: of the configuration. */
+  readonly keyFile: string | undefined
   /** Task name → absolute path of its module. */
   readonly tasks: ReadonlyMap<ModuleName, string>
   /** Worker class → its module and options. */

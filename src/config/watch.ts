@@ -81,9 +81,9 @@ class ConfigWatcher implements ConfigWatch {
 
   #watchFolders(): void {
     for (const folder of this.#folders) folder.close()
-    const { file, mapFile } = this.#current
-    const folders = new Set([dirname(file), dirname(mapFile)])
-    const names = new Set([basename(file), basename(mapFile)])
+    const files = filesOf(this.#current)
+    const folders = new Set(files.map((file) => dirname(file)))
+    const names = new Set(files.map((file) => basename(file)))
     this.#folders = [...folders].flatMap((folder) => {
       try {
         const watcher = watch(folder, { persistent: false }, (_event, name) => {
@@ -99,7 +99,7 @@ class ConfigWatcher implements ConfigWatch {
   }
 
   async #lookAtFiles(): Promise<void> {
-    const signs = await Promise.all([this.#current.file, this.#current.mapFile].map(fileSign))
+    const signs = await Promise.all(filesOf(this.#current).map(fileSign))
     const seen = signs.join('\n')
     if (seen === this.#seen) return
     this.#seen = seen
@@ -144,7 +144,7 @@ class ConfigWatcher implements ConfigWatch {
     const repaired = this.#refused !== undefined
     this.#refused = undefined
     if (!repaired && asText(config) === asText(this.#current)) return
-    const moved = config.mapFile !== this.#current.mapFile
+    const moved = filesOf(config).join() !== filesOf(this.#current).join()
     this.#current = config
     if (moved) this.#watchFolders()
     this.#handlers.onChange(config)
@@ -155,6 +155,10 @@ class ConfigWatcher implements ConfigWatch {
     this.#refused = error.message
     this.#handlers.onRefused(error)
   }
+}
+
+function filesOf({ file, mapFile, keyFile }: Config): string[] {
+  return keyFile === undefined ? [file, mapFile] : [file, mapFile, keyFile]
 }
 
 function refuseMap(before: Config, after: Config): void {

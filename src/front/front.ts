@@ -3,7 +3,7 @@
  * its shards, a thread each, serve the clients. No byte of a client passes the main thread.
  */
 import { availableParallelism } from 'node:os'
-import { dataToken } from '../auth.ts'
+import { dataTokens } from '../auth.ts'
 import type { Config } from '../config/schema.ts'
 import type { Member, MemberChange, Membership } from '../gossip/types.ts'
 import type { Logger } from '../log.ts'
@@ -179,7 +179,7 @@ export class Front {
       },
       messageBytesMax: Math.min(config.host.messageBytesMax, MESSAGE_BYTES_MAX),
       candidates: config.placement.candidates,
-      token: dataToken(config.key),
+      token: dataTokens(config.keys)[0] ?? '',
       logLevel: config.log.level,
     }
   }

@@ -2,11 +2,12 @@ import { ClusterView } from '../admin/cluster-view.ts'
 import { MEMBER_METRICS } from '../admin/member-metrics.ts'
 import { addTable, Metrics } from '../admin/metrics.ts'
 import { AdminServer } from '../admin/server.ts'
-import { dataToken } from '../auth.ts'
+import { dataTokens, Tokens } from '../auth.ts'
 import { restartNote } from '../config/restart.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { Gossip } from '../gossip/gossip.ts'
+import { KeyRing } from '../key-ring.ts'
 import { MapHandover } from '../map-handover.ts'
 import { Peers } from '../peers.ts'
 import type { NodeStatusInfo } from '../rpc.ts'
@@ -42,11 +43,12 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
       selfId: id,
       role: 'front',
       map: config.map,
-      keys: config.key === '' ? [] : [config.key],
+      keys: config.keys,
       preset: config.gossip.preset,
     },
   )
-  const peers = new Peers({ membership: gossip }, { token: dataToken(config.key) })
+  const tokens = new Tokens(dataTokens(config.keys))
+  const peers = new Peers({ membership: gossip }, { tokens })
   const front = new Front({ log, world, membership: gossip }, { config, id })
   const status = (): NodeStatusInfo => {
     const nodes = gossip.members().filter((m) => m.role === 'node' && m.state === 'alive')
@@ -72,8 +74,22 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
   addTable(metrics, FRONT_METRICS, () => front.stats())
   addTable(metrics, MEMBER_METRICS, () => gossip)
   const view = new ClusterView({ membership: gossip, peers }, { config: () => current, status })
+  const keyRing = new KeyRing(
+    {
+      log: log.child({ component: 'keys' }),
+      clock: world.clock,
+      apply: async (keys) => {
+        gossip.setKeys(keys)
+        tokens.set(dataTokens(keys))
+        await front.setConfig(current)
+      },
+      opened: () => gossip.openedByKey(),
+    },
+    { id, config },
+  )
   const admin = new AdminServer({
     view,
+    keys: keyRing,
     metrics: () => metrics.text(),
     log: log.child({ component: 'admin' }),
   })
@@ -106,6 +122,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
     }
     handover.set(changed.map)
     await front.setConfig(changed)
+    await keyRing.setConfig(changed)
   }
   return {
     stop,

@@ -15,12 +15,12 @@ import { PRESETS, type PresetName } from './presets.ts'
 import { RateLimit } from './rate-limit.ts'
 import { Streams } from './streams.ts'
 import type {
+  GossipDriver,
   LoadVector,
   Member,
   MemberChange,
   MemberMeta,
   MemberRole,
-  Membership,
 } from './types.ts'
 
 export interface GossipInit {
@@ -52,12 +52,8 @@ type Reply = (bytes: Buffer) => void
 let lastBoot = 0
 
 /** Gossip over UDP: the driver of the core. It holds the socket, the one timer, the listeners. */
-export class Gossip implements Membership {
+export class Gossip implements GossipDriver {
   readonly selfId: string
-  /**
-   * Datagrams since the start. `strange` came from no address of the map and `limited` were too
-   * many of one member: both were not even opened. `refused` were opened and not used.
-   */
   readonly counts = { sent: 0, received: 0, strange: 0, limited: 0, refused: 0 }
   readonly #log: Logger
   readonly #world: World
@@ -171,17 +167,14 @@ export class Gossip implements Membership {
     this.#lookUp()
   }
 
-  /** Seals with the first key from now on, and opens with all. */
   setKeys(keys: readonly string[]): void {
     this.#endpoint.setKeys(keys)
   }
 
-  /** Datagrams that were opened, by the id of the key that they were sealed with. */
   openedByKey(): ReadonlyMap<string, number> {
     return this.#endpoint.openedByKey
   }
 
-  /** Ids of members that hold another map under the same epoch. */
   mapMismatch(): string[] {
     return this.#endpoint.core.mapMismatch()
   }

@@ -1,4 +1,5 @@
 /** What the rest of Aries sees of gossip: members, their states, their loads. */
+import type { ClusterMap } from '../config/schema.ts'
 
 /** Classes told of in one load vector at most: it has to fit into datagrams with many others. */
 export const CLASSES_TOLD_MAX = 16
@@ -86,7 +87,7 @@ export interface MemberChange {
   readonly before: MemberState | undefined
 }
 
-/** The driver of gossip in a node or a front; `src/gossip/gossip.ts` implements it. */
+/** What others of the process see of gossip. */
 export interface Membership {
   readonly selfId: string
   start(): Promise<void>
@@ -103,4 +104,29 @@ export interface Membership {
   setMeta(meta: Partial<MemberMeta>): void
   /** Proof from a caller: nobody listens at the member's data port. Counts as a failed direct and indirect probe. */
   reportRefused(id: string): void
+}
+
+/** Datagrams since the start. */
+export interface GossipCounts {
+  readonly sent: number
+  readonly received: number
+  /** They came from no address of the map, and were not opened. */
+  readonly strange: number
+  /** They were more than one member may send, and were not opened. */
+  readonly limited: number
+  /** They were opened and not used. */
+  readonly refused: number
+}
+
+/** The driver of gossip in a node or a front, as its owner sees it. */
+export interface GossipDriver extends Membership {
+  readonly counts: GossipCounts
+  /** Datagrams that were opened, by the id of the key that they were sealed with. */
+  openedByKey(): ReadonlyMap<string, number>
+  /** Seals with the first key from now on, and opens with all. */
+  setKeys(keys: readonly string[]): void
+  /** Takes a whole new map; removed members become `left` once, and are forgotten. */
+  setMap(map: ClusterMap): void
+  /** Ids of members that hold another map under the same epoch. */
+  mapMismatch(): string[]
 }

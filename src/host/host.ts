@@ -1,4 +1,5 @@
 /** A host: the workers of one process, from the control loop's messages to the port. */
+import { Tokens } from '../auth.ts'
 import { longestTurnMs } from '../config/classes.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
@@ -55,11 +56,14 @@ export class Host {
   readonly #feeds: StandbyFeeds
   readonly #stats: StatsSampler
   readonly #timers = new Set<TimerHandle>()
+  readonly #tokens: Tokens
   #stopped = false
 
   constructor(components: HostComponents, setup: HostSetup) {
     const { store, clock, log } = components
-    const { node, limits, token } = setup
+    const { node, limits } = setup
+    const tokens = new Tokens(setup.tokens)
+    this.#tokens = tokens
     this.#c = components
     this.#setup = setup
     const classes = new ClassLoader({ log }, setup.classes)
@@ -82,7 +86,10 @@ export class Host {
       { node, freezeState: limits.freezeState === true },
     )
     this.#table = table
-    this.#calls = new HostCalls({ clock, send: components.send, table }, setup)
+    this.#calls = new HostCalls(
+      { clock, send: components.send, table },
+      { tokens, calls: setup.calls },
+    )
     this.#sessions = new Sessions({ table, clock, log }, limits)
     this.#forwarder = new Forwarder(
       { log },
@@ -98,17 +105,17 @@ export class Host {
     })
     this.#feeds = new StandbyFeeds(
       { clock, log, onChanged: (worker) => table.active.note(worker.name) },
-      { node, token, hasStandby: (name) => (classes.configs.get(name)?.standby ?? 0) > 0 },
+      { node, tokens, hasStandby: (name) => (classes.configs.get(name)?.standby ?? 0) > 0 },
     )
     this.#moves = new Moves(
-      { table, sessions: this.#sessions, classes, store, clock, log, reservations, send },
+      { table, sessions: this.#sessions, classes, store, clock, log, reservations, send, tokens },
       setup,
     )
     this.#server = new HostServer(
       { table, forwarder: this.#forwarder, clock, log },
       {
         node,
-        token,
+        tokens,
         bodyBytesMax: limits.bodyBytesMax,
         upgrades: {
           [SESSION_PROTOCOL]: (socket) => this.#sessions.connect(socket),
@@ -189,6 +196,10 @@ export class Host {
         this.#classes.declare(message.classes)
         this.#table.reconfigure()
         this.#feeds.reconfigure(this.#table.values())
+        break
+      case 'tokens':
+        this.#tokens.set(message.tokens)
+        this.#answer(message.call, Promise.resolve())
         break
       case 'standby-hosts':
         this.#feeds.setHosts(message.hosts)

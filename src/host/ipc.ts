@@ -20,8 +20,8 @@ export interface HostSetup {
   readonly host: number
   /** Absolute: `sqlite:/…/aries.db` or `postgres://…`. */
   readonly store: string
-  /** Token that callers must show in `aries-auth`; empty: none. */
-  readonly token: string
+  /** Tokens of `aries-auth`: the first is shown, all are accepted; none: none is asked for. */
+  readonly tokens: readonly string[]
   readonly classes: readonly (readonly [name: string, config: ClassConfig])[]
   readonly limits: ConfigFile['host']
   readonly calls: CallSettings
@@ -37,6 +37,8 @@ export interface LastTurn {
 
 export type ToHost =
   | { readonly type: 'setup'; readonly setup: HostSetup }
+  /** The keys changed. Answered with `null` when it shows and accepts these. */
+  | { readonly type: 'tokens'; readonly call: number; readonly tokens: readonly string[] }
   /** The routes changed: these are the classes from now on. */
   | { readonly type: 'declare'; readonly classes: HostSetup['classes'] }
   /** Load the class. Answered with its version. */

@@ -1,5 +1,7 @@
 /** The moves of a host, out of it and into it. */
+
 import type { Duplex } from 'node:stream'
+import type { Tokens } from '../auth.ts'
 import { AriesError } from '../errors.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
@@ -29,6 +31,7 @@ export interface MovesComponents {
   readonly clock: Clock
   readonly log: Logger
   readonly reservations: Reservations
+  readonly tokens: Pick<Tokens, 'shown'>
   readonly send: (message: FromHost) => void
 }
 
@@ -57,7 +60,7 @@ export class Moves {
   /** Be the source; see `MoveSource.run` for the errors. */
   async move(id: WorkerId, to: MoveOrder['to']): Promise<MoveReport> {
     const name = formatWorkerId(id)
-    const { node, incarnation, host, token } = this.#setup
+    const { node, incarnation, host } = this.#setup
     if (!this.#c.table.has(name)) {
       throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node}`)
     }
@@ -66,7 +69,7 @@ export class Moves {
     this.#leaving.set(name, to.node)
     this.#c.table.active.note(name)
     try {
-      const socket = await connectHost(to, token, 'aries-move')
+      const socket = await connectHost(to, this.#c.tokens.shown, 'aries-move')
       // After the wait: meanwhile it may have fallen asleep, or be gone.
       const worker = await this.#c.table.toMove(name).catch((error: unknown) => {
         socket.destroy()

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { tokensEqual } from '../auth.ts'
+import type { Tokens } from '../auth.ts'
 import { parseChain } from '../calls/chain.ts'
 import { checkKey } from '../calls/key.ts'
 import { AriesError, toAriesError } from '../errors.ts'
@@ -33,7 +33,7 @@ export class HostServer {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #node: string
-  readonly #token: string
+  readonly #tokens: Tokens
   readonly #bodyBytesMax: number
   readonly #bodies: BodyReader
   readonly #upgrades: UpgradeHandlers
@@ -44,14 +44,14 @@ export class HostServer {
 
   constructor(
     components: { table: WorkerTable; forwarder: Forwarder; clock: Clock; log: Logger },
-    init: { node: string; token: string; bodyBytesMax: number; upgrades: UpgradeHandlers },
+    init: { node: string; tokens: Tokens; bodyBytesMax: number; upgrades: UpgradeHandlers },
   ) {
     this.#table = components.table
     this.#forwarder = components.forwarder
     this.#clock = components.clock
     this.#log = components.log
     this.#node = init.node
-    this.#token = init.token
+    this.#tokens = init.tokens
     this.#bodyBytesMax = init.bodyBytesMax
     this.#bodies = new BodyReader(init.bodyBytesMax)
     this.#upgrades = init.upgrades
@@ -193,7 +193,7 @@ export class HostServer {
 
   #authorize(req: IncomingMessage): void {
     const shown = req.headers[HEADER.auth]
-    if (tokensEqual(typeof shown === 'string' ? shown : undefined, this.#token)) return
+    if (this.#tokens.accept(typeof shown === 'string' ? shown : undefined)) return
     throw new AriesError('ARIES_E_UNAUTHORIZED', `${HEADER.auth} is missing or wrong`)
   }
 

@@ -1,4 +1,5 @@
 /** The owner's end: has the workers of this host followed by standbys on other nodes. */
+import type { Tokens } from '../auth.ts'
 import type { Logger } from '../log.ts'
 import { rendezvous } from '../placement/rendezvous.ts'
 import type { HostAddress } from '../wire.ts'
@@ -18,8 +19,7 @@ export interface StandbyFeedsComponents {
 
 export interface StandbyFeedsInit {
   readonly node: string
-  /** Token that other hosts want to see. */
-  readonly token: string
+  readonly tokens: Pick<Tokens, 'shown'>
   /** Whether the workers of a class have a standby. */
   readonly hasStandby: (className: string) => boolean
 }
@@ -97,10 +97,10 @@ export class StandbyFeeds {
     const name = `${to.node} ${to.port}`
     let link = this.#links.get(name)
     if (!link) {
-      const { node, token } = this.#init
+      const { node, tokens } = this.#init
       link = new StandbyLink(
         { ...this.#c, onLost: (workers) => this.#lost(name, workers) },
-        { node, to, token },
+        { node, to, token: tokens.shown },
       )
       this.#links.set(name, link)
     }

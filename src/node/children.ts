@@ -1,4 +1,4 @@
-import { dataToken } from '../auth.ts'
+import { dataTokens } from '../auth.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
 import type { MemberMeta } from '../gossip/types.ts'
 import type { Logger } from '../log.ts'
@@ -27,6 +27,7 @@ export interface ChildrenEvents extends HostEvents {
 export class Children {
   readonly pools: Pools
   readonly hosts: Hosts
+  #tokens: readonly string[]
 
   constructor(
     components: { log: Logger; world: World },
@@ -38,16 +39,21 @@ export class Children {
     const setup = {
       node: entry.id,
       bind: entry.host,
-      token: dataToken(started.key),
       calls: { ...started.calls, answerBytesMax: started.host.bodyBytesMax },
       logLevel: started.log.level,
     }
     const generation = 1
+    this.#tokens = dataTokens(started.keys)
     this.pools = new Pools(
       { log: log.child({ component: 'pool' }), world },
       {
         generation,
-        setup: () => ({ ...setup, tasks: [...config().tasks], limits: config().pool }),
+        setup: () => ({
+          ...setup,
+          tokens: this.#tokens,
+          tasks: [...config().tasks],
+          limits: config().pool,
+        }),
       },
       events,
     )
@@ -60,6 +66,7 @@ export class Children {
         spare: started.host.spare,
         setup: (host) => ({
           ...setup,
+          tokens: this.#tokens,
           host,
           incarnation: incarnation(),
           store: started.store,
@@ -95,6 +102,12 @@ export class Children {
 
   async stop(): Promise<void> {
     await Promise.all([this.hosts.stop(GRACE_MS), this.pools.stop(GRACE_MS)])
+  }
+
+  /** Resolves when every process shows and accepts these. */
+  async setTokens(tokens: readonly string[]): Promise<void> {
+    this.#tokens = tokens
+    await Promise.all([this.hosts.setTokens(tokens), this.pools.setTokens(tokens)])
   }
 
   /** Gossip found the node dead, or back again. */

@@ -162,6 +162,13 @@ export class HostClient {
     await this.#call((call) => ({ type: 'load', call }))
   }
 
+  /** Resolves when the process shows and accepts these, or is gone. */
+  async setTokens(tokens: readonly string[]): Promise<void> {
+    // One that does not listen yet takes them before anybody can ask it.
+    if (this.port === 0) this.#child.send({ type: 'tokens', call: 0, tokens })
+    else await this.#call((call) => ({ type: 'tokens', call, tokens })).catch(() => undefined)
+  }
+
   /** Tells the process of changed routes. */
   declare(classes: Config['classes']): void {
     this.#versions.clear()

@@ -213,6 +213,10 @@ export class Hosts {
     for (const host of this.all) host.declare(classes)
   }
 
+  async setTokens(tokens: readonly string[]): Promise<void> {
+    await Promise.all(this.all.map((host) => host.setTokens(tokens)))
+  }
+
   setDead(node: string, dead: boolean): void {
     for (const host of this.all) host.setDead(node, dead)
   }

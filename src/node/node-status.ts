@@ -1,6 +1,6 @@
 import { restartNote } from '../config/restart.ts'
 import type { Config } from '../config/schema.ts'
-import type { Gossip } from '../gossip/gossip.ts'
+import type { GossipDriver } from '../gossip/types.ts'
 import type { NodeStatusInfo } from '../rpc.ts'
 import { VERSION } from '../version.ts'
 import type { Admission } from './admission.ts'
@@ -15,7 +15,7 @@ interface Parts {
   readonly watch: HostWatch
   readonly deploy: Deploy
   readonly admission: Admission
-  readonly gossip: Gossip
+  readonly gossip: GossipDriver
 }
 
 interface Facts {

@@ -1,7 +1,7 @@
-import { dataToken } from '../auth.ts'
+import { dataTokens, Tokens } from '../auth.ts'
 import { isIsolated, longestTurnMs } from '../config/classes.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
-import type { Gossip } from '../gossip/gossip.ts'
+import type { GossipDriver } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import { MapHandover } from '../map-handover.ts'
@@ -38,7 +38,7 @@ import { Voucher } from './voucher.ts'
 
 export interface NodeComponents {
   readonly store: Store
-  readonly gossip: Gossip
+  readonly gossip: GossipDriver
   readonly log: Logger
   readonly world: World
 }
@@ -58,6 +58,7 @@ export class Node {
   readonly #c: NodeComponents
   readonly #entry: NodeEntry
   readonly #peers: Peers
+  readonly #tokens: Tokens
   readonly #admission: Admission
   readonly #open: OpenWorkers
   readonly #children: Children
@@ -86,13 +87,13 @@ export class Node {
     const { gossip, store, log, world } = components
     const { config, entry } = init
     const node = entry.id
-    const token = dataToken(config.key)
+    this.#tokens = new Tokens(dataTokens(config.keys))
     this.#c = components
     this.#started = config
     this.#config = config
     this.#entry = entry
     this.#startedMs = world.clock.nowMs()
-    this.#peers = new Peers({ membership: gossip }, { token })
+    this.#peers = new Peers({ membership: gossip }, { tokens: this.#tokens })
     this.#open = new OpenWorkers((host, isOpen, id) => {
       hosts.inhabited(host, isOpen)
       if (isOpen) this.#load.arrived(id.class)
@@ -242,7 +243,7 @@ export class Node {
       restart: init.restart,
       classes,
     })
-    this.#rpc = new RpcServer({ handlers, files, log }, { token })
+    this.#rpc = new RpcServer({ handlers, files, log }, { tokens: this.#tokens })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })
     gossip.onChange(({ member: { id, role, state }, before }) => {
       this.#standbyHosts.refresh()
@@ -308,6 +309,14 @@ export class Node {
     this.#config = config
     this.#map.set(config.map)
     this.#children.declare(config)
+  }
+
+  /** Resolves when the whole node uses the first of them, and accepts all. */
+  async setKeys(keys: readonly string[]): Promise<void> {
+    const tokens = dataTokens(keys)
+    this.#c.gossip.setKeys(keys)
+    this.#tokens.set(tokens)
+    await this.#children.setTokens(tokens)
   }
 
   /** Runs the code as it is on disk now, in processes of a generation not below this. */

@@ -33,6 +33,8 @@ export class PoolClient {
   readonly #child: Child<ToPool, FromPool>
   #stats: PoolStats = IDLE
   #loading: PromiseWithResolvers<void> | undefined
+  #calls = 0
+  readonly #taking = new Map<number, PromiseWithResolvers<void>>()
 
   constructor(components: { log: Logger; world: World }, init: PoolInit, events: PoolEvents) {
     this.generation = init.generation
@@ -47,6 +49,8 @@ export class PoolClient {
         message: (message) => this.#heard(message, events),
         down: (how, ranMs) => {
           this.#loading?.reject(new AriesError('ARIES_E_NO_TARGET', `the pool process ${how}`))
+          for (const taken of this.#taking.values()) taken.resolve()
+          this.#taking.clear()
           events.down(this, how, ranMs)
         },
       },
@@ -78,6 +82,20 @@ export class PoolClient {
     return this.#loading.promise
   }
 
+  /** Resolves when the process shows and accepts these, or is gone. */
+  setTokens(tokens: readonly string[]): Promise<void> {
+    // One that does not listen yet takes them before anybody can ask it.
+    if (this.port === 0) {
+      this.#child.send({ type: 'tokens', call: 0, tokens })
+      return Promise.resolve()
+    }
+    const call = ++this.#calls
+    const taken = Promise.withResolvers<void>()
+    this.#taking.set(call, taken)
+    this.#child.send({ type: 'tokens', call, tokens })
+    return taken.promise
+  }
+
   /** Tells the process of changed routes. */
   declare(tasks: ReadonlyMap<string, string>): void {
     this.#child.send({ type: 'declare', tasks: [...tasks] })
@@ -99,6 +117,10 @@ export class PoolClient {
 
   #heard(message: FromPool, { resolve }: PoolEvents): void {
     if (message.type === 'stats') this.#stats = message.stats
+    if (message.type === 'tokens') {
+      this.#taking.get(message.call)?.resolve()
+      this.#taking.delete(message.call)
+    }
     if (message.type === 'resolve') {
       void answerResolve(resolve, message).then((answer) => this.#child.send(answer))
     }

@@ -89,6 +89,10 @@ export class Pools {
     return first
   }
 
+  async setTokens(tokens: readonly string[]): Promise<void> {
+    await Promise.all([...this.#all].map((pool) => pool.setTokens(tokens)))
+  }
+
   /** Tells the processes of changed routes. */
   declare(tasks: Config['tasks']): void {
     for (const pool of this.#all) pool.declare(tasks)

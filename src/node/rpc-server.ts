@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { tokensEqual } from '../auth.ts'
+import type { Tokens } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { parseWorkerId, type WorkerId } from '../identity.ts'
 import { closeNow, listenOn } from '../listen.ts'
@@ -29,17 +29,17 @@ export class RpcServer {
   readonly #handlers: RpcHandlers
   readonly #files: RpcFiles
   readonly #log: Logger
-  readonly #token: string
+  readonly #tokens: Tokens
   readonly #server: Server
 
   constructor(
     components: { handlers: RpcHandlers; files: RpcFiles; log: Logger },
-    init: { token: string },
+    init: { tokens: Tokens },
   ) {
     this.#handlers = components.handlers
     this.#files = components.files
     this.#log = components.log
-    this.#token = init.token
+    this.#tokens = init.tokens
     this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
       void this.#serve(request, response)
     })
@@ -68,7 +68,7 @@ export class RpcServer {
   }
 
   #authorize(request: IncomingMessage): void {
-    if (tokensEqual(request.headers[HEADER.auth]?.toString(), this.#token)) return
+    if (this.#tokens.accept(request.headers[HEADER.auth]?.toString())) return
     throw new AriesError('ARIES_E_UNAUTHORIZED', 'the caller did not show the cluster key')
   }
 

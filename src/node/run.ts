@@ -5,6 +5,7 @@ import { AdminServer } from '../admin/server.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { Gossip } from '../gossip/gossip.ts'
+import { KeyRing } from '../key-ring.ts'
 import { RESTART, type Running, type RunOptions } from '../running.ts'
 import { openStore } from '../store/open.ts'
 import { VERSION } from '../version.ts'
@@ -36,7 +37,7 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
       selfId: id,
       role: 'node',
       map: config.map,
-      keys: config.key === '' ? [] : [config.key],
+      keys: config.keys,
       preset: config.gossip.preset,
     },
   )
@@ -48,11 +49,21 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
     { membership: gossip, peers: node.peers },
     { config: () => current, status: () => node.status() },
   )
+  const keyRing = new KeyRing(
+    {
+      log: log.child({ component: 'keys' }),
+      clock: world.clock,
+      apply: (keys) => node.setKeys(keys),
+      opened: () => gossip.openedByKey(),
+    },
+    { id, config },
+  )
   const metrics = new Metrics({ role: 'node', id })
   addTable(metrics, NODE_METRICS, () => node.figures())
   addTable(metrics, MEMBER_METRICS, () => gossip)
   const admin = new AdminServer({
     view,
+    keys: keyRing,
     metrics: () => metrics.text(),
     log: log.child({ component: 'admin' }),
   })
@@ -85,6 +96,7 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
   }
   const setConfig = async (changed: Config): Promise<void> => {
     current = changed
+    void keyRing.setConfig(changed)
     if (changed.map.nodes.some((declared) => declared.id === id)) node.setConfig(changed)
     else await stop('removed-from-map')
   }

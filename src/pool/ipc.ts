@@ -7,8 +7,8 @@ export interface PoolSetup {
   readonly node: string
   /** Address to listen on; the port is the system's choice. */
   readonly bind: string
-  /** Token that callers must show in `aries-auth`; empty: none. */
-  readonly token: string
+  /** Tokens of `aries-auth`: the first is shown, all are accepted; none: none is asked for. */
+  readonly tokens: readonly string[]
   readonly tasks: readonly (readonly [name: string, file: string])[]
   readonly limits: ConfigFile['pool']
   readonly calls: CallSettings
@@ -17,6 +17,8 @@ export interface PoolSetup {
 
 export type ToPool =
   | { readonly type: 'setup'; readonly setup: PoolSetup }
+  /** The keys changed. Answered with `tokens` when it shows and accepts these. */
+  | { readonly type: 'tokens'; readonly call: number; readonly tokens: readonly string[] }
   /** The routes changed: these are the tasks from now on. */
   | { readonly type: 'declare'; readonly tasks: PoolSetup['tasks'] }
   /** Load every task now. Answered with `loaded`. */
@@ -42,6 +44,7 @@ export interface PoolStats {
 
 export type FromPool =
   | { readonly type: 'ready'; readonly port: number }
+  | { readonly type: 'tokens'; readonly call: number }
   /** A task here calls a worker: who owns that? */
   | ResolveMessage
   | { readonly type: 'stats'; readonly stats: PoolStats }

@@ -3,6 +3,7 @@
  * when that closes, so that it never outlives its node.
  */
 import { availableParallelism } from 'node:os'
+import { Tokens } from '../auth.ts'
 import type { ResolvedMessage } from '../calls/resolves.ts'
 import { createLogger } from '../log.ts'
 import { realWorld } from '../world.ts'
@@ -14,6 +15,7 @@ import { TaskCalls } from './task-calls.ts'
 const STATS_MS = 500
 
 class Pool {
+  readonly #tokens: Tokens
   readonly #calls: TaskCalls
   readonly #runner: TaskRunner
   readonly #server: TaskServer
@@ -23,10 +25,13 @@ class Pool {
 
   constructor(setup: PoolSetup) {
     const log = createLogger({ role: 'pool', id: setup.node }, setup.logLevel)
-    this.#calls = new TaskCalls({ clock: realWorld.clock, send: tell }, setup)
+    const tokens = new Tokens(setup.tokens)
+    this.#tokens = tokens
+    const { calls } = setup
+    this.#calls = new TaskCalls({ clock: realWorld.clock, send: tell }, { tokens, calls })
     const threads = setup.limits.threads ?? availableParallelism()
     this.#runner = new TaskRunner({ log, calls: this.#calls }, { limits: setup.limits, threads })
-    this.#server = new TaskServer({ log, runner: this.#runner }, setup)
+    this.#server = new TaskServer({ log, runner: this.#runner, tokens }, setup)
   }
 
   async start(): Promise<void> {
@@ -36,6 +41,11 @@ class Pool {
 
   declare(tasks: PoolSetup['tasks']): void {
     this.#server.declare(tasks)
+  }
+
+  setTokens(call: number, tokens: readonly string[]): void {
+    this.#tokens.set(tokens)
+    tell({ type: 'tokens', call })
   }
 
   resolved(message: ResolvedMessage): void {
@@ -90,6 +100,8 @@ process.on('message', (message: ToPool) => {
     void pool?.load()
   } else if (message.type === 'declare') {
     pool?.declare(message.tasks)
+  } else if (message.type === 'tokens') {
+    pool?.setTokens(message.call, message.tokens)
   } else if (message.type === 'node') {
     pool?.setDead(message.node, message.dead)
   } else if (message.type === 'resolved') {

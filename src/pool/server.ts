@@ -1,6 +1,6 @@
 /** The HTTP server of the pool: takes a request for a task from a front, answers with its response. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { tokensEqual } from '../auth.ts'
+import type { Tokens } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { HEADER, isInnerHeader } from '../wire.ts'
@@ -22,12 +22,14 @@ export class TaskServer {
   connections = 0
   readonly #log: Logger
   readonly #runner: TaskRunner
+  readonly #tokens: Tokens
   readonly #setup: PoolSetup
   #tasks: ReadonlyMap<string, string>
   readonly #server: Server
   #draining = false
 
-  constructor(components: { log: Logger; runner: TaskRunner }, setup: PoolSetup) {
+  constructor(components: { log: Logger; runner: TaskRunner; tokens: Tokens }, setup: PoolSetup) {
+    this.#tokens = components.tokens
     this.#log = components.log
     this.#runner = components.runner
     this.#setup = setup
@@ -93,7 +95,7 @@ export class TaskServer {
   /** The call that the request makes; undefined when its client went away. */
   async #accept(request: IncomingMessage): Promise<TaskCall | undefined> {
     const { headers, url = '/', method = 'GET' } = request
-    if (!tokensEqual(one(headers[HEADER.auth]), this.#setup.token)) {
+    if (!this.#tokens.accept(one(headers[HEADER.auth]))) {
       throw new AriesError('ARIES_E_UNAUTHORIZED', 'the caller did not show the cluster key')
     }
     const task = one(headers[HEADER.task]) ?? ''

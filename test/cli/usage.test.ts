@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { Command } from 'commander'
 import t from 'tap'
 import { buildProgram } from '../../src/cli/program.ts'
 import { referenceFiles } from '../../src/cli/reference.ts'
@@ -9,16 +10,24 @@ import { aries, cleanEnv } from './aries.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
+/** Those that do something, with the names of those that they stand under. */
+function commandsOf(command: Command, above = ''): [name: string, command: Command][] {
+  return command.commands.flatMap((each): [string, Command][] => {
+    const name = `${above}${each.name()}`
+    return each.commands.length > 0 ? commandsOf(each, `${name} `) : [[name, each]]
+  })
+}
+
 t.test('every command has a help with an example', async (t) => {
-  const names = buildProgram().commands.map((command) => command.name())
+  const names = commandsOf(buildProgram()).map(([name]) => name)
   t.strictSame(
     names.toSorted(),
-    'check checkpoint cordon deploy dev drain explain freeze front move node nodes ps recover restart simulate status thaw undrain'.split(
-      ' ',
+    'check,checkpoint,cordon,deploy,dev,drain,explain,freeze,front,keys rotate,keys status,move,node,nodes,ps,recover,restart,simulate,status,thaw,undrain'.split(
+      ',',
     ),
   )
   for (const name of names) {
-    const { code, stdout, stderr } = await aries([name, '--help'])
+    const { code, stdout, stderr } = await aries([...name.split(' '), '--help'])
     t.equal(code, 0)
     t.equal(stderr, '')
     t.match(
@@ -28,16 +37,16 @@ t.test('every command has a help with an example', async (t) => {
   }
   const { code, stdout } = await aries(['--help'])
   t.equal(code, 0)
-  for (const name of names) t.match(stdout, new RegExp(`^  ${name} `, 'm'))
+  for (const name of names) t.match(stdout, new RegExp(`^  ${name.split(' ')[0]} `, 'm'))
 })
 
 t.test('every command that reads or changes takes --json and --admin', async (t) => {
-  for (const command of buildProgram().commands) {
+  for (const [name, command] of commandsOf(buildProgram())) {
     const options = command.options.map((option) => option.long)
-    const runs = ['dev', 'front', 'node'].includes(command.name())
-    t.equal(options.includes('--json'), !runs, command.name())
-    const asks = !runs && !['check', 'simulate'].includes(command.name())
-    t.equal(options.includes('--admin'), asks, command.name())
+    const runs = ['dev', 'front', 'node'].includes(name)
+    t.equal(options.includes('--json'), !runs, name)
+    const asks = !runs && !['check', 'simulate'].includes(name)
+    t.equal(options.includes('--admin'), asks, name)
   }
 })
 

@@ -49,7 +49,7 @@ t.test('fills in the environment, and gives numbers their type', async (t) => {
     map: MAP.replace('epoch: 1', `epoch: \${EPOCH:-7}`),
   })
   const config = await loadConfig(file, { env: { KEY: '12345678901234567890' } })
-  t.equal(config.key, '12345678901234567890', 'a key of digits stays text')
+  t.same(config.keys, ['12345678901234567890'], 'a key of digits stays text')
   t.equal(config.front.headBytesMax, 4096)
   t.equal(config.map.epoch, 7)
 })
@@ -115,6 +115,7 @@ t.test('never tells a secret', async (t) => {
   const cases: { config: string; env?: Record<string, string> }[] = [
     { config: `${CONFIG}key: ${secret}\n` },
     { config: `${CONFIG}key: \${K}\n`, env: { K: secret } },
+    { config: `${CONFIG}key: [[${secret}]]\n` },
     { config: `${CONFIG}key: [${secret}]\n` },
     { config: `${CONFIG}key: "${secret}" "${secret}"\n` },
     { config: `${CONFIG}key: *${secret}\n` },

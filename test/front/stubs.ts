@@ -35,7 +35,17 @@ export function testConfig(parts: Record<string, unknown>): Config {
     epoch: 1,
     nodes: [{ id: 'n1', host: '127.0.0.1', gossip: 1, data: 2, admin: 3 }],
   })
-  return { ...file, file: '/aries.yaml', mapFile: '/m', map, tasks: new Map(), classes: new Map() }
+  const { key, keyFile: _keyFile, ...settings } = file
+  return {
+    ...settings,
+    keys: [key].flat().filter((each) => each !== ''),
+    keyFile: undefined,
+    file: '/aries.yaml',
+    mapFile: '/m',
+    map,
+    tasks: new Map(),
+    classes: new Map(),
+  }
 }
 
 export const IDLE: LoadVector = {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { request } from 'undici'
-import { dataToken } from '../../src/auth.ts'
+import { dataTokens } from '../../src/auth.ts'
 import { formatOwner, type OwnerAddress } from '../../src/wire.ts'
 import { until } from '../helpers/until.ts'
 import { startFront } from './start.ts'
@@ -71,7 +71,7 @@ t.test('with a key, nodes and hosts are shown the token', async (t) => {
   const membership = new StubMembership([node('n1', { dataPort: stub.port })])
   const { url } = await startFront(t, membership, testConfig({ routes: ROUTES, key: 'secret' }))
   t.equal((await request(`${url}/counter/a`)).statusCode, 200)
-  t.same(shown, [dataToken('secret'), dataToken('secret')])
+  t.same(shown, dataTokens(['secret', 'secret']))
 })
 
 t.test('a 421 corrects the owner, for this request and the next', async (t) => {

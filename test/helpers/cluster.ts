@@ -26,6 +26,8 @@ export interface ClusterOptions {
   /** Merged into the configuration. */
   readonly config?: Record<string, unknown>
   readonly legacy?: boolean
+  /** What stands in the environment of a process besides; `id` is that of the member. */
+  readonly env?: (id: string) => Record<string, string>
   /** Each node runs on one of its own; the fronts are at the switch. Without: all on loopback. */
   readonly machines?: Machines
   /** Routes besides those of the demo. */
@@ -262,7 +264,7 @@ export class TestCluster {
     const [command, ...rest] = [...on, process.execPath, file, ...args]
     const child = spawn(command!, rest, {
       cwd: this.dir,
-      env: { ...cleanEnv(), NO_COLOR: '1' },
+      env: { ...cleanEnv(), NO_COLOR: '1', ...this.#options.env?.(id) },
       stdio: ['ignore', log, log],
     })
     closeSync(log)

@@ -65,7 +65,7 @@ export class SpoiledHost {
         incarnation,
         host: 1,
         store: '',
-        token: '',
+        tokens: [],
         classes: classesOf({}),
         limits: defaults.host,
         calls: { ...defaults.calls, answerBytesMax: defaults.host.bodyBytesMax },

@@ -102,7 +102,7 @@ export class HostProcess {
         incarnation: options.incarnation,
         host: options.host ?? 1,
         store: options.store,
-        token: TOKEN,
+        tokens: [TOKEN],
         classes: classesOf(options),
         limits: { ...defaults.host, ...options.limits },
         calls: { ...defaults.calls, answerBytesMax: defaults.host.bodyBytesMax, ...options.calls },

@@ -41,7 +41,7 @@ async function start(t: { teardown: (end: () => Promise<void>) => void }) {
         incarnation,
         host,
         store: url,
-        token: '',
+        tokens: [],
         classes: [],
         limits: defaults.host,
         calls: { ...defaults.calls, answerBytesMax },

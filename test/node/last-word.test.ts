@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { Tokens } from '../../src/auth.ts'
 import type { Member, MemberState, Membership } from '../../src/gossip/types.ts'
 import { isAlone, LastWord } from '../../src/node/last-word.ts'
 import { Peers } from '../../src/peers.ts'
@@ -39,7 +40,7 @@ async function dataPort(t: Test, answer: RequestListener): Promise<number> {
 }
 
 function lastWord(t: Test, membership: Seen): LastWord {
-  const peers = new Peers({ membership }, { token: '' })
+  const peers = new Peers({ membership }, { tokens: new Tokens([]) })
   t.teardown(() => peers.close())
   return new LastWord({ membership, peers, world: realWorld })
 }

@@ -66,11 +66,11 @@ export class PoolProcess {
       }
     })
     const limits = { ...LIMITS, threads: 2, ...init.limits }
-    const token = init.token ?? ''
+    const tokens = init.token === undefined ? [] : [init.token]
     const setup = {
       node: 'n1',
       bind: '127.0.0.1',
-      token,
+      tokens,
       tasks: TASKS,
       limits,
       calls: { ...CALLS, answerBytesMax: 1_048_576, ...init.calls },

@@ -11,8 +11,14 @@ export function cliPage(): string {
   return page('Command line', [
     '`npx aries <command>`, or `npm run aries -- <command>` in the repository. Commands that read or change a running cluster ask the admin API of any of its members (see [http-api.md](http-api.md)).',
     code(helpOf(program)),
-    ...commands.flatMap((command) => [`## aries ${command.name()}`, code(helpOf(command))]),
+    ...commands.flatMap((command) => section(command, `aries ${command.name()}`)),
   ])
+}
+
+function section(command: Command, name: string): string[] {
+  const own = command.commands.filter((each) => each.name() !== 'help')
+  const below = own.flatMap((each) => section(each, `${name} ${each.name()}`))
+  return [`## ${name}`, code(helpOf(command)), ...below]
 }
 
 function helpOf(command: Command): string {

@@ -234,6 +234,8 @@ function configOf(nodes: readonly string[], fronts: readonly string[], standby: 
   })
   return {
     ...parsed,
+    keys: [],
+    keyFile: undefined,
     file: '/aries.yaml',
     mapFile: '/cluster.yaml',
     map: {

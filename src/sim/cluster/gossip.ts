@@ -3,8 +3,8 @@
  * of its own; here it does what it may do at worst: news comes late, the dead are noticed after a
  * while, and now and then a living member is taken for dead.
  */
-import type { Gossip } from '../../gossip/gossip.ts'
 import type {
+  GossipDriver,
   LoadVector,
   Member,
   MemberChange,
@@ -131,8 +131,8 @@ export class GossipMember {
   }
 
   /** As production code takes it. */
-  get asGossip(): Gossip {
-    return this as unknown as Gossip
+  get asGossip(): GossipDriver {
+    return this as unknown as GossipDriver
   }
 
   async start(): Promise<void> {
