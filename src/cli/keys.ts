@@ -15,7 +15,7 @@ import { byRoleAndId } from './status.ts'
 import { table } from './table.ts'
 
 /** What was sent with the old key has arrived by then, or been sent again with the new one. */
-const SETTLE_MS = 5_000
+const SETTLE_MS = 4_000
 const KEY_BYTES = 32
 
 export type RotateOptions = ReadOptions &

@@ -1,7 +1,11 @@
 import type { MetricTable } from '../admin/metrics.ts'
 import type { PoolStats } from '../pool/ipc.ts'
 import type { NodeStatusInfo } from '../rpc.ts'
+import type { Children } from './children.ts'
 import type { HostTotals } from './host-totals.ts'
+import type { Mover } from './mover.ts'
+import type { OpenWorkers } from './open-workers.ts'
+import type { Takeover } from './takeover.ts'
 
 export interface NodeFigures {
   readonly ready: boolean
@@ -11,6 +15,28 @@ export interface NodeFigures {
   readonly processes: NodeStatusInfo['processes']
   readonly pool: PoolStats
   readonly host: HostTotals
+}
+
+interface FigureSources {
+  readonly open: OpenWorkers
+  readonly mover: Mover
+  readonly takeover: Takeover
+  readonly children: Children
+}
+
+export function nodeFigures(
+  { ready, processes }: NodeStatusInfo,
+  { open, mover, takeover, children }: FigureSources,
+): NodeFigures {
+  return {
+    ready,
+    processes,
+    workers: open.count,
+    moves: mover.counts,
+    takeovers: takeover.count,
+    pool: children.pools.stats,
+    host: children.hosts.stats,
+  }
 }
 
 /** What a node tells Prometheus, besides the figures of its process. */

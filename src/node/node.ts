@@ -22,7 +22,7 @@ import { HostWatch } from './host-watch.ts'
 import { Lease } from './lease.ts'
 import { LoadTeller } from './load-teller.ts'
 import { Machine } from './machine.ts'
-import type { NodeFigures } from './metrics.ts'
+import { type NodeFigures, nodeFigures } from './metrics.ts'
 import { Mover } from './mover.ts'
 import { nodeStatus } from './node-status.ts'
 import { OpenWorkers } from './open-workers.ts'
@@ -351,16 +351,8 @@ export class Node {
 
   /** Figures for `/metrics`. */
   figures(): NodeFigures {
-    const { ready, processes } = this.status()
-    return {
-      ready,
-      processes,
-      workers: this.#open.count,
-      moves: this.#mover.counts,
-      takeovers: this.#takeover.count,
-      pool: this.#children.pools.stats,
-      host: this.#children.hosts.stats,
-    }
+    const [open, mover, takeover] = [this.#open, this.#mover, this.#takeover]
+    return nodeFigures(this.status(), { open, mover, takeover, children: this.#children })
   }
 
   setFlags(flags: { draining?: boolean; cordoned?: boolean }): void {
