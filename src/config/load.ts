@@ -14,7 +14,7 @@ import { checkRoutes, checkUpstreams } from './routes.ts'
 import { STDOUT } from './schema/front.ts'
 import { mapSchema } from './schema/map.ts'
 import { listenerSchema } from './schema/routes.ts'
-import { type ClusterMap, type Config, configSchema } from './schema.ts'
+import { type ClusterMap, type Config, configSchema, type Listener } from './schema.ts'
 import { resolveStore, sqliteFile, storeProblem } from './store.ts'
 
 /** The environment variable that `aries dev` sets for its members. */
@@ -78,10 +78,21 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
       ...parsed.accessLog,
       file: parsed.accessLog.file === STDOUT ? STDOUT : resolve(folder, parsed.accessLog.file),
     },
+    listeners: parsed.listeners.map((listener) => withTlsFiles(listener, folder)),
     routes: [...routes.routes],
     tasks: routes.tasks,
     classes: resolveClasses(routes.classes, parsed.host, parsed.classes),
   }
+}
+
+/** With the files of its certificates made absolute. */
+function withTlsFiles(listener: Listener, folder: string): Listener {
+  if (!('http' in listener) || !listener.tls) return listener
+  const certificates = listener.tls.certificates.map(({ cert, key }) => ({
+    cert: resolve(folder, cert),
+    key: resolve(folder, key),
+  }))
+  return { ...listener, tls: { ...listener.tls, certificates } }
 }
 
 interface LoadedMap {

@@ -112,8 +112,8 @@ function patternProblems(route: Route): string[] {
 }
 
 /** What decides which requests it takes: the names of its segments do not. */
-function taking({ path, host, methods, headers, query }: Route): string {
-  return JSON.stringify([path.replace(/:[^/]+/g, ':'), host, methods, headers, query])
+function taking({ path, host, scheme, methods, headers, query }: Route): string {
+  return JSON.stringify([path.replace(/:[^/]+/g, ':'), host, scheme, methods, headers, query])
 }
 
 class Modules {

@@ -12,6 +12,7 @@ import type { World } from '../world.ts'
 import { checkAccessFile } from './access-file.ts'
 import { Board } from './board.ts'
 import { BoardWriter } from './board-writer.ts'
+import { Certificates } from './certificates.ts'
 import { HealthChecks } from './health.ts'
 import { type ListenerAddress, parseListener, probe, protocolOf } from './listen.ts'
 import type { FrontStats } from './metrics.ts'
@@ -45,6 +46,7 @@ export class Front {
   #listeners: ListenerAddress[] = []
   readonly #board = new Board()
   readonly #writer: BoardWriter
+  readonly #certificates: Certificates
   readonly #health: HealthChecks
   readonly #shards: Shards
   #refreshing: NodeJS.Timeout | undefined
@@ -58,6 +60,7 @@ export class Front {
     this.#id = init.id
     this.#config = init.config
     this.#writer = new BoardWriter({ board: this.#board, log })
+    this.#certificates = new Certificates({ log, changed: () => this.#newCertificates() })
     this.#health = new HealthChecks(
       {
         log,
@@ -95,6 +98,7 @@ export class Front {
     const { routes, listeners, health, accessLog } = this.#config
     const table = new RouteTable(routes)
     if (accessLog) await checkAccessFile(accessLog.file)
+    await this.#certificates.load(listeners)
     this.#listeners = await probe(listeners.map(parseListener))
     await membership.start()
     try {
@@ -126,6 +130,7 @@ export class Front {
     await this.#shards.stop(this.#config.front.drainTimeoutMs)
     clearInterval(this.#refreshing)
     this.#unsubscribe()
+    this.#certificates.stop()
     await this.#health.stop()
     await this.#components.membership.leave()
   }
@@ -144,16 +149,30 @@ export class Front {
     const table = new RouteTable(config.routes)
     if (config.accessLog) await checkAccessFile(config.accessLog.file)
     const listeners = await this.#probeNew(config.listeners.map(parseListener))
+    const before = this.#shardConfig(this.#config, this.#listeners)
+    await this.#certificates.load(config.listeners)
     if (shardsOf(config) !== shardsOf(this.#config)) {
       this.#components.log.warn('front.shards takes effect at the next start')
     }
-    await this.#shards.configure(
-      this.#shardConfig(config, listeners),
-      this.#shardConfig(this.#config, this.#listeners),
-    )
+    try {
+      await this.#shards.configure(this.#shardConfig(config, listeners), before)
+    } catch (thrown) {
+      await this.#certificates.load(this.#config.listeners)
+      throw thrown
+    }
     this.#config = config
     this.#listeners = listeners
     this.#health.set(upstreamsOf(table, listeners), config.health)
+  }
+
+  #newCertificates(): void {
+    const apply = async (): Promise<void> => {
+      const config = this.#shardConfig(this.#config, this.#listeners)
+      await this.#shards.configure(config, config)
+    }
+    this.#changing = this.#changing.then(apply).catch((error: unknown) => {
+      this.#components.log.error({ err: error }, 'new certificates are not in use')
+    })
   }
 
   /** `wanted` with the ports of those that are open already; the others are free. */
@@ -168,8 +187,9 @@ export class Front {
   }
 
   #shardConfig(config: Config, listeners: readonly ListenerAddress[]): ShardConfig {
+    const { terms } = this.#certificates
     return {
-      listeners,
+      listeners: listeners.map((listener) => ({ ...listener, tls: terms.get(listener.name) })),
       routes: config.routes,
       front: config.front,
       accessLog: config.accessLog,

@@ -5,6 +5,7 @@ import type { Listener } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { listenOn } from '../listen.ts'
 import { randomInt, realWorld } from '../world.ts'
+import type { TlsTerms } from './certificates.ts'
 import { type UpstreamAddress, upstreamAddress } from './routes.ts'
 
 export interface ListenerAddress {
@@ -16,6 +17,8 @@ export interface ListenerAddress {
   readonly upstreams: readonly UpstreamAddress[] | undefined
   /** The worker behind a TCP listener. */
   readonly worker: WorkerListener | undefined
+  /** Undefined: what comes is not encrypted. */
+  readonly tls: TlsTerms | undefined
 }
 
 /** Which worker a raw connection leads to. */
@@ -33,7 +36,10 @@ export function protocolOf({
   return upstreams === undefined && worker === undefined ? 'http' : 'tcp'
 }
 
-/** Throws `ARIES_E_CONFIG` unless the listener is at `host:port` (port 0: any that is free). */
+/**
+ * Throws `ARIES_E_CONFIG` unless the listener is at `host:port` (port 0: any that is free). Its TLS is
+ * for `Certificates` to add.
+ */
 export function parseListener(listener: Listener): ListenerAddress {
   const name = 'http' in listener ? listener.http : listener.tcp
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(name)
@@ -47,7 +53,7 @@ export function parseListener(listener: Listener): ListenerAddress {
       : undefined
   const worker =
     'worker' in listener ? { class: moduleName(listener.worker), key: listener.key } : undefined
-  return { name, host: (match[1] ?? match[2])!, port, upstreams, worker }
+  return { name, host: (match[1] ?? match[2])!, port, upstreams, worker, tls: undefined }
 }
 
 /** Listens, or throws `ARIES_E_PORT_IN_USE` or `ARIES_E_CONFIG` with the listener's name. */

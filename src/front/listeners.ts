@@ -1,15 +1,18 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Logger } from '../log.ts'
 import { type ListenerAddress, listen, protocolOf } from './listen.ts'
+import { type TlsComponents, TlsTerminator } from './tls.ts'
 
 export interface ListenersComponents {
   readonly log: Logger
   /** A client came to `address`, as it stands in the configuration now. */
   readonly onClient: (socket: Socket, address: ListenerAddress) => void
+  readonly stats: TlsComponents['stats']
 }
 
 interface Open {
   readonly server: Server
+  readonly tls: TlsTerminator
   address: ListenerAddress
 }
 
@@ -43,6 +46,7 @@ export class Listeners {
       const address = wanted.get(key)
       if (address !== undefined) {
         open.address = address
+        if (address.tls) open.tls.set(address.tls)
         continue
       }
       open.server.close()
@@ -60,11 +64,21 @@ export class Listeners {
   async #listen(address: ListenerAddress): Promise<Open> {
     const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true })
     await listen(server, address, this.#reusePort)
-    const open: Open = { server, address }
-    server.on('connection', (socket) => this.#components.onClient(socket, open.address))
+    const { log, stats, onClient } = this.#components
+    const tls = new TlsTerminator({
+      log,
+      stats,
+      onClient: (socket) => onClient(socket, open.address),
+    })
+    if (address.tls) tls.set(address.tls)
+    const open: Open = { server, tls, address }
+    server.on('connection', (socket) => {
+      if (open.address.tls) tls.accept(socket)
+      else onClient(socket, open.address)
+    })
     // Out of file descriptors: the next client may find some again.
     server.on('error', (error) => {
-      this.#components.log.error({ listener: address.name, error: error.message }, 'accept failed')
+      log.error({ listener: address.name, error: error.message }, 'accept failed')
     })
     return open
   }

@@ -94,6 +94,14 @@ export const FRONT_METRICS: MetricTable<FrontStats> = [
   ],
   [
     {
+      name: 'aries_front_tls_failures_total',
+      help: 'TLS handshakes that failed: another protocol, no common version, too slow.',
+      kind: 'counter',
+    },
+    (s) => s.tlsFailures,
+  ],
+  [
+    {
       name: 'aries_front_sessions_rehomed_total',
       help: 'Sessions that went on at another host, because their worker moved.',
       kind: 'counter',

@@ -28,6 +28,8 @@ export interface ShardStats {
   /** Client connections now (HTTP, WebSocket and TCP), and all so far. */
   connections: number
   connectionsTotal: number
+  /** TLS handshakes that failed. */
+  tlsFailures: number
   /** WebSockets to workers now, and all so far. */
   sessions: number
   sessionsTotal: number
@@ -73,6 +75,7 @@ export function emptyStats(): ShardStats {
     inFlight: 0,
     connections: 0,
     connectionsTotal: 0,
+    tlsFailures: 0,
     sessions: 0,
     sessionsTotal: 0,
     rehomed: 0,
@@ -98,6 +101,7 @@ const GAUGES = [
 const COUNTERS = [
   'retries',
   'connectionsTotal',
+  'tlsFailures',
   'sessionsTotal',
   'rehomed',
   'tcpConnectionsTotal',

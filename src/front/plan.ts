@@ -25,6 +25,8 @@ export interface RequestHead {
   /** Value of `Upgrade` when the client asks for one (and `Connection` names it). */
   readonly upgrade: string | undefined
   readonly remoteAddress: string
+  /** How the client came: of the connection, or as a trusted proxy tells it. */
+  readonly scheme: 'http' | 'https'
 }
 
 /** Where an attempt goes. Targets of one `poolKey` share keep-alive connections. */

@@ -3,7 +3,7 @@ import type { RouteConditions } from '../config/schema/routes.ts'
 import type { RequestHead } from './plan.ts'
 
 /** What conditions are asked about. */
-export type Conditioned = Pick<RequestHead, 'method' | 'target' | 'header'>
+export type Conditioned = Pick<RequestHead, 'method' | 'target' | 'scheme' | 'header'>
 
 type Condition = (head: Conditioned) => boolean
 
@@ -12,9 +12,10 @@ const ANY = '*'
 
 /** One function for all conditions of a route; undefined when it has none. */
 export function compileConditions(conditions: RouteConditions): Condition | undefined {
-  const { host, methods, headers = {}, query = {} } = conditions
+  const { host, scheme, methods, headers = {}, query = {} } = conditions
   const all: Condition[] = []
   if (host !== undefined) all.push(hostIs(host))
+  if (scheme !== undefined) all.push((head) => head.scheme === scheme)
   if (methods !== undefined) {
     const names = new Set<string>(methods)
     all.push(({ method }) => names.has(method))

@@ -120,6 +120,7 @@ export class Shard {
     this.#listeners = new Listeners(
       {
         log,
+        stats,
         onClient: (socket, { upstreams, worker }) => {
           if (worker !== undefined) this.#tcpClients.accept(socket, worker)
           else if (upstreams === undefined) this.#engines.accept(socket)

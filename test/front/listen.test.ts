@@ -2,6 +2,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import t from 'tap'
 import { type ListenerAddress, parseListener, probe } from '../../src/front/listen.ts'
 import { Listeners } from '../../src/front/listeners.ts'
+import { emptyStats } from '../../src/front/metrics.ts'
 import { until } from '../helpers/until.ts'
 import { log, type Teardown } from './stubs.ts'
 
@@ -53,7 +54,10 @@ t.test(
 
 t.test('listeners change as a whole or not at all; connections stay', async (t) => {
   let clients = 0
-  const listeners = new Listeners({ log, onClient: () => void clients++ }, { reusePort: false })
+  const listeners = new Listeners(
+    { log, stats: emptyStats(), onClient: () => void clients++ },
+    { reusePort: false },
+  )
   t.teardown(() => listeners.close())
   const [a, b] = (await probe([at(0), at(0)])) as [ListenerAddress, ListenerAddress]
   await listeners.set([a])

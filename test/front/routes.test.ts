@@ -14,12 +14,17 @@ const table = new RouteTable(routes)
 
 interface Asked {
   readonly method?: string
+  readonly scheme?: 'http' | 'https'
   readonly headers?: Readonly<Record<string, string>>
 }
 
-function match(from: RouteTable, target: string, { method = 'GET', headers = {} }: Asked = {}) {
+function match(
+  from: RouteTable,
+  target: string,
+  { method = 'GET', scheme = 'http', headers = {} }: Asked = {},
+) {
   const path = target.replace(/\?.*/s, '')
-  return from.match({ method, target, path, header: (name) => headers[name] })
+  return from.match({ method, scheme, target, path, header: (name) => headers[name] })
 }
 
 t.test('a literal path matches itself alone', async (t) => {
@@ -94,6 +99,7 @@ t.test('a route takes only what meets its conditions; others get their turn', as
     of({ headers: { 'X-Version': '2' } }, 204),
     of({ headers: { Cookie: '*' }, query: { beta: '1' } }, 205),
     of({ query: { 'a b': '*' } }, 206),
+    of({ scheme: 'https' }, 207),
   ])
   const status = (target: string, asked?: Asked) =>
     (match(conditional, target, asked)?.route as { status?: number } | undefined)?.status
@@ -109,6 +115,7 @@ t.test('a route takes only what meets its conditions; others get their turn', as
   t.equal(status('/?beta=2&beta=1', { headers: { cookie: 'c' } }), undefined, 'the first counts')
   t.equal(status('/?beta=1'), undefined, 'all conditions')
   t.equal(status('/?a+b='), 206)
+  t.equal(status('/', { scheme: 'https' }), 207)
 })
 
 t.test('templates are filled with what the path had, and lead to no other host', async (t) => {

@@ -17,6 +17,7 @@ async function shardConfig(): Promise<ShardConfig> {
     port: 0,
     upstreams: undefined,
     worker: undefined,
+    tls: undefined,
   }
   return {
     listeners: await probe([address]),

@@ -2,12 +2,37 @@
 import { z } from 'zod'
 import { KEY_BYTES_MAX } from '../../identity.ts'
 
+const tlsSchema = z
+  .strictObject({
+    certificates: z
+      .array(
+        z.strictObject({
+          cert: z
+            .string()
+            .min(1)
+            .describe('File of the certificate and its chain (PEM), relative to this one.'),
+          key: z.string().min(1).describe('File of its private key (PEM).'),
+        }),
+      )
+      .min(1)
+      .max(1_000)
+      .describe(
+        'A client gets the one for the host that it names, else the first. Files that are replaced are read again; connections stay.',
+      ),
+    minVersion: z
+      .enum(['TLSv1.2', 'TLSv1.3'])
+      .default('TLSv1.2')
+      .describe('Oldest version that is spoken.'),
+  })
+  .describe('Takes HTTPS and WSS instead. Absent: nothing is encrypted.')
+
 export const listenerSchema = z.union([
   z
     .strictObject({
       http: z
         .string()
         .describe('`host:port` to take HTTP/1.1 and WebSocket at; `0.0.0.0:80` for every address.'),
+      tls: tlsSchema.optional(),
     })
     .describe('Takes HTTP requests and WebSockets; the routes say where they go.'),
   z
@@ -63,6 +88,10 @@ const routeBase = {
     .regex(/^(\*\.)?[a-z0-9_.:[\]-]+$/i, 'must be a host, or `*.` and the end of one')
     .optional()
     .describe('Only requests for that host; `*.example.com` takes every name under it.'),
+  scheme: z
+    .enum(['http', 'https'])
+    .optional()
+    .describe('Only requests that came that way; of a trusted proxy, to that one.'),
   methods: z
     .array(z.string().regex(TOKEN, 'is no method'))
     .min(1)
@@ -79,7 +108,9 @@ const routeBase = {
 }
 
 export type RouteConditions = {
-  readonly [K in 'host' | 'methods' | 'headers' | 'query']?: z.output<(typeof routeBase)[K]>
+  readonly [K in 'host' | 'scheme' | 'methods' | 'headers' | 'query']?: z.output<
+    (typeof routeBase)[K]
+  >
 }
 
 export const routeSchema = z.union([

@@ -5,7 +5,7 @@ import { BodyReader } from './body-reader.ts'
 import type { EngineContext } from './context.ts'
 import { NEVER, type Timed } from './deadlines.ts'
 import { Exchange, type ExchangeClient } from './exchange.ts'
-import { forwardedHost, forwardedLines, passedOnLines } from './forwarding.ts'
+import { forwardedHost, forwardedLines, passedOnLines, type Scheme } from './forwarding.ts'
 import { HeadFinder } from './head-finder.ts'
 import { LINGER_MS, PIPELINE_BYTES_MAX } from './limits.ts'
 import { Listeners } from './listeners.ts'
@@ -41,6 +41,7 @@ export class ClientConnection implements ExchangeClient, Timed {
   readonly #listeners: Listeners
   readonly #remoteAddress: string
   readonly #trusted: boolean
+  readonly #scheme: Scheme
   readonly #forwarded: string
   readonly #finder = new HeadFinder()
   readonly #body = new BodyReader()
@@ -62,7 +63,8 @@ export class ClientConnection implements ExchangeClient, Timed {
     this.out = new Outbox(socket)
     this.#remoteAddress = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
     this.#trusted = engine.forwarding.trusts(this.#remoteAddress)
-    this.#forwarded = forwardedLines(this.#remoteAddress)
+    this.#scheme = 'encrypted' in socket ? 'https' : 'http'
+    this.#forwarded = forwardedLines(this.#remoteAddress, this.#scheme)
     this.deadlineMs = engine.deadlines.after(engine.init.idleTimeoutMs)
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
@@ -102,7 +104,7 @@ export class ClientConnection implements ExchangeClient, Timed {
 
   forwarded(head: ParsedRequest): string {
     return this.#trusted
-      ? passedOnLines(head.fields, this.#remoteAddress, head.host)
+      ? passedOnLines(head.fields, this.#remoteAddress, this.#scheme, head.host)
       : this.#forwarded + forwardedHost(head.host)
   }
 
@@ -268,7 +270,7 @@ export class ClientConnection implements ExchangeClient, Timed {
       }
       const text = buffer.toString('latin1', 0, end)
       const trust = this.#trusted ? this.#engine.forwarding : undefined
-      head = new ParsedRequest(text, this.#remoteAddress, trust)
+      head = new ParsedRequest(text, this.#remoteAddress, this.#scheme, trust)
     } catch (thrown) {
       this.#refuse(toAriesError(thrown))
       return false

@@ -6,6 +6,8 @@ import { FORWARDED, hasAt } from './grammar.ts'
 /** Addresses looked at in one chain: what a client can make long must not cost more. */
 const HOPS_MAX = 32
 
+export type Scheme = 'http' | 'https'
+
 /**
  * What is told to a target of the client before it, and what is believed of it. Whoever is no
  * trusted proxy may claim anything: its `Forwarded` and `X-Forwarded-…` are dropped. A trusted one's
@@ -39,9 +41,15 @@ export class Forwarding {
   }
 }
 
+/** How the client came to a trusted proxy; `own`: how that came to us. */
+export function schemeOf(fields: Fields, own: Scheme): Scheme {
+  const said = valuesOf(fields, 'x-forwarded-proto').toLowerCase()
+  return said === 'http' || said === 'https' ? said : own
+}
+
 /** The lines about a client that nobody vouches for; the same for every request of a connection. */
-export function forwardedLines(peer: string): string {
-  return `X-Forwarded-For: ${peer}\r\nX-Forwarded-Proto: http\r\n`
+export function forwardedLines(peer: string, scheme: Scheme): string {
+  return `X-Forwarded-For: ${peer}\r\nX-Forwarded-Proto: ${scheme}\r\n`
 }
 
 /** The line of the host that the client asked for; none in HTTP/1.0 without. */
@@ -50,12 +58,12 @@ export function forwardedHost(host: string): string {
 }
 
 /** All lines about the client of a trusted proxy. */
-export function passedOnLines(fields: Fields, peer: string, host: string): string {
+export function passedOnLines(fields: Fields, peer: string, scheme: Scheme, host: string): string {
   const before = valuesOf(fields, 'x-forwarded-for')
   const standard = valuesOf(fields, 'forwarded')
   let out = `X-Forwarded-For: ${before === '' ? peer : `${before}, ${peer}`}\r\n`
   if (standard !== '') out += `Forwarded: ${standard}, for=${nodeOf(peer)}\r\n`
-  if (valuesOf(fields, 'x-forwarded-proto') === '') out += 'X-Forwarded-Proto: http\r\n'
+  if (valuesOf(fields, 'x-forwarded-proto') === '') out += `X-Forwarded-Proto: ${scheme}\r\n`
   if (valuesOf(fields, 'x-forwarded-host') === '') out += forwardedHost(host)
   for (let i = 0; i < fields.count; i++) {
     if (fields.kind(i) !== FORWARDED || isNamed(fields.name(i), REWRITTEN)) continue

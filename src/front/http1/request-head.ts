@@ -1,7 +1,7 @@
 import { AriesError } from '../../errors.ts'
 import type { RequestHead } from '../plan.ts'
 import { type ConnectionOptions, connectionOptions, Fields, parseLength } from './fields.ts'
-import type { Forwarding } from './forwarding.ts'
+import { type Forwarding, type Scheme, schemeOf } from './forwarding.ts'
 import {
   CONTENT_LENGTH,
   EXPECT,
@@ -31,6 +31,7 @@ export class ParsedRequest implements RequestHead {
   readonly minorVersion: 0 | 1
   readonly upgrade: string | undefined
   readonly remoteAddress: string
+  readonly scheme: Scheme
   readonly fields: Fields
   readonly connection: ConnectionOptions
   /** Host of the request, of an absolute-form target before the Host line; '' in HTTP/1.0 without. */
@@ -45,9 +46,9 @@ export class ParsedRequest implements RequestHead {
 
   /**
    * `text`: the whole head in latin1, with its empty line. `trust`: `peer` is a trusted proxy, which
-   * tells who its client is. Throws the `AriesError` to answer with.
+   * tells who its client is, and how it came. Throws the `AriesError` to answer with.
    */
-  constructor(text: string, peer: string, trust?: Forwarding) {
+  constructor(text: string, peer: string, scheme: Scheme = 'http', trust?: Forwarding) {
     let at = 0
     while (TOKEN[text.charCodeAt(at)] === 1) at++
     if (at === 0 || at > METHOD_BYTES_MAX || text.charCodeAt(at) !== SP) throw bad('bad method')
@@ -59,6 +60,7 @@ export class ParsedRequest implements RequestHead {
     this.minorVersion = parseVersion(text, at + 1)
     this.fields = new Fields(text, at + 11)
     this.remoteAddress = trust ? trust.clientOf(this.fields, peer) : peer
+    this.scheme = trust ? schemeOf(this.fields, scheme) : scheme
     const form = parseTarget(this.method, text.slice(targetStart, at))
     this.target = form.target
     const query = form.target.indexOf('?')

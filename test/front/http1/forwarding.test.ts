@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Fields } from '../../../src/front/http1/fields.ts'
-import { Forwarding, passedOnLines } from '../../../src/front/http1/forwarding.ts'
+import { Forwarding, passedOnLines, schemeOf } from '../../../src/front/http1/forwarding.ts'
 import { isSubnet } from '../../../src/subnets.ts'
 import { ask, rawOrigin, startFrontTo, targetAt } from './harness.ts'
 
@@ -36,8 +36,8 @@ t.test('the client is the first from the end of the chain that is no trusted pro
 
 t.test('what a trusted proxy says is passed on, with its address', (t) => {
   t.equal(
-    passedOnLines(fieldsOf(''), '10.0.0.9', 'a'),
-    'X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n',
+    passedOnLines(fieldsOf(''), '10.0.0.9', 'https', 'a'),
+    'X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a\r\n',
   )
   const said = [
     'X-Forwarded-For: 1.1.1.1',
@@ -48,7 +48,7 @@ t.test('what a trusted proxy says is passed on, with its address', (t) => {
     'Other: x',
   ]
   t.equal(
-    passedOnLines(fieldsOf(`${said.join('\r\n')}\r\n`), 'fd00::9', 'a'),
+    passedOnLines(fieldsOf(`${said.join('\r\n')}\r\n`), 'fd00::9', 'http', 'a'),
     [
       'X-Forwarded-For: 1.1.1.1, fd00::9',
       'Forwarded: for=1.1.1.1, for="[fd00::9]"',
@@ -58,6 +58,14 @@ t.test('what a trusted proxy says is passed on, with its address', (t) => {
       '',
     ].join('\r\n'),
   )
+  t.end()
+})
+
+t.test('how the client came is what the proxy says, if it says it', (t) => {
+  t.equal(schemeOf(fieldsOf('X-Forwarded-Proto: HTTPS\r\n'), 'http'), 'https')
+  t.equal(schemeOf(fieldsOf('X-Forwarded-Proto: http\r\n'), 'https'), 'http')
+  t.equal(schemeOf(fieldsOf('X-Forwarded-Proto: https, http\r\n'), 'http'), 'http')
+  t.equal(schemeOf(fieldsOf(''), 'https'), 'https')
   t.end()
 })
 

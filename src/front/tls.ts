@@ -1,0 +1,89 @@
+import type { Socket } from 'node:net'
+import { createSecureContext, createServer, type SecureContext, type Server } from 'node:tls'
+import type { Logger } from '../log.ts'
+import type { TlsTerms } from './certificates.ts'
+import type { ShardStats } from './metrics.ts'
+
+/** A handshake takes a few round trips; who is slower holds a place for nothing. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
+/** Clients in their handshake at once; more are closed. */
+const HANDSHAKES_MAX = 2_000
+/** What is spoken inside; a client that wants nothing of it is told so (RFC 7301 §3.2). */
+const PROTOCOLS = ['http/1.1']
+
+export interface TlsComponents {
+  readonly log: Logger
+  readonly stats: Pick<ShardStats, 'tlsFailures'>
+  /** The handshake is over. */
+  readonly onClient: (socket: Socket) => void
+}
+
+/** The TLS of one listener: takes raw connections, gives those whose handshake went well. */
+export class TlsTerminator {
+  readonly #c: TlsComponents
+  readonly #server: Server
+  #terms: TlsTerms | undefined
+  #exact = new Map<string, SecureContext>()
+  #wildcard = new Map<string, SecureContext>()
+  #shaking = 0
+
+  constructor(components: TlsComponents) {
+    this.#c = components
+    this.#server = createServer({
+      ALPNProtocols: PROTOCOLS,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      allowHalfOpen: true,
+      SNICallback: (name, done) => done(null, this.#contextFor(name)),
+    })
+    this.#server.on('secureConnection', (socket) => {
+      this.#shaking--
+      socket.ref()
+      components.onClient(socket)
+    })
+    this.#server.on('tlsClientError', (error) => {
+      this.#shaking--
+      components.stats.tlsFailures++
+      components.log.debug({ why: error.message }, 'TLS handshake failed')
+    })
+  }
+
+  /** For handshakes from now on; connections that are open stay as they are. */
+  set(terms: TlsTerms): void {
+    if (terms === this.#terms) return
+    this.#terms = terms
+    this.#exact = new Map()
+    this.#wildcard = new Map()
+    const { minVersion, certificates } = terms
+    const ticketKeys = Buffer.from(terms.ticketKeys)
+    for (const { cert, key, names } of certificates) {
+      const context = createSecureContext({ cert, key, minVersion, ticketKeys })
+      for (const name of names) {
+        const [table, known] = name.startsWith('*.')
+          ? [this.#wildcard, name.slice(2)]
+          : [this.#exact, name]
+        if (!table.has(known)) table.set(known, context)
+      }
+    }
+    const { cert, key } = certificates[0]!
+    this.#server.setSecureContext({ cert, key, minVersion, ticketKeys })
+  }
+
+  accept(socket: Socket): void {
+    if (this.#shaking >= HANDSHAKES_MAX) {
+      this.#c.stats.tlsFailures++
+      socket.destroy()
+      return
+    }
+    this.#shaking++
+    // A shard that ends does not wait for those that are not clients yet.
+    socket.unref()
+    this.#server.emit('connection', socket)
+  }
+
+  /** Undefined: the one of the listener. */
+  #contextFor(name: string): SecureContext | undefined {
+    const lower = name.toLowerCase()
+    const parent = lower.slice(lower.indexOf('.') + 1)
+    return this.#exact.get(lower) ?? this.#wildcard.get(parent)
+  }
+}
