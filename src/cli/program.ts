@@ -171,6 +171,7 @@ function addSimulating(program: Command): void {
     )
     .option('--seeds <n>', 'run so many times, each with other jobs', countOption(100_000), 200)
     .option('--from <seed>', 'the first seed', countOption(2 ** 31), 1)
+    .option('--quick', 'a short run: 20 seeds at most; scaling: up to 64 nodes')
     .option('--json <file>', 'write the figures to a file too')
     .addHelpText('after', SIMULATE_AFTER)
     .action(async (options) => (await import('./simulate.ts')).simulate(options))
@@ -179,7 +180,8 @@ function addSimulating(program: Command): void {
 const SIMULATE_AFTER = `
 Every policy gets the same jobs with the same seed. Slowdown: how many times longer a job took than
 alone on the fastest machine. Scenarios that ship: epvm (the paper whose cost Aries builds on),
-epvm-each, epvm-long, failures, late-news. Policies: round-robin, least-loaded, e-pvm, mosix, e-mosix,
+epvm-each, epvm-long, failures, late-news; and scaling: throughput per node and p99 of the production
+core at 1 to 1,024 nodes. Policies: round-robin, least-loaded, e-pvm, mosix, e-mosix,
 aries (the production core). What a scenario file may say: docs/reference/scenarios.md.
 ${example('aries simulate --scenario epvm --policy round-robin aries --seeds 50')}`
 

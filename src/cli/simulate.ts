@@ -11,9 +11,11 @@ import { POLICIES } from '../sim/scenario/policies.ts'
 import type { Scenario } from '../sim/scenario/schema.ts'
 import { count } from './format.ts'
 import { print, remark } from './output.ts'
+import { simulateScaling } from './simulate-scaling.ts'
 import { type Column, table } from './table.ts'
 
 const PROGRESS_INTERVAL_MS = 2_000
+const QUICK_SEEDS = 20
 
 export interface SimulateOptions {
   readonly scenario: string
@@ -21,18 +23,25 @@ export interface SimulateOptions {
   readonly seeds: number
   readonly from: number
   readonly json?: string
+  readonly quick?: boolean
 }
 
 /** `aries simulate` */
 export function simulate(options: SimulateOptions): void {
+  if (options.scenario === 'scaling') simulateScaling(options)
+  else simulatePolicies(options)
+}
+
+function simulatePolicies(options: SimulateOptions): void {
   const scenario = loadScenario(options.scenario)
   const results = new Results(scenario, policiesOf(options))
+  const seeds = options.quick ? Math.min(QUICK_SEEDS, options.seeds) : options.seeds
   let shownMs = performance.now()
-  for (let done = 0; done < options.seeds; done++) {
+  for (let done = 0; done < seeds; done++) {
     results.runSeed(options.from + done)
     if (performance.now() - shownMs < PROGRESS_INTERVAL_MS) continue
     shownMs = performance.now()
-    remark(`${scenario.name}: ${done + 1} of ${options.seeds} seeds`)
+    remark(`${scenario.name}: ${done + 1} of ${seeds} seeds`)
   }
   const comparison = results.compare()
   tell(scenario, comparison)

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { CLASSES_TOLD_MAX, type ClassLoad, type LoadVector } from '../gossip/types.ts'
+import { type MeasuredLoad, ToldLoad } from '../placement/told-load.ts'
 import type { World } from '../world.ts'
 import type { Hosts } from './hosts.ts'
 import type { Machine, MachineFigures } from './machine.ts'
@@ -8,12 +9,6 @@ import type { Pools } from './pools.ts'
 /** Requests that a node is thought to take at once, per core; more than that queues. */
 const REQUESTS_PER_CORE = 32
 const CONNECTIONS_MAX = 20_000
-/** Weight of the newest figure in the load that is told, when it falls; it rises at once. */
-const FALL_WEIGHT = 0.25
-/** Weight of the newest figure in the load that this node reckons with, when it rises. */
-const RISE_WEIGHT = 0.125
-/** What has just come counts on top for about this long: until it shows in what is measured. */
-const ARRIVED_MS = 2_000
 
 export interface LoadMeterComponents {
   readonly pools: Pools
@@ -22,24 +17,14 @@ export interface LoadMeterComponents {
   readonly world: World
 }
 
-type Smoothed = 'cpu' | 'loop' | 'requests' | 'ioBytesPerSecond'
-type Measured = { -readonly [K in Smoothed]: number }
-
-/**
- * The load of this node, twice. What it tells the others rises at once and falls slowly, and has
- * what came lately on top; what it reckons with itself rises slowly and falls at once. Between the
- * two lies what a move must at least gain: nobody is flooded, and nobody flees, for one moment.
- * After MOSIX, whose load balancer keeps the same two figures.
- */
+/** Measures the load of this node, and keeps the two figures of it: see `ToldLoad`. */
 export class LoadMeter {
   readonly #c: LoadMeterComponents
   readonly #speed: number
   readonly #loopDelay: ReturnType<typeof monitorEventLoopDelay>
   #cpuUsage = process.cpuUsage()
   #sampledMs: number
-  #told: Measured | undefined
-  #own: Measured | undefined
-  #arrivedCpu = 0
+  readonly #load = new ToldLoad()
   #reckoned: LoadVector | undefined
 
   constructor(components: LoadMeterComponents, init: { speed: number }) {
@@ -57,7 +42,7 @@ export class LoadMeter {
 
   /** A worker has come, which is expected to use that much of a core. */
   arrived(cpu: number): void {
-    this.#arrivedCpu += cpu
+    this.#load.arrived(cpu)
   }
 
   /** The load to be told. `classes`: of the workers that live here. */
@@ -66,20 +51,17 @@ export class LoadMeter {
     const elapsedMs = Math.max(1, nowMs - this.#sampledMs)
     this.#sampledMs = nowMs
     const machine = this.#c.machine.sample()
-    const now = this.#measure(machine, elapsedMs)
-    this.#told = smooth(this.#told, now, { rise: 1, fall: FALL_WEIGHT })
-    this.#own = smooth(this.#own, now, { rise: RISE_WEIGHT, fall: 1 })
-    this.#arrivedCpu *= Math.exp(-elapsedMs / ARRIVED_MS)
+    const { told, own } = this.#load.sample(this.#measure(machine, elapsedMs), elapsedMs)
     const rest = this.#rest(machine, workers, classes)
-    this.#reckoned = { ...this.#own, ...rest }
-    return { ...this.#told, ...rest, cpu: this.#told.cpu + this.#arrivedCpu }
+    this.#reckoned = { ...own, ...rest }
+    return { ...told, ...rest }
   }
 
   stop(): void {
     this.#loopDelay.disable()
   }
 
-  #measure(machine: MachineFigures, elapsedMs: number): Measured {
+  #measure(machine: MachineFigures, elapsedMs: number): MeasuredLoad {
     const { stats: pool } = this.#c.pools
     const { stats: host } = this.#c.hosts
     const usage = process.cpuUsage(this.#cpuUsage)
@@ -98,7 +80,7 @@ export class LoadMeter {
     machine: MachineFigures,
     workers: number,
     classes: readonly ClassLoad[],
-  ): Omit<LoadVector, keyof Measured> {
+  ): Omit<LoadVector, keyof MeasuredLoad> {
     const { stats: pool } = this.#c.pools
     const { stats: host } = this.#c.hosts
     const lagMs = Math.max(0, this.#loopDelay.percentile(99) / 1e6 - 10)
@@ -119,18 +101,4 @@ export class LoadMeter {
       lagMs,
     }
   }
-}
-
-function smooth(
-  before: Measured | undefined,
-  now: Measured,
-  weight: { rise: number; fall: number },
-): Measured {
-  if (!before) return now
-  const mixed = { ...now }
-  for (const name of Object.keys(now) as (keyof Measured)[]) {
-    const change = now[name] - before[name]
-    mixed[name] = before[name] + change * (change > 0 ? weight.rise : weight.fall)
-  }
-  return mixed
 }
