@@ -23,16 +23,24 @@ export class Board {
   /** Takes news of `id`; false when something at least as new is known. */
   hear(news: LoadNews, nowMs: number): boolean {
     const bornMs = nowMs - news.ageMs
-    const row = this.#rows.get(news.id)
-    const order = row ? news.boot - row.boot || news.seq - row.seq : 1
-    if (row && order <= 0) {
-      // The same by another way: the older age is the truer one, ways only lose time.
-      if (order === 0) row.bornMs = Math.min(row.bornMs, bornMs)
+    const { id, boot, seq, load, urgency } = news
+    if (!this.isNewer(id, boot, seq)) {
+      this.age(id, boot, seq, bornMs)
       return false
     }
-    const { boot, seq, load, urgency } = news
-    this.#rows.set(news.id, { boot, seq, load, bornMs, urgency })
+    this.#rows.set(id, { boot, seq, load, bornMs, urgency })
     return true
+  }
+
+  isNewer(id: string, boot: number, seq: number): boolean {
+    const row = this.#rows.get(id)
+    return row === undefined || boot > row.boot || (boot === row.boot && seq > row.seq)
+  }
+
+  /** The same load by another way: the older age is the truer one, ways only lose time. */
+  age(id: string, boot: number, seq: number, bornMs: number): void {
+    const row = this.#rows.get(id)
+    if (row?.boot === boot && row.seq === seq) row.bornMs = Math.min(row.bornMs, bornMs)
   }
 
   load(id: string): LoadVector | undefined {

@@ -143,6 +143,11 @@ export class Writer {
     if (this.#room(1)) this.#at = this.#bytes.writeUInt8(value, this.#at)
   }
 
+  /** Sets a byte that was written before. */
+  setU8(at: number, value: number): void {
+    this.#bytes.writeUInt8(value, at)
+  }
+
   u16(value: number): void {
     if (this.#room(2)) this.#at = this.#bytes.writeUInt16BE(value, this.#at)
   }

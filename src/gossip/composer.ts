@@ -1,5 +1,6 @@
 import type { Board } from './board.ts'
 import type { Dissemination } from './dissemination.ts'
+import { figuresOf, type LoadRow, ROW_BOOT } from './load-row.ts'
 import { claimOf, type Entry, type MemberTable } from './member-table.ts'
 import { type LoadNews, type PacketHead, PacketWriter } from './packet.ts'
 import { type GossipTimes, retransmitLimit } from './presets.ts'
@@ -10,7 +11,7 @@ import { type GossipTimes, retransmitLimit } from './presets.ts'
  */
 const QUESTION_BYTES = 160
 /** Most rows of the board in one window; as many as fit are sent. */
-const WINDOW_ROWS_MAX = 64
+const WINDOW_ROWS_MAX = 100
 
 /**
  * Fills packets. Each begins with the sender's own claim and, where the receiver is not `alive`
@@ -25,11 +26,13 @@ export class Composer {
   readonly #times: GossipTimes
   readonly #bytesMax: number
   readonly #writer: PacketWriter
+  #mapHash: string
 
   constructor(
     components: { self: Entry; table: MemberTable; board: Board; news: Dissemination },
-    init: { times: GossipTimes; bytesMax: number },
+    init: { times: GossipTimes; bytesMax: number; mapHash: string },
   ) {
+    this.#mapHash = init.mapHash
     this.#self = components.self
     this.#table = components.table
     this.#board = components.board
@@ -37,6 +40,10 @@ export class Composer {
     this.#times = init.times
     this.#bytesMax = init.bytesMax
     this.#writer = new PacketWriter(init.bytesMax)
+  }
+
+  setMapHash(mapHash: string): void {
+    this.#mapHash = mapHash
   }
 
   /** One packet for `to`. `accuse`: say what is claimed of it even when that is nothing bad. */
@@ -50,9 +57,7 @@ export class Composer {
     const own = this.#board.news(this.#self.place.id, nowMs)
     if (own) this.#writer.load(own)
     this.#addNews(to)
-    for (const news of options.window ?? []) {
-      if (news.id !== this.#self.place.id && !this.#writer.load(news)) break
-    }
+    if (options.window) this.#addWindow(to, options.window)
     const asks = to.boot === 0 || head.probe !== undefined
     return this.#writer.finish(asks && options.bytesMax === undefined ? QUESTION_BYTES : 0)
   }
@@ -84,6 +89,26 @@ export class Composer {
     this.#writer.begin(head, Math.min(bytesMax, this.#bytesMax))
     this.#writer.claim(claimOf(this.#self))
     if (to.boot > 0 && (accuse || to.state !== 'alive')) this.#writer.claim(claimOf(to))
+  }
+
+  /** Urgent rows whole, and all to who has another map; the others short. */
+  #addWindow(to: Entry, window: readonly LoadNews[]): void {
+    const rows: LoadRow[] = []
+    for (const news of window) {
+      if (news.id === this.#self.place.id || news.id === to.place.id) continue
+      const row = to.mapHash === this.#mapHash && news.urgency === 0 ? this.#row(news) : undefined
+      if (row) rows.push(row)
+      else if (!this.#writer.load(news)) break
+    }
+    this.#writer.rows(rows)
+  }
+
+  #row({ id, boot, seq, ageMs, load }: LoadNews): LoadRow | undefined {
+    const entry = this.#table.get(id)
+    const capacity = entry?.boot === boot ? entry.meta.capacity : undefined
+    if (!entry || !capacity) return undefined
+    const figures = figuresOf(load, capacity)
+    return { index: entry.index, boot: boot % ROW_BOOT, seq, ageMs, figures }
   }
 
   #addNews(to: Entry): void {

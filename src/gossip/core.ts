@@ -97,7 +97,7 @@ export class GossipCore {
     this.#detector = new Detector({ random, table, members, awareness, reach, say }, { times })
     this.#composer = new Composer(
       { self: members.self, table, board, news },
-      { times, bytesMax: init.payloadBytesMax },
+      { times, bytesMax: init.payloadBytesMax, mapHash: init.mapHash },
     )
   }
 
@@ -275,6 +275,7 @@ export class GossipCore {
     entry.mapHash = event.map.mapHash
     for (const claim of packet.claims) this.#members.hear(claim, event.from, nowMs)
     for (const news of packet.loads) if (this.#loads.hear(news, nowMs)) this.#hurryWindow(nowMs)
+    if (event.map.mapHash === this.#mapHash) this.#loads.hearRows(packet.rows ?? [], nowMs)
     if (packet.answer) this.#detector.answered(packet.answer, entry, event.boot, nowMs)
     if (packet.probe) this.#detector.probed(packet.probe, entry, event.stream, nowMs)
     if (packet.sync && this.#maySync(entry, nowMs)) this.#sendTable(entry, nowMs, false)
@@ -315,6 +316,8 @@ export class GossipCore {
   }
 
   #setLoad(load: LoadVector, nowMs: number): void {
+    const capacity = this.#loads.newCapacity(load)
+    if (capacity) this.#setMeta({ capacity })
     if (this.#loads.setOwn(load, nowMs)) this.#hurryWindow(nowMs)
   }
 
@@ -334,6 +337,7 @@ export class GossipCore {
   #setMap(event: { map: ClusterMap; mapHash: string }, nowMs: number): void {
     this.#mapEpoch = event.map.epoch
     this.#mapHash = event.mapHash
+    this.#composer.setMapHash(event.mapHash)
     const { added, removed } = this.#members.setMap(event.map, nowMs)
     for (const { place } of removed) this.#board.forget(place.id)
     if (this.#running) this.#tell(added, nowMs)

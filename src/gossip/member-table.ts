@@ -21,6 +21,8 @@ export interface Doubt {
 /** One member of the map, and the greatest claim heard of it. */
 export interface Entry {
   place: Place
+  /** Its place in the order of the map. */
+  index: number
   state: MemberState
   /** 0: never heard of. */
   boot: number
@@ -48,6 +50,8 @@ export interface Entry {
 /** Members that the map has: `unreachable` with boot 0 until something is heard of them. */
 export class MemberTable {
   readonly #entries = new Map<string, Entry>()
+  /** In the order of the map, by which rows of loads name them. */
+  #order: Entry[] = []
 
   get(id: string): Entry | undefined {
     return this.#entries.get(id)
@@ -59,6 +63,11 @@ export class MemberTable {
 
   get size(): number {
     return this.#entries.size
+  }
+
+  /** The member at this place in the map. */
+  at(index: number): Entry | undefined {
+    return this.#order[index]
   }
 
   /** Makes the members those of `map`, and `keepId`; returns who came and who is no more. */
@@ -76,12 +85,15 @@ export class MemberTable {
       if (known) known.place = place
       else added.push(this.#add(place, nowMs))
     }
+    this.#order = [...places.keys()].map((id) => this.#entries.get(id)!)
+    for (const [index, entry] of this.#order.entries()) entry.index = index
     return { added, removed }
   }
 
   #add(place: Place, nowMs: number): Entry {
     const entry: Entry = {
       place,
+      index: 0,
       state: 'unreachable',
       boot: 0,
       version: 0,

@@ -300,6 +300,10 @@ export function sameMeta(a: MemberMeta, b: MemberMeta): boolean {
     a.poolPort === b.poolPort &&
     a.cordoned === b.cordoned &&
     a.draining === b.draining &&
+    a.capacity?.cpu === b.capacity?.cpu &&
+    a.capacity?.memoryBytes === b.capacity?.memoryBytes &&
+    a.capacity?.requests === b.capacity?.requests &&
+    a.capacity?.connections === b.capacity?.connections &&
     a.hostPorts.length === b.hostPorts.length &&
     a.hostPorts.every((port, index) => port === b.hostPorts[index])
   )

@@ -1,6 +1,8 @@
 import { isMalformed, Reader, Writer } from './bytes.ts'
 import { type Claim, VERSION_MAX } from './claim.ts'
+import { type LoadRow, readRow, whole, writeRow } from './load-row.ts'
 import {
+  type Capacity,
   CLASSES_TOLD_MAX,
   type ClassLoad,
   type LoadVector,
@@ -43,9 +45,11 @@ export interface PacketHead {
 export interface Packet extends PacketHead {
   readonly claims: readonly Claim[]
   readonly loads: readonly LoadNews[]
+  /** Of the map that the sender names. */
+  readonly rows?: readonly LoadRow[]
 }
 
-const VERSION = 2
+const VERSION = 3
 /** Version and flags. */
 export const HEAD_BYTES_MIN = 2
 export const HOST_PORTS_MAX = 64
@@ -56,7 +60,9 @@ const STATES: readonly MemberState[] = ['alive', 'suspect', 'unreachable', 'left
 const FLAG = { ping: 1, ask: 2, ack: 4, nack: 8, sync: 16 }
 const PROBES = FLAG.ping | FLAG.ask
 const ANSWERS = FLAG.ack | FLAG.nack
-const ITEM = { padding: 0, claim: 1, load: 2 }
+const ITEM = { padding: 0, claim: 1, load: 2, rows: 3 }
+/** Rows in one section, whose count is one byte. */
+const ROWS_MAX = 255
 
 /** Fills one packet after the other up to a budget of bytes. */
 export class PacketWriter {
@@ -86,6 +92,16 @@ export class PacketWriter {
   /** False when it does not fit any more. */
   load(news: LoadNews): boolean {
     return this.#writer.fits(news, writeLoad)
+  }
+
+  /** Rows as far as they fit, the rest is left out. */
+  rows(rows: readonly LoadRow[]): void {
+    const writer = this.#writer
+    let count = 0
+    if (rows.length === 0 || !writer.fits(0, beginRows)) return
+    const countAt = writer.at - 1
+    while (count < rows.length && count < ROWS_MAX && writer.fits(rows[count]!, writeRow)) count++
+    writer.setU8(countAt, count)
   }
 
   /** The packet, filled up to `bytesMin` if it is shorter. */
@@ -119,14 +135,18 @@ function readPacket(reader: Reader, self: string): Packet {
   const answer = readAnswer(reader, bits)
   const claims: Claim[] = []
   const loads: LoadNews[] = []
+  const rows: LoadRow[] = []
   while (reader.left > 0) {
     const item = reader.u8()
     if (item === ITEM.padding) continue
-    reader.ensure(item === ITEM.claim || item === ITEM.load)
     if (item === ITEM.claim) claims.push(readClaim(reader))
-    else loads.push(readLoad(reader))
+    else if (item === ITEM.load) loads.push(readLoad(reader))
+    else {
+      reader.ensure(item === ITEM.rows)
+      for (let left = reader.u8(); left > 0; left--) rows.push(readRow(reader))
+    }
   }
-  return { probe, answer, sync: (bits & FLAG.sync) !== 0, claims, loads }
+  return { probe, answer, sync: (bits & FLAG.sync) !== 0, claims, loads, rows }
 }
 
 function readProbe(reader: Reader, bits: number, self: string): Probe | undefined {
@@ -138,6 +158,11 @@ function readProbe(reader: Reader, bits: number, self: string): Probe | undefine
 function readAnswer(reader: Reader, bits: number): Answer | undefined {
   if ((bits & ANSWERS) === 0) return undefined
   return { type: (bits & FLAG.ack) !== 0 ? 'ack' : 'nack', seq: reader.u32() }
+}
+
+function beginRows(writer: Writer): void {
+  writer.u8(ITEM.rows)
+  writer.u8(0)
 }
 
 function writeClaim(writer: Writer, claim: Claim): void {
@@ -167,15 +192,21 @@ function readClaim(reader: Reader): Claim {
 }
 
 function writeMeta(writer: Writer, meta: MemberMeta): void {
-  writer.u8((meta.cordoned ? 1 : 0) | (meta.draining ? 2 : 0))
+  const { capacity } = meta
+  writer.u8((meta.cordoned ? 1 : 0) | (meta.draining ? 2 : 0) | (capacity ? 4 : 0))
   writer.varint(meta.incarnation)
   writer.u16(meta.poolPort)
   writer.u8(meta.hostPorts.length)
   for (const port of meta.hostPorts) writer.u16(port)
+  if (!capacity) return
+  writer.varint(whole(capacity.cpu * CPU_SCALE))
+  writer.varint(whole(capacity.memoryBytes))
+  writer.varint(whole(capacity.requests))
+  writer.varint(whole(capacity.connections))
 }
 
 function readMeta(reader: Reader): MemberMeta {
-  const bits = reader.atMost(reader.u8(), 3)
+  const bits = reader.atMost(reader.u8(), 7)
   const incarnation = reader.varint()
   const poolPort = reader.u16()
   const hostPorts: number[] = []
@@ -183,7 +214,17 @@ function readMeta(reader: Reader): MemberMeta {
     hostPorts.push(reader.u16())
   }
   const cordoned = (bits & 1) !== 0
-  return { incarnation, poolPort, hostPorts, cordoned, draining: (bits & 2) !== 0 }
+  const meta = { incarnation, poolPort, hostPorts, cordoned, draining: (bits & 2) !== 0 }
+  return (bits & 4) === 0 ? meta : { ...meta, capacity: readCapacity(reader) }
+}
+
+function readCapacity(reader: Reader): Capacity {
+  return {
+    cpu: reader.varint() / CPU_SCALE,
+    memoryBytes: reader.varint(),
+    requests: reader.varint(),
+    connections: reader.varint(),
+  }
 }
 
 /** Cores travel in ten-thousandths, lag in tenths of a millisecond. */
@@ -258,10 +299,4 @@ function readClasses(reader: Reader): ClassLoad[] {
     cpu: reader.varint() / CLASS_CPU_SCALE,
     stateBytes: reader.varint(),
   }))
-}
-
-/** A figure as the wire takes it: whole, not negative, finite. */
-function whole(value: number): number {
-  if (!(value > 0)) return 0
-  return Math.min(Math.round(value), Number.MAX_SAFE_INTEGER)
 }

@@ -44,6 +44,15 @@ export interface LoadVector {
   readonly lagMs: number
 }
 
+/** The most that a member can do: what parts of its load are parts of. */
+export interface Capacity {
+  /** Cores, times `speed`. */
+  readonly cpu: number
+  readonly memoryBytes: number
+  readonly requests: number
+  readonly connections: number
+}
+
 export type MemberState = 'alive' | 'suspect' | 'unreachable' | 'left'
 export type MemberRole = 'node' | 'front'
 
@@ -59,6 +68,8 @@ export interface MemberMeta {
   readonly cordoned: boolean
   /** Everything is being moved off. */
   readonly draining: boolean
+  /** As it was when it last changed by more than a little; none before the first load. */
+  readonly capacity?: Capacity
 }
 
 export interface Member {

@@ -5,6 +5,7 @@ import type { SeedResult, SimArea } from './area.ts'
 import { GossipChecks } from './gossip-checks.ts'
 import { GossipCluster } from './gossip-cluster.ts'
 import { GossipFaults, randomLink } from './gossip-faults.ts'
+import { simLoad } from './gossip-load.ts'
 import { Trace } from './trace.ts'
 import { VirtualClock } from './virtual-clock.ts'
 import { PERFECT_LINK } from './virtual-network.ts'
@@ -63,7 +64,14 @@ class GossipRun {
         trace: this.#trace,
         observe: (member, changes) => this.#checks.observe(this.#cluster, member, changes),
       },
-      { map, keys, times: PRESETS[preset], faults },
+      {
+        map,
+        keys,
+        times: PRESETS[preset],
+        faults,
+        // The time of its measurement, so that its age can be checked; overload now and then.
+        loads: { everyMs: 250, at: (nowMs) => simLoad(random, Math.floor(nowMs * 1_000), 100) },
+      },
     )
     const { faultsMs: untilMs, lastMsMax } = this.#span
     this.#faults = new GossipFaults(

@@ -51,7 +51,7 @@ export class GossipChecks {
     const nowMs = this.#clock.nowMs()
     for (const observer of cluster.running()) {
       for (const { id, load, loadAgeMs } of observer.endpoint!.core.members(nowMs)) {
-        const trueAgeMs = load ? nowMs - load.memoryBytes / 1_000 : Number.POSITIVE_INFINITY
+        const trueAgeMs = load ? nowMs - load.workers / 1_000 : Number.POSITIVE_INFINITY
         if (loadAgeMs > trueAgeMs + AGE_ROUNDING_MS) {
           this.#violate(observer, `LoadAge: ${id}'s load is ${trueAgeMs} ms old, not ${loadAgeMs}`)
         }

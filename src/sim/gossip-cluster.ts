@@ -33,6 +33,8 @@ export interface ClusterInit {
   readonly keys: readonly string[]
   readonly times: GossipTimes
   readonly faults: LinkFaults
+  /** What a member measures, now and then; none: it never does. */
+  readonly loads?: { readonly everyMs: number; readonly at: (nowMs: number) => LoadVector }
 }
 
 interface Parts {
@@ -43,13 +45,15 @@ interface Parts {
   readonly observe: (member: SimMember, changes: readonly MemberChange[]) => void
 }
 
-/** Between two measurements of the load of a member. */
-const LOAD_INTERVAL_MS = 250
+/** Of IP and UDP, around each datagram. */
+const PACKET_BYTES = 28
 
 /** Real gossip endpoints on a virtual network, with processes that can crash, pause and restart. */
 export class GossipCluster {
   readonly network: VirtualNetwork<Wire>
   readonly members = new Map<string, SimMember>()
+  /** What all sent by datagram, as it is on the wire. */
+  readonly stats = { datagrams: 0, bytes: 0 }
   readonly #parts: Parts
   readonly #init: ClusterInit
 
@@ -140,13 +144,12 @@ export class GossipCluster {
     if (endpoint) this.#apply(member, endpoint.handle(event, this.#parts.clock.nowMs()))
   }
 
-  /** The load of a member is the time of its measurement: so its age can be checked. */
   #measure(member: SimMember, endpoint: Endpoint): void {
-    if (member.endpoint !== endpoint) return
-    const { clock, random } = this.#parts
-    const nowMs = clock.nowMs()
-    if (!member.paused) this.handle(member, { type: 'load', load: loadAt(nowMs, random) })
-    clock.after(LOAD_INTERVAL_MS, () => this.#measure(member, endpoint))
+    const { loads } = this.#init
+    if (!loads || member.endpoint !== endpoint) return
+    const { clock } = this.#parts
+    if (!member.paused) this.handle(member, { type: 'load', load: loads.at(clock.nowMs()) })
+    clock.after(loads.everyMs, () => this.#measure(member, endpoint))
   }
 
   #receive(member: SimMember, from: string, { bytes, stream }: Wire): void {
@@ -170,8 +173,11 @@ export class GossipCluster {
 
   #send(member: SimMember, to: string, wire: Wire, asker: string | undefined): void {
     const { endpoint } = member
-    if (!wire.stream) this.network.send(member.id, to, wire)
-    else if (to === asker) this.network.reply(member.id, to, wire)
+    if (!wire.stream) {
+      this.stats.datagrams++
+      this.stats.bytes += wire.bytes.length + PACKET_BYTES
+      this.network.send(member.id, to, wire)
+    } else if (to === asker) this.network.reply(member.id, to, wire)
     else if (!this.network.exchange(member.id, to, wire) && this.members.get(to)?.refuses) {
       this.#parts.clock.after(1, () => {
         if (member.endpoint === endpoint && !member.paused)
@@ -195,22 +201,4 @@ export class GossipCluster {
 
 export function memberIds(map: ClusterMap): string[] {
   return [...map.nodes, ...map.fronts].map(({ id }) => id)
-}
-
-function loadAt(nowMs: number, random: Random): LoadVector {
-  return {
-    cpu: 0,
-    cpuCapacity: 4,
-    loop: 0,
-    memoryBytes: Math.floor(nowMs * 1_000),
-    memoryBytesMax: 2 ** 50,
-    requests: Math.floor(random.next() * 110),
-    requestsMax: 100,
-    connections: 0,
-    connectionsMax: 1_000,
-    ioBytesPerSecond: 0,
-    workers: 0,
-    classes: [],
-    lagMs: 0,
-  }
 }

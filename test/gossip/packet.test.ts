@@ -41,6 +41,7 @@ t.test('what was written is read', async (t) => {
       claim('n-2', { state: 'suspect', version: VERSION_MAX, accusers: ['n1', 'f1'] }),
     ],
     loads: [NEWS],
+    rows: [],
   })
   const writer = new PacketWriter(100)
   for (const type of ['ack', 'nack'] as const) {
