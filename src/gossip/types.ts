@@ -19,7 +19,7 @@ export interface ClassLoad {
  * share of the machine that it runs in (its cgroup, or the whole machine), whoever uses it.
  */
 export interface LoadVector {
-  /** Cores in use, times `speed`. */
+  /** Cores in use, times how long one waits for them, times `speed`: more than there are is overload. */
   readonly cpu: number
   /** Cores there are (cgroup-aware), times `speed`. */
   readonly cpuCapacity: number

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { CLASSES_TOLD_MAX, type ClassLoad, type LoadVector } from '../gossip/types.ts'
 import { type MeasuredLoad, ToldLoad } from '../placement/told-load.ts'
 import type { World } from '../world.ts'
+import type { CpuWait } from './cpu-wait.ts'
 import type { Hosts } from './hosts.ts'
 import type { Machine, MachineFigures } from './machine.ts'
 import type { Pools } from './pools.ts'
@@ -14,6 +15,7 @@ export interface LoadMeterComponents {
   readonly pools: Pools
   readonly hosts: Hosts
   readonly machine: Machine
+  readonly wait: CpuWait
   readonly world: World
 }
 
@@ -67,8 +69,10 @@ export class LoadMeter {
     const usage = process.cpuUsage(this.#cpuUsage)
     this.#cpuUsage = process.cpuUsage()
     const own = (usage.user + usage.system) / 1_000 / elapsedMs + pool.cpu + host.cpu
+    const processes = [...this.#c.hosts.infos, ...this.#c.pools.infos]
+    const stretch = this.#c.wait.sample([process.pid, ...processes.map(({ pid }) => pid)])
     return {
-      cpu: (machine.cpu ?? own) * this.#speed,
+      cpu: (machine.cpu ?? own) * stretch * this.#speed,
       loop: host.loop,
       requests: pool.requests + host.requests,
       // What passes over loopback only the hosts see.

@@ -1,11 +1,13 @@
 import type { ClassLoad, LoadVector, Membership } from '../gossip/types.ts'
 import type { TimerHandle, World } from '../world.ts'
+import { CpuWait } from './cpu-wait.ts'
 import { LoadMeter, type LoadMeterComponents } from './load-meter.ts'
+import { Machine } from './machine.ts'
 import type { OpenWorkers } from './open-workers.ts'
 
 const INTERVAL_MS = 250
 
-export interface LoadTellerComponents extends LoadMeterComponents {
+export interface LoadTellerComponents extends Omit<LoadMeterComponents, 'machine' | 'wait'> {
   readonly gossip: Pick<Membership, 'setLoad'>
   readonly open: OpenWorkers
   readonly world: World
@@ -28,7 +30,9 @@ export class LoadTeller {
   constructor(components: LoadTellerComponents, init: LoadTellerInit) {
     this.#c = components
     this.#init = init
-    this.#meter = new LoadMeter(components, init)
+    const { world } = components
+    const system = { machine: new Machine(world), wait: new CpuWait(world) }
+    this.#meter = new LoadMeter({ ...components, ...system }, init)
   }
 
   /** The load that this node itself reckons with; undefined before the first telling. */

@@ -21,7 +21,6 @@ import type { HostClient } from './host-client.ts'
 import { HostWatch } from './host-watch.ts'
 import { Lease } from './lease.ts'
 import { LoadTeller } from './load-teller.ts'
-import { Machine } from './machine.ts'
 import { type NodeFigures, nodeFigures } from './metrics.ts'
 import { Mover } from './mover.ts'
 import { nodeStatus } from './node-status.ts'
@@ -196,7 +195,7 @@ export class Node {
       },
     )
     this.#load = new LoadTeller(
-      { pools, hosts, machine: new Machine(world), gossip, open: this.#open, world },
+      { pools, hosts, gossip, open: this.#open, world },
       { speed: entry.speed, before: (intervalMs) => this.#lookAround(intervalMs) },
     )
     this.#balancer = new Balancer(

@@ -30,6 +30,8 @@ export interface ClusterOptions {
   readonly env?: (id: string) => Record<string, string>
   /** Each node runs on one of its own; the fronts are at the switch. Without: all on loopback. */
   readonly machines?: Machines
+  /** What to put before the command of node `i` (from 0), to run it where it is to run. */
+  readonly on?: (i: number) => readonly string[]
   /** Routes besides those of the demo. */
   readonly routes?: readonly Record<string, unknown>[]
 }
@@ -237,7 +239,8 @@ export class TestCluster {
   }
 
   startNode(id: string): void {
-    const on = this.#options.machines?.on(this.machineOf(id)) ?? []
+    const { machines, on: place } = this.#options
+    const on = machines?.on(this.machineOf(id)) ?? place?.(this.machineOf(id)) ?? []
     this.#spawn(id, ['node', '--id', id, '--config', this.configFile], on)
   }
 
