@@ -109,12 +109,14 @@ export class Committer {
     this.#waiting.push({ record, owner })
     if (this.#busy) return
     this.#busy = true
-    // After the macrotask's other turns: they share the transaction.
-    setImmediate(() => void this.#run())
+    void this.#run()
   }
 
   async #run(): Promise<void> {
     for (;;) {
+      // What this round of the event loop still brings shares the transaction. So it does after
+      // another one: requests that came while its answers left have not been read yet.
+      await new Promise<void>((resolve) => void setImmediate(resolve))
       const batch = this.#takeBatch()
       if (batch.length === 0) break
       try {

@@ -36,7 +36,8 @@ export class Group<Job, Result> {
     this.#weightMax = init.weightMax
   }
 
-  add(job: Job): Promise<Result> {
+  /** `gathered`: whoever adds it has waited for what else there is; the run begins at once. */
+  add(job: Job, gathered = false): Promise<Result> {
     if (this.#closed) {
       return Promise.reject(new AriesError('ARIES_E_STORE', 'the store is closed'))
     }
@@ -45,7 +46,8 @@ export class Group<Job, Result> {
       if (this.#running) return
       this.#running = true
       // Not at once: what this round of the event loop still brings shares the first run.
-      setImmediate(() => void this.#drain())
+      if (gathered) queueMicrotask(() => void this.#drain())
+      else setImmediate(() => void this.#drain())
     })
   }
 

@@ -78,3 +78,15 @@ t.test('a close waits for what was taken and refuses the rest', async (t) => {
   t.equal(await taken, 'did 1')
   await manual(1).group.close()
 })
+
+t.test('a run begins at once for whoever has waited for others itself', async (t) => {
+  const { group, runs } = manual(100)
+  const together = [group.add(1, true), group.add(2, true)]
+  await Promise.resolve()
+  t.same(
+    runs.map(({ jobs }) => jobs),
+    [[1, 2]],
+  )
+  done(runs[0])
+  t.same(await Promise.all(together), ['did 1', 'did 2'])
+})

@@ -197,7 +197,7 @@ export class PostgresStore implements Store {
     checkNode(node)
     checkCount('incarnation', incarnation)
     for (const record of records) checkRecord(record)
-    return this.#commits.add({ node, incarnation, records, bytes: recordsBytes(records) })
+    return this.#commits.add({ node, incarnation, records, bytes: recordsBytes(records) }, true)
   }
 
   async load(id: WorkerId): Promise<LoadedWorker | undefined> {

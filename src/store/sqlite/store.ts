@@ -165,7 +165,7 @@ export class SqliteStore implements Store {
     checkCount('incarnation', incarnation)
     for (const record of records) checkRecord(record)
     const job: Write = { do: 'commit', node, incarnation, records, bytes: recordsBytes(records) }
-    return (await this.#writes.add(job)) as CommitResult[]
+    return (await this.#writes.add(job, true)) as CommitResult[]
   }
 
   async load(id: WorkerId): Promise<LoadedWorker | undefined> {
