@@ -6,7 +6,7 @@ import { dataTokens, Tokens } from '../auth.ts'
 import { restartNote } from '../config/restart.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
-import { Gossip } from '../gossip/gossip.ts'
+import { ThreadedGossip } from '../gossip/thread/threaded-gossip.ts'
 import { KeyRing } from '../key-ring.ts'
 import { MapHandover } from '../map-handover.ts'
 import { Peers } from '../peers.ts'
@@ -37,8 +37,8 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
     finish = resolve
   })
 
-  const gossip = new Gossip(
-    { log: log.child({ component: 'gossip' }), world },
+  const gossip = new ThreadedGossip(
+    { log, world },
     {
       selfId: id,
       role: 'front',

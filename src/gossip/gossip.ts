@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { ClusterMap } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import type { TimerHandle, World } from '../world.ts'
+import type { Clock, TimerHandle, World } from '../world.ts'
 import { AddressBook } from './address-book.ts'
 import { type Datagram, Endpoint, type Outcome } from './endpoint.ts'
 import type { GossipEvent } from './events.ts'
@@ -30,6 +30,8 @@ export interface GossipInit {
   /** The first seals, all open; none: datagrams are neither authenticated nor encrypted. */
   readonly keys: readonly string[]
   readonly preset: PresetName
+  /** The number of this life of the member; default `nextBoot`. */
+  readonly boot?: number
 }
 
 /** Between two look-ups of the host names of the map. */
@@ -48,8 +50,13 @@ const RATE = { perSecond: 1_000, burst: 2_000 }
 
 type Reply = (bytes: Buffer) => void
 
-/** A second start of one member within a millisecond is another life all the same. */
 let lastBoot = 0
+
+/** The wall clock; a second start within a millisecond is another life all the same. */
+export function nextBoot(clock: Clock): number {
+  lastBoot = Math.max(lastBoot + 1, clock.wallMs())
+  return lastBoot
+}
 
 /** Gossip over UDP: the driver of the core. It holds the socket, the one timer, the listeners. */
 export class Gossip implements GossipDriver {
@@ -66,6 +73,7 @@ export class Gossip implements GossipDriver {
   readonly #leaveMs: number
   readonly #listeners = new Set<(change: MemberChange) => void>()
   #socket: Socket | undefined
+  #isSilent = false
   #warnedMs = Number.NEGATIVE_INFINITY
   #timer: TimerHandle | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
@@ -79,7 +87,7 @@ export class Gossip implements GossipDriver {
     const place = places.find(({ id, role }) => id === selfId && role === init.role)
     if (!place) throw new AriesError('ARIES_E_CONFIG', `the map has no ${init.role} "${selfId}"`)
     const times = PRESETS[init.preset]
-    lastBoot = Math.max(lastBoot + 1, clock.wallMs())
+    const boot = init.boot ?? nextBoot(clock)
     this.selfId = selfId
     this.#log = components.log
     this.#streams = new Streams(components.world, {
@@ -94,7 +102,7 @@ export class Gossip implements GossipDriver {
     this.#addresses = new AddressBook({ family: isIPv6(place.host) ? 6 : 4 })
     this.#addresses.set(places)
     const nowMs = clock.nowMs()
-    this.#endpoint = new Endpoint({ random }, { selfId, map, keys, times, boot: lastBoot, nowMs })
+    this.#endpoint = new Endpoint({ random }, { selfId, map, keys, times, boot, nowMs })
   }
 
   /** Rejects with `ARIES_E_PORT_IN_USE` when the address of this member is taken. */
@@ -183,6 +191,12 @@ export class Gossip implements GossipDriver {
     this.#handle({ type: 'refused', id })
   }
 
+  /** Neither hears nor says anything, as if the process had stopped. */
+  setSilent(isSilent: boolean): void {
+    this.#isSilent = isSilent
+    if (!isSilent) this.#handle({ type: 'tick' })
+  }
+
   async #bind(): Promise<Socket> {
     const { host, gossipPort } = this.#place
     const type = isIPv6(host) ? 'udp6' : 'udp4'
@@ -226,6 +240,7 @@ export class Gossip implements GossipDriver {
   }
 
   #receive(bytes: Buffer, from: RemoteInfo): void {
+    if (this.#isSilent) return
     this.counts.received++
     // Nothing is answered to an address that the map does not have.
     const id = this.#addresses.idAt(from.address, from.port)
@@ -236,6 +251,7 @@ export class Gossip implements GossipDriver {
   }
 
   #receiveStream(bytes: Buffer, address: string, reply: (bytes: Buffer) => void): void {
+    if (this.#isSilent) return
     const id = readHeader(bytes)?.header.from
     const nowMs = this.#world.clock.nowMs()
     if (id === undefined || !this.#addresses.isAt(id, address)) this.counts.strange++
@@ -279,7 +295,7 @@ export class Gossip implements GossipDriver {
 
   #send({ to, bytes, stream }: Datagram): void {
     const address = this.#addresses.addressOf(to.id)
-    if (address === undefined || !this.#socket) return
+    if (address === undefined || !this.#socket || this.#isSilent) return
     if (stream) {
       this.#streams.ask(to.id, address, to.gossipPort, bytes)
       return
@@ -296,7 +312,7 @@ export class Gossip implements GossipDriver {
     this.#timerAtMs = atMs
     this.#timer = this.#world.clock.after(Math.max(0, atMs - this.#world.clock.nowMs()), () => {
       this.#timerAtMs = Number.POSITIVE_INFINITY
-      this.#handle({ type: 'tick' })
+      if (!this.#isSilent) this.#handle({ type: 'tick' })
     })
   }
 

@@ -4,7 +4,7 @@ import { addTable, Metrics } from '../admin/metrics.ts'
 import { AdminServer } from '../admin/server.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
-import { Gossip } from '../gossip/gossip.ts'
+import { ThreadedGossip } from '../gossip/thread/threaded-gossip.ts'
 import { KeyRing } from '../key-ring.ts'
 import { RESTART, type Running, type RunOptions } from '../running.ts'
 import { openStore } from '../store/open.ts'
@@ -31,8 +31,8 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
   const stopped = Promise.withResolvers<number | typeof RESTART>()
 
   const store = await openStore({ log: log.child({ component: 'store' }) }, config.store)
-  const gossip = new Gossip(
-    { log: log.child({ component: 'gossip' }), world },
+  const gossip = new ThreadedGossip(
+    { log, world },
     {
       selfId: id,
       role: 'node',
