@@ -3,11 +3,9 @@ import type { Config } from '../config/schema.ts'
 import { isMinority, quorumOf } from '../gossip/quorum.ts'
 import type { LoadVector, Membership } from '../gossip/types.ts'
 import type { WorkerId } from '../identity.ts'
+import { MEMORY_FULL } from '../placement/limits.ts'
 import type { HostClient } from './host-client.ts'
 import type { OpenWorkers } from './open-workers.ts'
-
-/** Memory in use, as a part of the most, above which no worker is let in. */
-const MEMORY_FULL = 0.95
 
 export interface AdmissionComponents {
   readonly gossip: Pick<Membership, 'member' | 'members' | 'setMeta'>

@@ -2,6 +2,7 @@ import type { ConfigFile } from '../config/schema.ts'
 import type { LoadVector } from '../gossip/types.ts'
 import type { WorkerFigures } from '../host/ipc.ts'
 import { formatWorkerId, parseWorkerId } from '../identity.ts'
+import { IDLE_MAX, MOVES_MAX, RESIDENCY_MS_MIN, USHER, USHERED_MAX } from '../placement/limits.ts'
 import { proposeMoves } from '../placement/rebalance.ts'
 import type { Decision, Movable, MoveProposal } from '../placement/types.ts'
 import { proposeUsher } from '../placement/usher.ts'
@@ -10,17 +11,6 @@ import type { Affinities } from './affinities.ts'
 import type { Hosts } from './hosts.ts'
 import type { Mover } from './mover.ts'
 import type { Placer } from './placer.ts'
-
-/** Moves that one round may begin, over all peers. */
-const MOVES_MAX = 64
-/** Idle workers weighed in a round: as many as can be of use, other ones each time. */
-const IDLE_MAX = 4 * MOVES_MAX
-/** Moves that one round may begin when memory runs out. */
-const USHERED_MAX = 1_024
-/** A worker that came this recently stays: it would be moved on old news. */
-const RESIDENCY_MS_MIN = 3_000
-/** Part of the memory from which on workers are ushered out, and to which. */
-const USHER = { above: 0.9, below: 0.8 }
 
 export interface BalancerComponents {
   readonly placer: Placer

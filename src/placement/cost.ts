@@ -180,7 +180,11 @@ export function discounted(
     ...load,
     cpu: mix(load.cpu, mean.cpu * load.cpuCapacity),
     loop: mix(load.loop, mean.loop),
-    memoryBytes: mix(load.memoryBytes, mean.memory * load.memoryBytesMax),
+    // What was full may still be: memory is not thought to be freer than it was told.
+    memoryBytes: Math.max(
+      load.memoryBytes,
+      mix(load.memoryBytes, mean.memory * load.memoryBytesMax),
+    ),
     requests: mix(load.requests, mean.requests * load.requestsMax),
     connections: mix(load.connections, mean.connections * load.connectionsMax),
     ioBytesPerSecond: mix(load.ioBytesPerSecond, mean.ioBytesPerSecond),

@@ -29,6 +29,7 @@ import {
   scaleOf,
   withDemand,
 } from './cost.ts'
+import { USHER } from './limits.ts'
 import type { Candidate, CandidateCost, Demand, Movable, MoveProposal } from './types.ts'
 
 /** A move takes at least this, and copies at this rate: what it costs and how long one must stay. */
@@ -216,9 +217,12 @@ function classOf({ id }: Movable): string {
   return id.slice(0, id.indexOf('/'))
 }
 
-/** Room for it in memory: the one resource that kills when it runs out. */
+/**
+ * Room for it in memory, the one resource that kills when it runs out: not beyond the mark to which
+ * ushering empties a machine, or what one sends away the other would send back.
+ */
 function hasRoom(load: LoadVector): boolean {
-  return load.memoryBytes < load.memoryBytesMax
+  return load.memoryBytes <= USHER.below * load.memoryBytesMax
 }
 
 /** What was sent there and is not in its news yet, taken as average workers of this node. */

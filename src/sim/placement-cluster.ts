@@ -1,102 +1,64 @@
-import type { LoadVector } from '../gossip/types.ts'
 import { choose } from '../placement/choose.ts'
 import { WORKER_DEMAND } from '../placement/cost.ts'
+import { IDLE_MAX, MOVES_MAX, RESIDENCY_MS_MIN, USHER, USHERED_MAX } from '../placement/limits.ts'
 import { expectedMoveMs, proposeMoves } from '../placement/rebalance.ts'
 import type { Candidate, Movable, MoveProposal } from '../placement/types.ts'
-import { type Random, randomInt } from '../world.ts'
+import { proposeUsher } from '../placement/usher.ts'
+import { type Random, randomInt, sample } from '../world.ts'
+import { SimNode, type SimWorker } from './placement-node.ts'
 import type { Trace } from './trace.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
-const NEWS_MS = 200
-const ROUND_MS = 1_000
-const MOVES_MAX = 64
-const RESIDENCY_MS_MIN = 3_000
+const NEWS_MS = 250
+/** Between two rounds of a node, as by default in the configuration. */
+export const ROUND_MS = 1_000
 const SAMPLE = 3
 const HYSTERESIS = 0.1
+/** A move of which nothing is heard is given up after this. */
+const LOST_MS = 5_000
 
-export interface SimWorker {
-  readonly id: string
-  readonly cpu: number
-  readonly stateBytes: number
-  /** Where it has been, and since when, in order. */
-  readonly stays: { readonly node: string; readonly sinceMs: number }[]
-}
-
-interface Told {
-  readonly load: LoadVector
-  readonly toldAtMs: number
-}
-
-/** A node as it is, and what it believes of the others. */
-export class SimNode {
-  readonly id: string
-  readonly cpuCapacity: number
-  readonly workers = new Set<SimWorker>()
-  readonly heard = new Map<string, Told>()
-  /** Times at which this node sent a worker to a peer. */
-  readonly sent = new Map<string, number[]>()
-  /** Peers to which a batch of moves is under way, and the workers of it. */
-  readonly busy = new Set<string>()
-  readonly leaving = new Set<SimWorker>()
-
-  constructor(id: string, cpuCapacity: number) {
-    this.id = id
-    this.cpuCapacity = cpuCapacity
-  }
-
-  load(): LoadVector {
-    let cpu = 0.05
-    let memoryBytes = 50_000_000
-    for (const worker of this.workers) {
-      cpu += worker.cpu
-      memoryBytes += worker.stateBytes
-    }
-    return {
-      cpu: Math.min(cpu, this.cpuCapacity),
-      cpuCapacity: this.cpuCapacity,
-      loop: 0,
-      memoryBytes,
-      memoryBytesMax: 2_000_000_000,
-      requests: 0,
-      requestsMax: 1_000,
-      connections: 0,
-      connectionsMax: 10_000,
-      ioBytesPerSecond: 0,
-      workers: this.workers.size,
-      classes: [],
-      lagMs: 0,
-    }
-  }
-}
-
-export interface PlacementInit {
+export interface Weather {
   /** News takes up to this long, and this part of it is lost. */
   readonly newsDelayMsMax: number
   readonly newsLoss: number
+  /** Parts of the moves that the target refuses, and that break off on the way. */
+  readonly refused: number
+  readonly lost: number
 }
 
-/** Nodes that place and rebalance with the real core, on news that is late and gets lost. */
+/** A worker that has come to a node. */
+export interface Arrival {
+  readonly worker: SimWorker
+  readonly from: SimNode
+  readonly to: SimNode
+  readonly why: 'usher' | 'rebalance'
+  readonly atMs: number
+}
+
+/** Nodes that place, rebalance and usher with the real core, on news that is late and gets lost. */
 export class PlacementCluster {
   readonly nodes = new Map<string, SimNode>()
   readonly workers: SimWorker[] = []
-  moves = 0
+  readonly arrivals: Arrival[] = []
+  refused = 0
+  lost = 0
   readonly #clock: VirtualClock
   readonly #random: Random
   readonly #trace: Trace
-  readonly #init: PlacementInit
+  readonly #weather: Weather
 
   constructor(
     components: { clock: VirtualClock; random: Random; trace: Trace },
-    init: PlacementInit,
+    init: { weather: Weather },
   ) {
     this.#clock = components.clock
     this.#random = components.random
     this.#trace = components.trace
-    this.#init = init
+    this.#weather = init.weather
   }
 
-  addNode(id: string, cpuCapacity: number): SimNode {
-    const node = new SimNode(id, cpuCapacity)
+  addNode(id: string, cores: number): SimNode {
+    const node = new SimNode(id, cores)
     this.nodes.set(id, node)
     this.#clock.after(this.#random.next() * NEWS_MS, () => this.#tell(node))
     this.#clock.after(this.#random.next() * ROUND_MS, () => this.#round(node))
@@ -104,11 +66,11 @@ export class PlacementCluster {
   }
 
   addWorker(node: SimNode, cpu: number, stateBytes: number): void {
-    const id = `w${this.workers.length}`
+    const id = `sim/${this.workers.length}`
     const stays = [{ node: node.id, sinceMs: this.#clock.nowMs() }]
     const worker: SimWorker = { id, cpu, stateBytes, stays }
     this.workers.push(worker)
-    node.workers.add(worker)
+    node.arrived(worker)
   }
 
   /** A request for a worker that does not exist yet reaches a random node, which places it. */
@@ -128,11 +90,11 @@ export class PlacementCluster {
   }
 
   #tell(node: SimNode): void {
-    const told: Told = { load: node.load(), toldAtMs: this.#clock.nowMs() }
+    const told = { load: node.tell(NEWS_MS), toldAtMs: this.#clock.nowMs() }
     node.heard.set(node.id, told)
     for (const peer of this.nodes.values()) {
-      if (peer === node || this.#random.next() < this.#init.newsLoss) continue
-      this.#clock.after(this.#random.next() * this.#init.newsDelayMsMax, () => {
+      if (peer === node || this.#random.next() < this.#weather.newsLoss) continue
+      this.#clock.after(this.#random.next() * this.#weather.newsDelayMsMax, () => {
         const known = peer.heard.get(node.id)
         if (!known || known.toldAtMs < told.toldAtMs) peer.heard.set(node.id, told)
       })
@@ -140,57 +102,86 @@ export class PlacementCluster {
     this.#clock.after(NEWS_MS, () => this.#tell(node))
   }
 
+  /** As `Balancer` does it: ushering first. */
   #round(node: SimNode): void {
-    const workers = [...node.workers].filter((worker) => !node.leaving.has(worker))
     const peers = this.#peers(node).filter(({ id }) => !node.busy.has(id))
-    const proposals = proposeMoves(
-      this.#candidate(node, node),
-      peers,
-      workers.map((worker) => this.#movable(worker)),
-      {
-        random: this.#random,
-        sample: SAMPLE,
-        nMachines: this.nodes.size,
-        hysteresis: HYSTERESIS,
-        movesMax: MOVES_MAX,
-        residencyMsMin: RESIDENCY_MS_MIN,
-      },
-    )
+    const self: Candidate = { ...this.#candidate(node, node), load: node.own, loadAgeMs: 0 }
+    const workers = [...node.workers].filter((worker) => !node.leaving.has(worker))
+    const movables = (some: readonly SimWorker[]): Movable[] =>
+      some.map((worker) => this.#movable(worker))
+    const ushered = proposeUsher(self, peers, movables(workers), {
+      ...USHER,
+      movesMax: USHERED_MAX,
+    })
+    const proposals =
+      ushered.length > 0
+        ? ushered
+        : proposeMoves(self, peers, movables(sample(this.#random, workers, IDLE_MAX)), {
+            random: this.#random,
+            sample: SAMPLE,
+            nMachines: this.nodes.size,
+            hysteresis: HYSTERESIS,
+            movesMax: MOVES_MAX,
+            residencyMsMin: RESIDENCY_MS_MIN,
+          })
+    const why = ushered.length > 0 ? 'usher' : 'rebalance'
     for (const [to, batch] of Map.groupBy(proposals, (proposal) => proposal.to)) {
-      this.#begin(node, this.nodes.get(to)!, workers, batch)
+      this.#begin({ from: node, to: this.nodes.get(to)!, why }, workers, batch)
     }
     this.#clock.after(ROUND_MS * (0.8 + 0.4 * this.#random.next()), () => this.#round(node))
   }
 
-  /** The moves of a pair, one after another. */
-  #begin(from: SimNode, to: SimNode, workers: SimWorker[], batch: readonly MoveProposal[]): void {
+  /** The moves of a pair, one after another; a target that refuses one refuses the rest. */
+  #begin(
+    way: Pick<Arrival, 'from' | 'to' | 'why'>,
+    workers: readonly SimWorker[],
+    batch: readonly MoveProposal[],
+  ): void {
+    const { from, to } = way
     const names = new Set(batch.map((proposal) => proposal.worker))
     const going = workers.filter((worker) => names.has(worker.id))
     from.busy.add(to.id)
     for (const worker of going) from.leaving.add(worker)
+    const end = (): void => {
+      from.busy.delete(to.id)
+      for (const worker of going) from.leaving.delete(worker)
+    }
     const next = (): void => {
-      const worker = going.shift()
+      const worker = going[0]
       if (!worker) {
-        from.busy.delete(to.id)
+        end()
+        return
+      }
+      if (this.#random.next() < this.#weather.refused || !to.reserve(worker)) {
+        this.refused++
+        end()
+        return
+      }
+      if (this.#random.next() < this.#weather.lost) {
+        this.lost++
+        this.#clock.after(LOST_MS, end)
         return
       }
       const tookMs = expectedMoveMs(worker.stateBytes) * (0.5 + this.#random.next())
       this.#clock.after(tookMs, () => {
-        this.#move(worker, from, to)
+        going.shift()
+        this.#move(worker, way)
         next()
       })
     }
     next()
   }
 
-  #move(worker: SimWorker, from: SimNode, to: SimNode): void {
+  #move(worker: SimWorker, way: Pick<Arrival, 'from' | 'to' | 'why'>): void {
+    const { from, to } = way
+    const atMs = this.#clock.nowMs()
     from.workers.delete(worker)
     from.leaving.delete(worker)
-    to.workers.add(worker)
-    worker.stays.push({ node: to.id, sinceMs: this.#clock.nowMs() })
+    to.arrived(worker)
+    worker.stays.push({ node: to.id, sinceMs: atMs })
     this.#countSent(from, to)
-    this.moves++
-    this.#trace.add(`${this.#clock.nowMs()} ${worker.id} ${from.id} ${to.id}`)
+    this.arrivals.push({ worker, ...way, atMs })
+    this.#trace.add(`${atMs} ${worker.id} ${from.id} ${to.id} ${way.why}`)
   }
 
   #countSent(from: SimNode, to: SimNode): void {
@@ -206,7 +197,7 @@ export class PlacementCluster {
   }
 
   #candidate(at: SimNode, of: SimNode): Candidate {
-    const told = at.heard.get(of.id) ?? { load: of.load(), toldAtMs: this.#clock.nowMs() }
+    const told = at.heard.get(of.id) ?? { load: of.own, toldAtMs: this.#clock.nowMs() }
     const sent = (at.sent.get(of.id) ?? []).filter((sentMs) => sentMs >= told.toldAtMs)
     at.sent.set(of.id, sent)
     return {
@@ -218,18 +209,19 @@ export class PlacementCluster {
     }
   }
 
-  #movable(worker: SimWorker): Movable {
+  #movable({ id, cpu, stateBytes, stays }: SimWorker): Movable {
     return {
-      id: worker.id,
+      id,
       demand: {
-        cpu: worker.cpu,
-        memoryBytes: worker.stateBytes,
+        cpu,
+        loop: cpu,
+        memoryBytes: stateBytes,
         requests: 0,
         connections: 0,
         workers: 1,
       },
-      stateBytes: worker.stateBytes,
-      ageMs: this.#clock.nowMs() - worker.stays.at(-1)!.sinceMs,
+      stateBytes,
+      ageMs: this.#clock.nowMs() - stays.at(-1)!.sinceMs,
     }
   }
 }

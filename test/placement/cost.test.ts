@@ -85,6 +85,13 @@ t.test('old news is drawn towards the mean', async (t) => {
   t.equal(meanLoad([]), undefined)
 })
 
+t.test('memory is not thought to be freer than it was told, however old the news', async (t) => {
+  const [full, empty] = [load({ memoryBytes: 9e8 }), load({ memoryBytes: 1e8 })]
+  const mean = meanLoad([full, empty])!
+  t.equal(discounted(full, 20_000, mean).memoryBytes, 9e8)
+  t.ok(Math.abs(discounted(empty, 1e9, mean).memoryBytes - 5e8) < 1, 'but fuller it is')
+})
+
 t.test('what is only counted is measured by the largest count', async (t) => {
   const loads = [load({ requests: 40, workers: 200 }), load({ requests: 20, workers: 300 })]
   t.same(scaleOf(loads), { workers: 300, requestsPerCore: 10 })

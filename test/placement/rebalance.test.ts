@@ -127,7 +127,19 @@ t.test('busy workers leave a busy node though their number is even', async (t) =
   t.ok(moved >= 5, `${moved} moves`)
 })
 
-t.test('in the seeded world: fair, calm, no stampede, no ping-pong', async (t) => {
+t.test(
+  'a node is not filled beyond where ushering empties it to, however old its news',
+  async (t) => {
+    const workers = movables(100, { memoryBytes: 1e6, cpu: 0.01 })
+    const full = { ...candidate('b', { memoryBytes: 0.81e9 }), loadAgeMs: 20_000 }
+    t.same(propose(workers, [full, candidate('c', { workers: 100, cpu: 1 })]), [])
+    const room = candidate('b', { memoryBytes: 0.79e9 })
+    const moves = propose(workers, [room])
+    t.ok(moves.length > 0 && moves.length <= 10, `${moves.length} moves of a megabyte`)
+  },
+)
+
+t.test('in the seeded world: every scene keeps what it promises', async (t) => {
   for (let seed = 1; seed <= 60; seed++) {
     const { violations } = placementArea.runSeed(seed, { quick: true })
     t.same(violations, [], `seed ${seed}`)

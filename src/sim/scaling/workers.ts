@@ -1,3 +1,4 @@
+import { MOVES_MAX, RESIDENCY_MS_MIN } from '../../placement/limits.ts'
 import { expectedMoveMs, proposeMoves } from '../../placement/rebalance.ts'
 import type { Candidate, Movable } from '../../placement/types.ts'
 import { type Random, randomInt, seededRandom } from '../../world.ts'
@@ -15,8 +16,6 @@ const STATE_BYTES = 100_000
 const ROUND_MS = 1_000
 const CANDIDATES = 3
 const HYSTERESIS = 0.1
-const MOVES_MAX = 64
-const RESIDENCY_MS_MIN = 3_000
 /** Boards fill, workers find their places; then requests come, and after a while they are measured. */
 const SETTLE_MS = 20_000
 const WARM_UP_MS = 3_000

@@ -1,5 +1,6 @@
 import type { LoadVector } from '../../../gossip/types.ts'
 import { choose } from '../../../placement/choose.ts'
+import { MOVES_MAX, RESIDENCY_MS_MIN, USHER, USHERED_MAX } from '../../../placement/limits.ts'
 import { proposeMoves } from '../../../placement/rebalance.ts'
 import type { Candidate, Demand, Movable, MoveProposal } from '../../../placement/types.ts'
 import { proposeUsher } from '../../../placement/usher.ts'
@@ -9,9 +10,6 @@ import type { JobMove, JobView, MachineView, Policy, PolicyInit } from '../polic
 /** As `placement:` of the configuration has it by default, and as a node uses it. */
 const CANDIDATES = 3
 const HYSTERESIS = 0.1
-const MOVES_MAX = 64
-const RESIDENCY_MS_MIN = 3_000
-const USHER = { above: 0.9, below: 0.8, movesMax: MOVES_MAX }
 const REQUESTS_PER_CORE = 32
 const BYTES = 1_000_000
 
@@ -63,7 +61,10 @@ export class Aries implements Policy {
     const peers = others.map((other) => this.#candidate(self.index, other, nowS))
     const perJob = (self.cores * self.speed) / Math.max(self.cores, self.jobs)
     const workers = jobs.map((job) => movable(job, perJob))
-    const ushered = proposeUsher(own, peers, workers, USHER)
+    const ushered = proposeUsher(own, peers, workers, {
+      ...USHER,
+      movesMax: USHERED_MAX,
+    })
     const proposals =
       ushered.length > 0
         ? ushered
