@@ -6,9 +6,16 @@ import { hkdfSync, timingSafeEqual } from 'node:crypto'
 
 /** HKDF-SHA256 (RFC 5869) of each key, in hex, in their order. */
 export function dataTokens(keys: readonly string[]): string[] {
-  return keys.map((key) =>
-    Buffer.from(hkdfSync('sha256', key, '', 'aries data', 32)).toString('hex'),
-  )
+  return tokens(keys, 'aries data')
+}
+
+/** As `dataTokens`, for the parts of the admin API that run code: they open nothing else. */
+export function adminTokens(keys: readonly string[]): string[] {
+  return tokens(keys, 'aries admin')
+}
+
+function tokens(keys: readonly string[], purpose: string): string[] {
+  return keys.map((key) => Buffer.from(hkdfSync('sha256', key, '', purpose, 32)).toString('hex'))
 }
 
 /** What a process shows and what it accepts; both change while keys are replaced. */

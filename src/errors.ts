@@ -208,6 +208,22 @@ const rows = {
     means: 'The worker has a state that the checkpoint would overwrite; nothing was changed.',
     todo: 'Recover it under another name with `--as`, or overwrite it with `--replace`.',
   },
+  // Jobs.
+  ARIES_E_JOB_REFUSED: {
+    status: 422,
+    means: 'The job was not taken: its module may not be run, or no node is large enough for it.',
+    todo: 'The message says why; see `jobs.folders` in docs/reference/config.md.',
+  },
+  ARIES_E_JOB_UNKNOWN: {
+    status: 404,
+    means: 'There is no job of that id, or it ended so long ago that it was forgotten.',
+    todo: 'See `aries jobs --all`.',
+  },
+  ARIES_E_JOB_LOST: {
+    status: 503,
+    means: 'The node that ran the job is gone: nobody knows how far the job came.',
+    todo: 'Look at what it did, and run it again; with `--restart` that is done for you.',
+  },
   // Cluster operations.
   ARIES_E_NODE_UNKNOWN: {
     status: 404,

@@ -42,6 +42,11 @@ export class KeyRing {
     this.#keys = init.config.keys
   }
 
+  /** Those in force: the first is shown, all are accepted; none: everyone is let in. */
+  get keys(): readonly string[] {
+    return this.#keys
+  }
+
   get info(): KeysInfo {
     const accepts = this.#keys.map(keyId)
     const file = this.#config.keyFile !== undefined

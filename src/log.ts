@@ -4,7 +4,7 @@ export type { Logger }
 
 /** Who writes: the process (`front f1`, `node n2`, `host n2/1`) and, in children, the component. */
 export interface LogIdentity {
-  readonly role: 'front' | 'node' | 'pool' | 'host' | 'dev' | 'cli'
+  readonly role: 'front' | 'node' | 'keeper' | 'pool' | 'host' | 'dev' | 'cli'
   readonly id: string
 }
 

@@ -30,6 +30,8 @@ export class Peers {
   readonly #agent = agent(16)
   /** Its own connections: a ping must not wait behind calls that take long. */
   readonly #pings = agent(1)
+  /** Streams that last as long as a job does. */
+  readonly #streams = agent(null)
   /** Calls that a verdict of gossip ends, by node. */
   readonly #hopeful = new Map<string, Set<AbortController>>()
   readonly #unsubscribe: () => void
@@ -100,15 +102,29 @@ export class Peers {
     }
   }
 
+  /** The output of a job from its node, or, with `body`, its input to it: see `serveJobStream`. */
+  stream(node: string, path: string, body?: Readable): ReturnType<Peers['file']> {
+    return this.#send(this.#streams, node, path, body)
+  }
+
   /** A file of the node's data port, to it or from it. The answer may be an `ErrorBody`. */
   async file(
     node: string,
     path: string,
     body?: Readable,
   ): Promise<{ readonly status: number; readonly type: string; readonly body: Readable }> {
+    return this.#send(this.#agent, node, path, body)
+  }
+
+  async #send(
+    through: Agent,
+    node: string,
+    path: string,
+    body: Readable | undefined,
+  ): ReturnType<Peers['file']> {
     const member = this.#membership.member(node)
     try {
-      const response = await this.#agent.request({
+      const response = await through.request({
         origin: `http://${member?.host}:${member?.dataPort}`,
         path,
         method: body ? 'POST' : 'GET',
@@ -125,7 +141,7 @@ export class Peers {
 
   async close(): Promise<void> {
     this.#unsubscribe()
-    await Promise.all([this.#agent.destroy(), this.#pings.destroy()])
+    await Promise.all([this.#agent.destroy(), this.#pings.destroy(), this.#streams.destroy()])
   }
 
   #auth(): Record<string, string> {
@@ -146,7 +162,8 @@ export function isRefused(error: unknown): boolean {
   return error instanceof AriesError && causeCode(error.cause) === 'ECONNREFUSED'
 }
 
-function agent(connections: number): Agent {
+/** `connections`: to each node; null: as many as are needed. */
+function agent(connections: number | null): Agent {
   return new Agent({
     connect: { timeout: CONNECT_TIMEOUT_MS },
     allowH2: false,

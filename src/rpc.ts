@@ -3,6 +3,7 @@
  * `ErrorBody` with its status when it fails. The front's and the nodes' admin APIs are made of them.
  */
 import type { WorkerId } from './identity.ts'
+import type { JobInfo, JobSpec } from './jobs/job.ts'
 import type { Decision } from './placement/types.ts'
 import type { OwnerAddress } from './wire.ts'
 import type { WorkerOrder } from './worker-order.ts'
@@ -109,6 +110,8 @@ export interface DrainReport {
   readonly node: string
   readonly moved: number
   readonly left: readonly { readonly worker: string; readonly why: string }[]
+  /** Ids of jobs that still run there. */
+  readonly jobs: readonly string[]
   readonly ms: number
 }
 
@@ -173,6 +176,15 @@ export interface Rpc {
   berth: { params: WorkerId; result: { readonly port: number } }
   /** The node itself; answers when it is done. */
   drain: { params: Record<string, never>; result: DrainReport }
+  /** Any node: take a job, have it started where it costs least, or queue it. */
+  jobsubmit: { params: JobSpec; result: JobInfo }
+  /** The chosen node: start what the queue has for it, this job among them if there is room. */
+  jobhint: { params: { readonly id: string }; result: { readonly started: boolean } }
+  /** Any node: the jobs of the cluster, with `past` also those that have ended. */
+  jobs: { params: { readonly past: boolean; readonly limit: number }; result: readonly JobInfo[] }
+  job: { params: { readonly id: string }; result: JobInfo }
+  /** Any node: end the job, or send it that signal. */
+  jobkill: { params: { readonly id: string; readonly signal?: string }; result: JobInfo }
   /** The node itself: run the code as it is on disk now; answers when it is done. */
   deploy: { params: { readonly generation: number }; result: DeployReport }
   /** The node itself: end in order and start anew. Answers at once. */
@@ -187,8 +199,8 @@ export type RpcName = keyof Rpc
 
 /** A process of a node. */
 export interface ProcessInfo {
-  /** `spare`: a host without a worker, for when one dies. */
-  readonly role: 'pool' | 'host' | 'spare'
+  /** `spare`: a host without a worker, for when one dies. `keeper`: of the node's jobs. */
+  readonly role: 'pool' | 'host' | 'spare' | 'keeper'
   readonly pid: number
   /** 0 while it does not listen. */
   readonly port: number

@@ -5,6 +5,7 @@
  */
 import type { ErrorCode } from '../errors.ts'
 import type { LoadVector, MemberRole, MemberState } from '../gossip/types.ts'
+import type { JobInfo } from '../jobs/job.ts'
 import type { KeysInfo } from '../key-ring.ts'
 import type {
   DeployReport,
@@ -80,6 +81,12 @@ export interface AdminApi {
   'POST /api/workers/{class}/{key}/recover': RecoverReport
   'GET /api/keys': KeysInfo
   'POST /api/keys': KeysInfo
+  'GET /api/jobs': readonly JobInfo[]
+  'POST /api/jobs': JobInfo
+  'GET /api/jobs/{id}': JobInfo
+  'POST /api/jobs/{id}/kill': JobInfo
+  'GET /api/jobs/{id}/output': Uint8Array
+  'POST /api/jobs/{id}/input': Record<string, never>
   'POST /api/nodes/{id}/drain': DrainReport
   'POST /api/nodes/{id}/deploy': DeployReport
   'POST /api/nodes/{id}/restart': Record<string, never>
@@ -98,6 +105,12 @@ export interface MoveBody {
 export interface KeysBody {
   /** By `sealOrder`. */
   readonly sealed: string
+}
+
+/** Body of `POST /api/jobs/{id}/kill`. */
+export interface KillBody {
+  /** As `SIGINT`; absent: SIGTERM, and SIGKILL for who has not ended after `jobs.graceMs`. */
+  readonly signal?: string
 }
 
 /** Body of `POST /api/nodes/{id}/deploy`. */
@@ -128,6 +141,14 @@ const onWorker: readonly ErrorCode[] = [
 const onNode: readonly ErrorCode[] = [
   'ARIES_E_BAD_REQUEST',
   'ARIES_E_NODE_UNKNOWN',
+  'ARIES_E_NODE_UNREACHABLE',
+]
+
+const onJob: readonly ErrorCode[] = [
+  'ARIES_E_BAD_REQUEST',
+  'ARIES_E_UNAUTHORIZED',
+  'ARIES_E_JOB_UNKNOWN',
+  'ARIES_E_STORE',
   'ARIES_E_NODE_UNREACHABLE',
 ]
 
@@ -228,6 +249,57 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
     type: 'KeysInfo',
     body: '{"sealed":"…"}: an order, encrypted with a key of the cluster',
     errors: ['ARIES_E_BAD_REQUEST', 'ARIES_E_UNAUTHORIZED', 'ARIES_E_KEYS', 'ARIES_E_TIMEOUT'],
+  },
+  'GET /api/jobs': {
+    does: 'The jobs that are queued or run.',
+    query:
+      '`all=true`: after them those that have ended, the newest first. `limit`: how many, up to 10,000.',
+    answers: 'Where each is, since when, and how it ended.',
+    type: 'JobInfo[]',
+    errors: ['ARIES_E_BAD_REQUEST', 'ARIES_E_UNAUTHORIZED', 'ARIES_E_STORE'],
+  },
+  'POST /api/jobs': {
+    does: 'Takes a job and starts it where it costs least; queues it when no node has room.',
+    answers: 'The job, running or queued.',
+    type: 'JobInfo',
+    body: '{"module":"primes.ts","args":["1000"]}',
+    errors: [
+      'ARIES_E_BAD_REQUEST',
+      'ARIES_E_UNAUTHORIZED',
+      'ARIES_E_JOB_REFUSED',
+      'ARIES_E_OVERLOADED',
+      'ARIES_E_STORE',
+      'ARIES_E_NODE_UNREACHABLE',
+    ],
+  },
+  'GET /api/jobs/{id}': {
+    does: 'One job.',
+    answers: 'Where it is, since when, and how it ended.',
+    type: 'JobInfo',
+    errors: onJob,
+  },
+  'POST /api/jobs/{id}/kill': {
+    does: 'Ends a job: SIGTERM to all its processes, SIGKILL after `jobs.graceMs`; or sends a signal.',
+    answers: 'The job as it was before; one that had ended stays as it is.',
+    type: 'JobInfo',
+    body: '{"signal":"SIGINT"}',
+    errors: onJob,
+  },
+  'GET /api/jobs/{id}/output': {
+    does: 'What a job printed, as far as it is kept.',
+    query:
+      '`from`: where to begin, bytes of frames (0 by default). `follow=true`: until the job ends.',
+    answers:
+      'Frames, not JSON: one byte (1 stdout, 2 stderr, 0 a gap), four bytes of length (big-endian), the text. A gap holds in eight bytes how many bytes of frames are no longer kept.',
+    type: 'Uint8Array',
+    errors: [...onJob, 'ARIES_E_NO_TARGET', 'ARIES_E_OVERLOADED'],
+  },
+  'POST /api/jobs/{id}/input': {
+    does: 'Standard input of a running job that was begun with `"input":true`; its end ends it.',
+    answers: 'An empty object, when the job has taken all, or takes no more.',
+    type: '{}',
+    body: 'bytes, as `application/octet-stream`',
+    errors: onJob,
   },
   'POST /api/nodes/{id}/drain': {
     does: 'Moves every worker off a node and places nothing new there; answers when it is done.',

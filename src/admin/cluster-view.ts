@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Membership } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { JobInfo, JobSpec } from '../jobs/job.ts'
 import type { Peers } from '../peers.ts'
 import { machineCost, scaleOf } from '../placement/cost.ts'
 import type {
@@ -26,6 +27,8 @@ const GATHER_TIMEOUT_MS = 2_000
 const MOVE_TIMEOUT_MS = 90_000
 /** Decisions about one worker that are told. */
 const DECISIONS_MAX = 10
+/** Several nodes may be asked in turn. */
+const JOB_TIMEOUT_MS = 30_000
 const DRAIN_TIMEOUT_MS = 600_000
 
 export interface ClusterViewInit {
@@ -131,6 +134,31 @@ export class ClusterView {
   /** A checkpoint from a node, or, with `body`, one to it: see `RpcFiles`. */
   file(path: string, body?: Readable): ReturnType<Peers['file']> {
     return this.#peers.file(this.#anyNode(), path, body)
+  }
+
+  jobs(query: Rpc['jobs']['params']): Promise<readonly JobInfo[]> {
+    return this.#peers.call(this.#anyNode(), 'jobs', query)
+  }
+
+  job(id: string): Promise<JobInfo> {
+    return this.#peers.call(this.#anyNode(), 'job', { id })
+  }
+
+  submitJob(spec: JobSpec): Promise<JobInfo> {
+    return this.#peers.call(this.#anyNode(), 'jobsubmit', spec, { timeoutMs: JOB_TIMEOUT_MS })
+  }
+
+  killJob(id: string, signal: string | undefined): Promise<JobInfo> {
+    return this.#peers.call(this.#anyNode(), 'jobkill', { id, ...(signal && { signal }) })
+  }
+
+  /** Output of a job, or, with `body`, its input; there is none before it has begun. */
+  async jobStream(id: string, path: string, body?: Readable): ReturnType<Peers['file']> {
+    const { node } = await this.job(id)
+    if (node === null) {
+      throw new AriesError('ARIES_E_NO_TARGET', `job ${id} is queued: it has no output yet`)
+    }
+    return this.#peers.stream(node, path, body)
   }
 
   drain(node: string): Promise<DrainReport> {

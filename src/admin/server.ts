@@ -2,19 +2,23 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { adminTokens, Tokens } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
+import { INPUT_TYPE, untilGone } from '../jobs/job-streams.ts'
 import type { KeyRing } from '../key-ring.ts'
 import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
 import { parseJsonObject, readBody } from '../read-body.ts'
 import { WORKERS_LIMIT_MAX, type WorkersQuery } from '../rpc.ts'
-import { CHECKPOINT_TYPE } from '../wire.ts'
+import { CHECKPOINT_TYPE, HEADER } from '../wire.ts'
 import { COMPARE, type WorkerOrder } from '../worker-order.ts'
 import type { AdminEndpoint, DeployBody, KeysBody, MoveBody } from './api.ts'
 import type { ClusterView } from './cluster-view.ts'
+import { answerJobs, isJobEndpoint } from './job-endpoints.ts'
 
-const BODY_BYTES_MAX = 4_096
+/** The arguments of a job are the largest. */
+const BODY_BYTES_MAX = 131_072
 /** Workers in an answer when the caller does not say how many. */
 const WORKERS_LIMIT = 1_000
 
@@ -32,7 +36,13 @@ type Endpoint = {
   readonly file?: { readonly type: string; readonly body: Readable }
 }
 
-/** Pattern of each endpoint: the captures are class and key, or the node's id. */
+/** What is sent as a file, and its content type; everything else is JSON. */
+const FILES: Partial<Record<AdminEndpoint, string>> = {
+  'POST /api/workers/{class}/{key}/recover': CHECKPOINT_TYPE,
+  'POST /api/jobs/{id}/input': INPUT_TYPE,
+}
+
+/** Pattern of each endpoint: the captures are class and key, or the id of a node or job. */
 const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['GET /healthz', /^\/healthz$/],
   ['GET /readyz', /^\/readyz$/],
@@ -48,6 +58,12 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['POST /api/workers/{class}/{key}/recover', /^\/api\/workers\/([^/]+\/[^/]+)\/recover$/],
   ['GET /api/keys', /^\/api\/keys$/],
   ['POST /api/keys', /^\/api\/keys$/],
+  ['GET /api/jobs', /^\/api\/jobs$/],
+  ['POST /api/jobs', /^\/api\/jobs$/],
+  ['GET /api/jobs/{id}', /^\/api\/jobs\/([^/]+)$/],
+  ['POST /api/jobs/{id}/kill', /^\/api\/jobs\/([^/]+)\/kill$/],
+  ['GET /api/jobs/{id}/output', /^\/api\/jobs\/([^/]+)\/output$/],
+  ['POST /api/jobs/{id}/input', /^\/api\/jobs\/([^/]+)\/input$/],
   ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
   ['POST /api/nodes/{id}/deploy', /^\/api\/nodes\/([^/]+)\/deploy$/],
   ['POST /api/nodes/{id}/restart', /^\/api\/nodes\/([^/]+)\/restart$/],
@@ -91,8 +107,9 @@ export class AdminServer {
     try {
       const { status = 200, json, text, file } = await this.#answer(request)
       if (file) {
+        closeUnread(request, response)
         response.writeHead(status, { 'content-type': file.type, 'cache-control': 'no-store' })
-        await pipeline(file.body, response)
+        await untilGone(pipeline(file.body, response))
         return
       }
       const body = text ?? `${JSON.stringify(json)}\n`
@@ -103,6 +120,7 @@ export class AdminServer {
       const error = toAriesError(thrown)
       if (error.code === 'ARIES_E_INTERNAL') this.#log.error({ err: thrown }, 'admin call failed')
       if (response.headersSent) return
+      closeUnread(request, response)
       response.writeHead(error.status, { 'content-type': 'application/json' })
       response.end(`${JSON.stringify(error.toBody())}\n`)
     }
@@ -120,6 +138,7 @@ export class AdminServer {
         methodsElsewhere = endpoint.split(' ')[0]!
         continue
       }
+      if (isJobEndpoint(endpoint)) this.#authorize(request)
       return this.#run(endpoint, await this.#params(endpoint, match, request))
     }
     throw methodsElsewhere === ''
@@ -145,6 +164,16 @@ export class AdminServer {
     )
   }
 
+  /** Who may run code, and see what it prints, must know the key of the cluster if it has one. */
+  #authorize(request: IncomingMessage): void {
+    const tokens = new Tokens(adminTokens(this.#keys.keys))
+    if (tokens.accept(request.headers[HEADER.auth]?.toString())) return
+    throw new AriesError(
+      'ARIES_E_UNAUTHORIZED',
+      'jobs are for those who have the key of the cluster: set ARIES_CLUSTER_KEY',
+    )
+  }
+
   async #params(
     endpoint: AdminEndpoint,
     match: RegExpExecArray,
@@ -157,13 +186,12 @@ export class AdminServer {
       query: new URLSearchParams(request.url?.split('?')[1]),
     }
     if (!endpoint.startsWith('POST')) return params
-    const isFile = endpoint === 'POST /api/workers/{class}/{key}/recover'
     // A page of another origin can send a form or plain text unasked, but not this type.
-    const type = isFile ? CHECKPOINT_TYPE : 'application/json'
+    const type = FILES[endpoint] ?? 'application/json'
     if (request.headers['content-type']?.split(';')[0]?.toLowerCase() !== type) {
       throw new AriesError('ARIES_E_BAD_REQUEST', `send it with content-type: ${type}`)
     }
-    if (isFile) return { ...params, file: request }
+    if (endpoint in FILES) return { ...params, file: request }
     const text = await readBody(request, BODY_BYTES_MAX)
     return { ...params, body: text === '' ? {} : parseJsonObject(text) }
   }
@@ -173,6 +201,7 @@ export class AdminServer {
     { worker, id, body, file, query }: Params,
   ): Promise<Endpoint> {
     const view = this.#view
+    if (isJobEndpoint(endpoint)) return answerJobs(view, endpoint, { id, body, file, query })
     switch (endpoint) {
       case 'GET /healthz':
         return { json: { status: 'ok' } }
@@ -218,6 +247,11 @@ export class AdminServer {
         return { json: await view.cordon(id!) }
     }
   }
+}
+
+/** A body that was not read to its end would stand before the next request. */
+function closeUnread(request: IncomingMessage, response: ServerResponse): void {
+  if (!request.complete) response.setHeader('connection', 'close')
 }
 
 function fileAnswer({ status, type, body }: Awaited<ReturnType<ClusterView['file']>>): Endpoint {

@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import type { AdminApi, AdminEndpoint, ReadyInfo } from '../admin/api.ts'
+import { adminTokens } from '../auth.ts'
 import { AriesError, fromBody } from '../errors.ts'
-import { CHECKPOINT_TYPE } from '../wire.ts'
+import { INPUT_TYPE } from '../jobs/job-streams.ts'
+import { CHECKPOINT_TYPE, HEADER } from '../wire.ts'
 
 const CONNECT_TIMEOUT_MS = 2_000
 const READ_TIMEOUT_MS = 15_000
@@ -21,11 +23,13 @@ export interface ChangeOptions {
 /** Asks one front or node through its admin API. Throws what it answers, or `ARIES_E_ADMIN_UNREACHABLE`. */
 export class AdminClient {
   readonly #address: string
+  readonly #token: string
   readonly #agent: Agent
 
-  /** `address`: host:port. */
-  constructor(address: string) {
+  /** `address`: host:port. `key`: of the cluster, for jobs; empty: none. */
+  constructor(address: string, key = '') {
     this.#address = address
+    this.#token = key === '' ? '' : adminTokens([key])[0]!
     this.#agent = new Agent({
       connect: { timeout: CONNECT_TIMEOUT_MS },
       allowH2: false,
@@ -55,8 +59,18 @@ export class AdminClient {
   }
 
   /** A file. */
-  async download<E extends Reads>(endpoint: E, names: Names): Promise<Readable> {
-    const { statusCode, body } = await this.#send({ method: 'GET', path: pathOf(endpoint, names) })
+  download<E extends Reads>(endpoint: E, names: Names): Promise<Readable> {
+    return this.#stream(pathOf(endpoint, names), {})
+  }
+
+  /** What may come slowly. */
+  stream<E extends Reads>(endpoint: E, names: Names, query: Names): Promise<Readable> {
+    const path = `${pathOf(endpoint, names)}?${new URLSearchParams(query)}`
+    return this.#stream(path, { bodyTimeout: 0 })
+  }
+
+  async #stream(path: string, limits: { readonly bodyTimeout?: number }): Promise<Readable> {
+    const { statusCode, body } = await this.#send({ method: 'GET', path, ...limits })
     if (statusCode === 200) return body
     return this.#take({ status: statusCode, value: parseJson(await body.text()) }) as never
   }
@@ -73,6 +87,15 @@ export class AdminClient {
     const { statusCode, body } = await this.#send({ method: 'POST', path, headers, body: file })
     const value = parseJson(await body.text())
     return this.#take({ status: statusCode, value }) as AdminApi[E]
+  }
+
+  /** Sends what comes as it comes. */
+  async send<E extends Changes>(endpoint: E, names: Names, input: Readable): Promise<AdminApi[E]> {
+    const headers = { 'content-type': INPUT_TYPE }
+    const path = pathOf(endpoint, names)
+    const request = { method: 'POST', path, headers, body: input, bodyTimeout: 0 } as const
+    const { statusCode, body } = await this.#send(request)
+    return this.#take({ status: statusCode, value: parseJson(await body.text()) }) as AdminApi[E]
   }
 
   /** What it says of its readiness; undefined when nobody answers. */
@@ -108,7 +131,11 @@ export class AdminClient {
     request: Omit<Dispatcher.RequestOptions, 'origin'>,
   ): Promise<Dispatcher.ResponseData> {
     try {
-      return await this.#agent.request({ origin: `http://${this.#address}`, ...request })
+      const headers = {
+        ...(request.headers as Record<string, string> | undefined),
+        ...(this.#token !== '' && { [HEADER.auth]: this.#token }),
+      }
+      return await this.#agent.request({ origin: `http://${this.#address}`, ...request, headers })
     } catch (error) {
       return this.#unreachable(error as Error)
     }
@@ -144,7 +171,7 @@ export async function withClient<T>(
   options: { readonly admin: string },
   ask: (client: AdminClient) => Promise<T>,
 ): Promise<T> {
-  const client = new AdminClient(options.admin)
+  const client = new AdminClient(options.admin, process.env['ARIES_CLUSTER_KEY'])
   try {
     return await ask(client)
   } finally {

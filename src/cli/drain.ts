@@ -6,7 +6,7 @@ import type { ReadOptions } from './options.ts'
 import { EXIT, harmless, print, printJson } from './output.ts'
 import { withProgress } from './progress.ts'
 
-/** `aries drain <node>`; resolves with the exit code, 1 when a worker had to stay. */
+/** `aries drain <node>`; resolves with the exit code, 1 when a worker had to stay or a job still runs. */
 export async function drain(id: string, options: ReadOptions): Promise<number> {
   const report = await withClient(options, (client) =>
     withProgress(
@@ -16,7 +16,7 @@ export async function drain(id: string, options: ReadOptions): Promise<number> {
   )
   if (options.json) printJson(report)
   else printReport(report)
-  return report.left.length > 0 ? EXIT.failed : EXIT.ok
+  return report.left.length > 0 || report.jobs.length > 0 ? EXIT.failed : EXIT.ok
 }
 
 function printReport(report: DrainReport): void {
@@ -24,7 +24,9 @@ function printReport(report: DrainReport): void {
     `${report.node} is drained: ${count(report.moved, 'worker')} moved in ${milliseconds(report.ms)}`,
   )
   for (const { worker, why } of report.left) print(`  ${worker} stayed: ${harmless(why)}`)
-  if (report.left.length === 0) print('  its process can be stopped; `aries undrain` takes it back')
+  for (const job of report.jobs) print(`  job ${job} still runs there`)
+  if (report.left.length === 0 && report.jobs.length === 0)
+    print('  its process can be stopped; `aries undrain` takes it back')
 }
 
 /** How many workers are left. */

@@ -17,6 +17,7 @@ export function buildProgram(exit: (code: number) => void = () => {}): Command {
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
+    .enablePositionalOptions()
     .configureHelp({ showGlobalOptions: false })
     .showHelpAfterError('See --help.')
     .addHelpText('after', AFTER)
@@ -24,12 +25,13 @@ export function buildProgram(exit: (code: number) => void = () => {}): Command {
   addReading(program)
   addChanging(program, exit)
   addSimulating(program)
+  addJobs(program, exit)
   return program
 }
 
 const AFTER = `
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 78 the configuration is not valid.
-Environment: ARIES_ADMIN, ARIES_CONFIG, ARIES_LOG (a log level; debug also prints stacks), NO_COLOR.`
+Environment: ARIES_ADMIN, ARIES_CLUSTER_KEY (for jobs), ARIES_CONFIG, ARIES_LOG (a log level; debug also prints stacks), NO_COLOR.`
 
 function addRunning(program: Command, exit: (code: number) => void): void {
   command(program, 'dev', 'start the whole cluster of the configuration on this machine')
@@ -185,6 +187,45 @@ core at 1 to 1,024 nodes. Policies: round-robin, least-loaded, e-pvm, mosix, e-m
 aries (the production core). What a scenario file may say: docs/reference/scenarios.md.
 ${example('aries simulate --scenario epvm --policy round-robin aries --seeds 50')}`
 
+function addJobs(program: Command, exit: (code: number) => void): void {
+  reading(program, 'run', 'run a module once, on the node where it costs least')
+    .argument('<module>', 'below a folder of `jobs.folders`; with ./ or / a file of this machine')
+    .argument('[args...]', 'what it gets as arguments; options of `aries run` stand before')
+    .passThroughOptions()
+    .option('--cpu <cores>', 'cores that it will use', numberOption(0.01, 1_024), 1)
+    .option('--memory <mib>', 'mebibytes that it will use', numberOption(0, 16_777_216), 0)
+    .option('--priority <n>', 'larger goes first while the cluster is full', wholeOption(1_000), 0)
+    .option('--restart', 'run it again on another node when its node is lost or drained')
+    .option('--detach', 'print its id and leave it')
+    .option('--no-input', 'give it no standard input, though there is some')
+    .addHelpText(
+      'after',
+      `
+Prints what the job prints and ends with its exit code, or 128 + the number of the signal that ended
+it. Ctrl-C ends the job, twice leaves it; it also goes on when the terminal is closed. Standard input
+is passed on when it is a pipe or a file. See docs/guides/jobs.md.
+${example('aries run --priority 5 primes.ts 1000000')}`,
+    )
+    .action(async (module, args, options) =>
+      exit(await (await import('./run.ts')).run(module, args, options)),
+    )
+  reading(program, 'jobs', 'show the jobs that are queued or run')
+    .option('--all', 'also those that have ended')
+    .addHelpText('after', example('aries jobs --all'))
+    .action(async (options) => (await import('./jobs.ts')).jobs(options))
+  reading(program, 'logs', 'print what a job has printed')
+    .argument('<job>', 'its id, as `aries jobs` prints it')
+    .option('--follow', 'go on until it ends')
+    .option('--tail <n>', 'only the last lines', countOption(1_000_000))
+    .addHelpText('after', example('aries logs 0f3a9c21d4 --follow --tail 20'))
+    .action(async (job, options) => (await import('./logs.ts')).logs(job, options))
+  reading(program, 'kill', 'end a job with all that it started')
+    .argument('<job>', 'its id, as `aries jobs` prints it')
+    .option('--signal <signal>', 'send this and no more (default: SIGTERM, and SIGKILL later)')
+    .addHelpText('after', example('aries kill 0f3a9c21d4 --signal INT'))
+    .action(async (job, options) => (await import('./kill.ts')).kill(job, options))
+}
+
 function command(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).allowExcessArguments(false)
 }
@@ -236,6 +277,22 @@ function address(text: string): string {
     throw new InvalidArgumentError(`It must be host:port, as in ${ADMIN_DEFAULT}.`)
   }
   return text
+}
+
+function numberOption(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const n = Number(text)
+    if (text.trim() !== '' && n >= min && n <= max) return n
+    throw new InvalidArgumentError(`It must be a number from ${min} to ${max}.`)
+  }
+}
+
+function wholeOption(max: number): (text: string) => number {
+  return (text) => {
+    const n = numberOption(-max, max)(text)
+    if (Number.isInteger(n)) return n
+    throw new InvalidArgumentError('It must be a whole number.')
+  }
 }
 
 function countOption(max: number): (text: string) => number {

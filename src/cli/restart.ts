@@ -98,9 +98,11 @@ class Round {
       () => this.#client.post('POST /api/nodes/{id}/drain', { id }),
     )
     const [stayed] = report.left
-    if (this.#calledOff || stayed) {
+    const [job] = report.jobs
+    if (this.#calledOff || stayed || job) {
       await this.#undrain()
-      const why = stayed ? `${stayed.worker} stayed: ${stayed.why}` : 'it was called off'
+      const stays = job ? `job ${job} still runs there` : 'it was called off'
+      const why = stayed ? `${stayed.worker} stayed: ${stayed.why}` : stays
       throw new AriesError('ARIES_E_MOVE_REFUSED', why)
     }
     this.#draining = undefined

@@ -79,6 +79,7 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
       file: parsed.accessLog.file === STDOUT ? STDOUT : resolve(folder, parsed.accessLog.file),
     },
     listeners: parsed.listeners.map((listener) => withTlsFiles(listener, folder)),
+    jobs: resolveJobs(parsed.jobs, folder),
     routes: [...routes.routes],
     tasks: routes.tasks,
     classes: resolveClasses(routes.classes, parsed.host, parsed.classes),
@@ -93,6 +94,11 @@ function withTlsFiles(listener: Listener, folder: string): Listener {
     key: resolve(folder, key),
   }))
   return { ...listener, tls: { ...listener.tls, certificates } }
+}
+
+function resolveJobs(jobs: Config['jobs'], folder: string): Config['jobs'] {
+  const folders = jobs.folders.map((each) => resolve(folder, each))
+  return { ...jobs, folders, output: resolve(folder, jobs.output) }
 }
 
 interface LoadedMap {

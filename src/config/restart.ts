@@ -3,7 +3,7 @@ import type { Config } from './schema.ts'
 
 /** What a running member does not take over from a changed configuration. */
 const AT_START = {
-  node: ['store', 'gossip', 'pool', 'host', 'calls', 'move', 'log'],
+  node: ['store', 'gossip', 'pool', 'host', 'calls', 'move', 'jobs', 'log'],
   front: ['gossip', 'log'],
 } as const satisfies Record<string, readonly (keyof Config)[]>
 

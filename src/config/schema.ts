@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { KEYS_MAX } from '../keys.ts'
 import { type ClassConfig, classesSchema, resourcesSchema } from './schema/classes.ts'
 import { accessLogSchema, frontSchema, healthSchema } from './schema/front.ts'
+import { jobsSchema } from './schema/jobs.ts'
 import type { frontEntrySchema, mapSchema, nodeEntrySchema } from './schema/map.ts'
 import { callsSchema, hostSchema, moveSchema, placementSchema, poolSchema } from './schema/node.ts'
 import { listenerSchema, routeSchema } from './schema/routes.ts'
@@ -57,6 +58,7 @@ export const configSchema = z
     calls: callsSchema,
     move: moveSchema,
     placement: placementSchema,
+    jobs: jobsSchema,
     log: z
       .strictObject({
         level: z

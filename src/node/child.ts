@@ -11,6 +11,8 @@ export interface ChildInit<To> {
   readonly role: string
   readonly entry: URL
   readonly execArgv?: readonly string[]
+  /** Leads a session of its own: what ends the node's process group does not reach it. */
+  readonly detached?: boolean
   /** The first message to the process. */
   readonly setup: To
 }
@@ -104,6 +106,7 @@ export class Child<To extends object, From extends { readonly type: string }> {
     const startedMs = this.#world.clock.nowMs()
     const child = fork(fileURLToPath(this.#init.entry), [], {
       serialization: 'advanced',
+      detached: this.#init.detached ?? false,
       execArgv: [...(this.#init.execArgv ?? [])],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })

@@ -1,5 +1,6 @@
 import { AriesError } from '../errors.ts'
 import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
+import type { Jobs } from '../jobs/jobs.ts'
 import type { Logger } from '../log.ts'
 import type { DrainReport } from '../rpc.ts'
 import { sleep, type World } from '../world.ts'
@@ -16,6 +17,7 @@ export interface DrainComponents {
   readonly open: OpenWorkers
   readonly placer: Placer
   readonly mover: Mover
+  readonly jobs: Jobs
   readonly log: Logger
   readonly world: World
 }
@@ -46,6 +48,7 @@ export class Drain {
 
   async #run(stillWanted: () => boolean): Promise<DrainReport> {
     const startedMs = this.#c.world.clock.nowMs()
+    const jobs = this.#c.jobs.drain(stillWanted)
     const stuck = new Map<string, string>()
     /** Those that a lane is at: not all of them move yet. */
     const taken = new Set<string>()
@@ -77,7 +80,7 @@ export class Drain {
       .map(([worker, why]) => ({ worker, why }))
     const ms = Math.round(this.#c.world.clock.nowMs() - startedMs)
     this.#c.log.info({ moved, left: left.length, ms }, 'drained')
-    return { node: this.#init.node, moved, left, ms }
+    return { node: this.#init.node, moved, left, jobs: await jobs, ms }
   }
 
   /** Waits for what others move just now: it may stay after all. */

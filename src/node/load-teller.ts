@@ -45,6 +45,11 @@ export class LoadTeller {
     this.#meter.arrived(this.#classes().find(({ name }) => name === className)?.cpu ?? 0)
   }
 
+  /** A job has begun, which asked for so many cores. */
+  begun(cpu: number): void {
+    this.#meter.arrived(cpu * this.#init.speed)
+  }
+
   start(): void {
     this.#init.before(INTERVAL_MS)
     this.#c.gossip.setLoad(this.#meter.sample(this.#c.open.count, this.#classes()))

@@ -1,4 +1,5 @@
 import type { MetricTable } from '../admin/metrics.ts'
+import type { Jobs } from '../jobs/jobs.ts'
 import type { PoolStats } from '../pool/ipc.ts'
 import type { NodeStatusInfo } from '../rpc.ts'
 import type { Children } from './children.ts'
@@ -15,18 +16,20 @@ export interface NodeFigures {
   readonly processes: NodeStatusInfo['processes']
   readonly pool: PoolStats
   readonly host: HostTotals
+  readonly jobs: { readonly running: number; readonly ended: number }
 }
 
 interface FigureSources {
   readonly open: OpenWorkers
   readonly mover: Mover
   readonly takeover: Takeover
+  readonly jobs: Jobs
   readonly children: Children
 }
 
 export function nodeFigures(
   { ready, processes }: NodeStatusInfo,
-  { open, mover, takeover, children }: FigureSources,
+  { open, mover, takeover, jobs, children }: FigureSources,
 ): NodeFigures {
   return {
     ready,
@@ -36,6 +39,7 @@ export function nodeFigures(
     takeovers: takeover.count,
     pool: children.pools.stats,
     host: children.hosts.stats,
+    jobs: jobs.counts,
   }
 }
 
@@ -84,6 +88,18 @@ export const NODE_METRICS: MetricTable<NodeFigures> = [
       kind: 'counter',
     },
     (f) => f.takeovers,
+  ],
+  [
+    { name: 'aries_node_jobs', help: 'Jobs that run on this node.', kind: 'gauge' },
+    (f) => f.jobs.running,
+  ],
+  [
+    {
+      name: 'aries_node_jobs_ended_total',
+      help: 'Jobs that ended on this node, however they did.',
+      kind: 'counter',
+    },
+    (f) => f.jobs.ended,
   ],
   [
     {

@@ -1,6 +1,7 @@
 import { restartNote } from '../config/restart.ts'
 import type { Config } from '../config/schema.ts'
 import type { GossipDriver } from '../gossip/types.ts'
+import type { Jobs } from '../jobs/jobs.ts'
 import type { NodeStatusInfo } from '../rpc.ts'
 import { VERSION } from '../version.ts'
 import type { Admission } from './admission.ts'
@@ -12,6 +13,7 @@ import type { Lease } from './lease.ts'
 interface Parts {
   readonly lease: Lease
   readonly children: Children
+  readonly jobs: Jobs
   readonly watch: HostWatch
   readonly deploy: Deploy
   readonly admission: Admission
@@ -31,7 +33,7 @@ interface Facts {
 
 /** What a node says of itself: whether it is ready, and what an operator should know. */
 export function nodeStatus(parts: Parts, { id, uptimeMs, config }: Facts): NodeStatusInfo {
-  const { lease, children, watch, admission } = parts
+  const { lease, children, jobs, watch, admission } = parts
   return {
     id,
     role: 'node',
@@ -48,7 +50,7 @@ export function nodeStatus(parts: Parts, { id, uptimeMs, config }: Facts): NodeS
       admission.minority() === undefined,
     notes: notesOf(parts, id, config),
     mapEpoch: config.current.map.epoch,
-    processes: children.infos,
+    processes: [...children.infos, ...jobs.infos],
   }
 }
 

@@ -1,15 +1,12 @@
 import { dataTokens, Tokens } from '../auth.ts'
 import { isIsolated, longestTurnMs } from '../config/classes.ts'
 import type { Config, NodeEntry } from '../config/schema.ts'
-import type { GossipDriver } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
-import type { Logger } from '../log.ts'
+import { Jobs } from '../jobs/jobs.ts'
 import { MapHandover } from '../map-handover.ts'
 import { Peers } from '../peers.ts'
 import type { DeployReport, DrainReport, NodeStatusInfo } from '../rpc.ts'
-import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
-import type { World } from '../world.ts'
 import { Admission } from './admission.ts'
 import type { Affinities } from './affinities.ts'
 import { AlarmScan } from './alarm-scan.ts'
@@ -23,6 +20,7 @@ import { Lease } from './lease.ts'
 import { LoadTeller } from './load-teller.ts'
 import { type NodeFigures, nodeFigures } from './metrics.ts'
 import { Mover } from './mover.ts'
+import type { NodeComponents, NodeInit } from './node-init.ts'
 import { nodeStatus } from './node-status.ts'
 import { OpenWorkers } from './open-workers.ts'
 import { Ownership } from './ownership.ts'
@@ -34,20 +32,6 @@ import { RpcServer } from './rpc-server.ts'
 import { StandbyHosts } from './standby-hosts.ts'
 import { Takeover } from './takeover.ts'
 import { Voucher } from './voucher.ts'
-
-export interface NodeComponents {
-  readonly store: Store
-  readonly gossip: GossipDriver
-  readonly log: Logger
-  readonly world: World
-}
-
-export interface NodeInit {
-  readonly config: Config
-  readonly entry: NodeEntry
-  /** Ends this node in order and starts it anew. */
-  readonly restart: () => void
-}
 
 /**
  * A peer of the cluster: its control loop and the processes it keeps. No user code runs here, and
@@ -74,6 +58,7 @@ export class Node {
   readonly #deploy: Deploy
   readonly #balancer: Balancer
   readonly #alarms: AlarmScan
+  readonly #jobs: Jobs
   readonly #load: LoadTeller
   readonly #rpc: RpcServer
   readonly #map: MapHandover
@@ -138,6 +123,7 @@ export class Node {
         granted: (incarnation) => this.#granted(incarnation),
         lost: () => {
           hosts.fence()
+          this.#jobs.lost()
           this.#open.clear()
           gossip.setMeta({ incarnation: 0 })
         },
@@ -182,10 +168,6 @@ export class Node {
       },
     )
     this.#takeover = new Takeover({ store, ownership: this.#ownership, placer: this.#placer, log })
-    this.#drain = new Drain(
-      { open: this.#open, placer: this.#placer, mover: this.#mover, log, world },
-      { node, concurrency: () => this.#config.move.concurrency },
-    )
     this.#deploy = new Deploy(
       { hosts, pools, open: this.#open, mover: this.#mover, log, world },
       {
@@ -223,6 +205,20 @@ export class Node {
       },
       { mayScan: () => this.#lease.incarnation !== 0 && this.#lease.trouble === undefined },
     )
+    this.#jobs = new Jobs(
+      { store, membership: gossip, placer: this.#placer, peers: this.#peers, log, world },
+      {
+        node,
+        config,
+        incarnation,
+        begun: (cpu) => this.#load.begun(cpu),
+        takes: () => this.#admission.refusal() === undefined,
+      },
+    )
+    this.#drain = new Drain(
+      { open: this.#open, placer: this.#placer, mover: this.#mover, jobs: this.#jobs, log, world },
+      { node, concurrency: () => this.#config.move.concurrency },
+    )
     const recovery = new Recovery(
       { store, ownership: this.#ownership, open: this.#open, hosts, peers: this.#peers },
       { node, incarnation, refusal: () => this.#admission.refusal() },
@@ -237,12 +233,13 @@ export class Node {
       hosts,
       peers: this.#peers,
       recovery,
+      jobs: this.#jobs,
       store,
       incarnation,
       restart: init.restart,
       classes,
     })
-    this.#rpc = new RpcServer({ handlers, files, log }, { tokens: this.#tokens })
+    this.#rpc = new RpcServer({ handlers, files, jobs: this.#jobs, log }, { tokens: this.#tokens })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })
     gossip.onChange(({ member: { id, role, state }, before }) => {
       this.#standbyHosts.refresh()
@@ -277,6 +274,7 @@ export class Node {
     this.#voucher.start()
     this.#balancer.start()
     this.#alarms.start()
+    this.#jobs.start()
   }
 
   /** Ends in order. What was not drained before, the others claim when they are asked for it. */
@@ -296,7 +294,7 @@ export class Node {
     this.#load.stop()
     // Everyone hears that it leaves before a port closes: no request crosses the closing.
     await this.#c.gossip.leave()
-    await this.#children.stop()
+    await Promise.all([this.#children.stop(), this.#jobs.stop()])
     await this.#lease.stop()
     await this.#rpc.stop()
     await this.#peers.close()
@@ -334,6 +332,7 @@ export class Node {
       {
         lease: this.#lease,
         children: this.#children,
+        jobs: this.#jobs,
         watch: this.#watch,
         deploy: this.#deploy,
         admission: this.#admission,
@@ -350,8 +349,8 @@ export class Node {
 
   /** Figures for `/metrics`. */
   figures(): NodeFigures {
-    const [open, mover, takeover] = [this.#open, this.#mover, this.#takeover]
-    return nodeFigures(this.status(), { open, mover, takeover, children: this.#children })
+    const [open, mover, takeover, jobs] = [this.#open, this.#mover, this.#takeover, this.#jobs]
+    return nodeFigures(this.status(), { open, mover, takeover, jobs, children: this.#children })
   }
 
   setFlags(flags: { draining?: boolean; cordoned?: boolean }): void {
@@ -364,6 +363,7 @@ export class Node {
     // A host process lives under one incarnation: what it holds of an older one is void.
     this.#open.clear()
     this.#children.hosts.renew()
+    this.#jobs.granted()
   }
 
   #lookAround(intervalMs: number): void {

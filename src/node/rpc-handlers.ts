@@ -1,6 +1,8 @@
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { formatWorkerId, isClassName, isWorkerKey, type WorkerId } from '../identity.ts'
+import { jobHandlers } from '../jobs/job-handlers.ts'
+import type { Jobs } from '../jobs/jobs.ts'
 import type { Peers } from '../peers.ts'
 import {
   type MoveReport,
@@ -32,6 +34,7 @@ export interface RpcComponents {
   readonly hosts: Hosts
   readonly peers: Peers
   readonly recovery: Recovery
+  readonly jobs: Jobs
   readonly store: Store
   readonly incarnation: () => number
   readonly restart: () => void
@@ -55,6 +58,7 @@ const JUST_OPENED = {
 /** What a node answers on its data port; `src/rpc.ts` says what each call means. */
 export function rpcHandlers(c: RpcComponents): RpcHandlers {
   return {
+    ...jobHandlers(c.jobs),
     ping: async () => ({ incarnation: c.incarnation() }),
     resolve: async (params) => c.ownership.resolve(workerId(params), params.suspect),
     activate: async (params) =>

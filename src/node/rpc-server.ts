@@ -4,6 +4,8 @@ import { pipeline } from 'node:stream/promises'
 import type { Tokens } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { parseWorkerId, type WorkerId } from '../identity.ts'
+import { serveJobStream } from '../jobs/job-streams.ts'
+import type { Jobs } from '../jobs/jobs.ts'
 import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
 import { parseJsonObject, readBody, readBytes } from '../read-body.ts'
@@ -28,16 +30,18 @@ export interface RpcFiles {
 export class RpcServer {
   readonly #handlers: RpcHandlers
   readonly #files: RpcFiles
+  readonly #jobs: Jobs
   readonly #log: Logger
   readonly #tokens: Tokens
   readonly #server: Server
 
   constructor(
-    components: { handlers: RpcHandlers; files: RpcFiles; log: Logger },
+    components: { handlers: RpcHandlers; files: RpcFiles; jobs: Jobs; log: Logger },
     init: { tokens: Tokens },
   ) {
     this.#handlers = components.handlers
     this.#files = components.files
+    this.#jobs = components.jobs
     this.#log = components.log
     this.#tokens = init.tokens
     this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
@@ -59,7 +63,9 @@ export class RpcServer {
       this.#authorize(request)
       const file = FILE.exec(request.url ?? '')
       if (file) await this.#file(file, request, response)
-      else send(response, 200, await this.#answer(request))
+      else if (!(await serveJobStream(this.#jobs, request, response))) {
+        send(response, 200, await this.#answer(request))
+      }
     } catch (thrown) {
       const error = toAriesError(thrown)
       if (error.code === 'ARIES_E_INTERNAL') this.#log.error({ err: thrown }, 'call failed')

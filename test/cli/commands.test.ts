@@ -136,6 +136,7 @@ t.test('drain shows how many are left while it waits, and what stayed', async (t
     node: 'n1',
     moved: 7,
     left: [{ worker: 'room/a', why: 'no room elsewhere' }],
+    jobs: ['a1b2c3'],
     ms: 1234,
   }
   const done = Promise.withResolvers<void>()
@@ -155,7 +156,7 @@ t.test('drain shows how many are left while it waits, and what stayed', async (t
   t.equal(code, 1, 'a worker had to stay')
   t.match(
     stdout,
-    /^n1 is drained: 7 workers moved in 1\.2 s\n {2}room\/a stayed: no room elsewhere\n$/,
+    /^n1 is drained: 7 workers moved in 1\.2 s\n {2}room\/a stayed: no room elsewhere\n {2}job a1b2c3 still runs there\n$/,
   )
   t.match(stderr, /^n1: 1 worker left\n/)
   const post = requests.find(({ method }) => method === 'POST')
@@ -163,7 +164,7 @@ t.test('drain shows how many are left while it waits, and what stayed', async (t
 })
 
 t.test('drain, undrain and cordon end with 0 when all is well', async (t) => {
-  const report = { node: 'n1', moved: 1, left: [], ms: 10 }
+  const report = { node: 'n1', moved: 1, left: [], jobs: [], ms: 10 }
   const drained = await asked(t, { 'POST /api/nodes/{id}/drain': report }, ['drain', 'n1'])
   t.equal(drained.code, 0)
   t.match(drained.stdout, /can be stopped/)

@@ -34,6 +34,7 @@ function drained(): {
     },
     placer: { prepare: async () => undefined, place: () => ({ chosen: 'n2' }) },
     mover,
+    jobs: { drain: async () => [] },
     log,
     world: realWorld,
   } as unknown as DrainComponents

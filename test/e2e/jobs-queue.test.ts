@@ -1,0 +1,53 @@
+import t from 'tap'
+import { until } from '../helpers/until.ts'
+import { JobCluster } from './job-cluster.ts'
+
+t.test('more jobs than there is room for', { timeout: 90_000 }, async (t) => {
+  const c = await JobCluster.start(t, { cpu: 1, queueMax: 3 })
+
+  await t.test('jobs wait for room, the largest priority first, and not too many', async (t) => {
+    const blockers = [await c.detach('stay.ts'), await c.detach('stay.ts')]
+    const nodes = await Promise.all(blockers.map(async (id) => (await c.job(id)).node))
+    t.same(new Set(nodes), new Set(['n1', 'n2']), 'one on each node')
+    const low = await c.detach('echo.ts', ['0'], { priority: -1 })
+    const waiting = c.start(['run', 'echo.ts', '7'])
+    await until('it says that it waits', () => /is queued/.test(waiting.stderr()))
+    const high = await c.detach('echo.ts', ['0'], { priority: 5 })
+    const full = await c.aries('run', '--detach', 'echo.ts', '0')
+    t.equal(full.code, 1)
+    t.match(full.stderr, /the queue of jobs is full: 3 wait \(jobs\.queueMax\)/)
+    const { stdout } = await c.aries('jobs')
+    t.match(stdout, /^JOB +STATE +NODE +PRIORITY +SINCE +EXIT +MODULE/)
+    t.equal(stdout.match(/ queued /g)?.length, 3)
+    t.match((await c.aries('kill', blockers[0]!)).stdout, /is sent SIGTERM/)
+    t.equal((await waiting.ended).code, 7)
+    await c.untilState(low, 'ended')
+    const starts = await Promise.all([high, low].map(async (id) => (await c.job(id)).startedMs!))
+    const [, middle] = (await c.jobs()).filter(({ priority }) => priority === 0)
+    t.ok(starts[0]! <= starts[1]!, 'in the order of their priorities')
+    t.ok(middle)
+    await c.aries('kill', blockers[1]!)
+    const killed = await c.untilState(blockers[1]!, 'ended')
+    t.match(killed, { exitCode: null, signal: 'SIGTERM' })
+  })
+
+  await t.test('a queued job is killed before it begins', async (t) => {
+    const blockers = [await c.detach('stay.ts'), await c.detach('stay.ts')]
+    const id = await c.detach('echo.ts', ['0'])
+    t.match((await c.aries('kill', id)).stdout, /will not begin/)
+    t.match(await c.job(id), { state: 'ended', signal: 'SIGTERM', startedMs: null })
+    t.match((await c.aries('logs', id)).stderr, /is queued|has no output/)
+    for (const blocker of blockers) {
+      await c.cluster.post(`/api/jobs/${blocker}/kill`, { signal: 'KILL' })
+    }
+    for (const blocker of blockers) {
+      t.match(await c.untilState(blocker, 'ended'), { signal: 'SIGKILL' })
+    }
+    t.match((await c.aries('kill', blockers[0]!)).stdout, /had ended/)
+    t.equal((await c.cluster.post('/api/jobs/nosuchjob/kill')).status, 404)
+    t.equal((await c.cluster.post('/api/jobs/A../kill')).status, 400)
+    t.equal((await c.cluster.post(`/api/jobs/${id}/kill`, { signal: 'NONE' })).status, 400)
+  })
+
+  if (!t.passing()) t.comment(c.cluster.logs(60))
+})
