@@ -2,6 +2,7 @@ import type { LoadNews } from './packet.ts'
 import type { LoadVector } from './types.ts'
 
 interface Row {
+  readonly id: string
   readonly boot: number
   readonly seq: number
   readonly load: LoadVector
@@ -19,6 +20,8 @@ export const LOAD_AGE_MS_MAX = 30_000
  */
 export class Board {
   readonly #rows = new Map<string, Row>()
+  /** The same, as they were ordered last. */
+  readonly #order: Row[] = []
 
   /** Takes news of `id`; false when something at least as new is known. */
   hear(news: LoadNews, nowMs: number): boolean {
@@ -28,8 +31,18 @@ export class Board {
       this.age(id, boot, seq, bornMs)
       return false
     }
-    this.#rows.set(id, { boot, seq, load, bornMs, urgency })
+    this.#put({ id, boot, seq, load, bornMs, urgency })
     return true
+  }
+
+  #put(news: Row): void {
+    const row = this.#rows.get(news.id)
+    if (row) {
+      Object.assign(row, news)
+      return
+    }
+    this.#rows.set(news.id, news)
+    this.#order.push(news)
   }
 
   isNewer(id: string, boot: number, seq: number): boolean {
@@ -54,7 +67,10 @@ export class Board {
   }
 
   forget(id: string): void {
+    const row = this.#rows.get(id)
+    if (!row) return
     this.#rows.delete(id)
+    this.#order.splice(this.#order.indexOf(row), 1)
   }
 
   get size(): number {
@@ -71,11 +87,10 @@ export class Board {
 
   /** Urgent rows first, then the freshest; `take` until it says that the window is full. */
   window(nowMs: number, take: (news: LoadNews) => boolean): void {
-    const order = [...this.#rows].sort(
-      ([, a], [, b]) => b.urgency - a.urgency || b.bornMs - a.bornMs,
-    )
-    for (const [id, row] of order) {
-      const news = this.news(id, nowMs)
+    // Nearly in order since the last time, which is what the sort is fast for.
+    this.#order.sort((a, b) => b.urgency - a.urgency || b.bornMs - a.bornMs)
+    for (const row of this.#order) {
+      const news = this.news(row.id, nowMs)
       if (!news) continue
       if (row.urgency > 0) row.urgency--
       if (!take({ ...news, urgency: row.urgency })) return

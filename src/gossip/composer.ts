@@ -13,12 +13,20 @@ const QUESTION_BYTES = 160
 /** Most rows of the board in one window; as many as fit are sent. */
 const WINDOW_ROWS_MAX = 100
 
+/** What of the board goes to a few random members. */
+export interface Window {
+  readonly news: readonly { readonly news: LoadNews; readonly isShort: boolean }[]
+  readonly rows: readonly LoadRow[]
+}
+
 /**
  * Fills packets. Each begins with the sender's own claim and, where the receiver is not `alive`
  * to us, with what is claimed of the receiver, so that the accused always hears it (Lifeguard's
  * buddy system, for every packet); then comes news, then loads, as far as there is room.
  */
 export class Composer {
+  /** Short rows in the last window. */
+  rowsSent = 0
   readonly #self: Entry
   readonly #table: MemberTable
   readonly #board: Board
@@ -51,7 +59,7 @@ export class Composer {
     to: Entry,
     head: PacketHead,
     nowMs: number,
-    options: { accuse?: boolean; window?: readonly LoadNews[]; bytesMax?: number } = {},
+    options: { accuse?: boolean; window?: Window; bytesMax?: number } = {},
   ): Buffer {
     this.#begin(to, head, options.accuse ?? false, options.bytesMax)
     const own = this.#board.news(this.#self.place.id, nowMs)
@@ -78,11 +86,18 @@ export class Composer {
     return packets
   }
 
-  /** The rows of the next window: counts as sent once. */
-  window(nowMs: number): LoadNews[] {
-    const rows: LoadNews[] = []
-    this.#board.window(nowMs, (news) => rows.push(news) < WINDOW_ROWS_MAX)
-    return rows
+  /** The next window: counts as sent once. Urgent loads go whole, the others short if they can. */
+  window(nowMs: number): Window {
+    const news: Window['news'][number][] = []
+    const rows: LoadRow[] = []
+    const selfId = this.#self.place.id
+    this.#board.window(nowMs, (one) => {
+      if (one.id === selfId) return true
+      const row = one.urgency === 0 ? this.#row(one) : undefined
+      if (row) rows.push(row)
+      return news.push({ news: one, isShort: row !== undefined }) < WINDOW_ROWS_MAX
+    })
+    return { news, rows }
   }
 
   #begin(to: Entry, head: PacketHead, accuse: boolean, bytesMax = this.#bytesMax): void {
@@ -91,16 +106,13 @@ export class Composer {
     if (to.boot > 0 && (accuse || to.state !== 'alive')) this.#writer.claim(claimOf(to))
   }
 
-  /** Urgent rows whole, and all to who has another map; the others short. */
-  #addWindow(to: Entry, window: readonly LoadNews[]): void {
-    const rows: LoadRow[] = []
-    for (const news of window) {
-      if (news.id === this.#self.place.id || news.id === to.place.id) continue
-      const row = to.mapHash === this.#mapHash && news.urgency === 0 ? this.#row(news) : undefined
-      if (row) rows.push(row)
-      else if (!this.#writer.load(news)) break
+  #addWindow(to: Entry, { news, rows }: Window): void {
+    const sharesMap = to.mapHash === this.#mapHash
+    for (const one of news) {
+      if (sharesMap && one.isShort) continue
+      if (!this.#writer.load(one.news)) break
     }
-    this.#writer.rows(rows)
+    if (sharesMap) this.rowsSent = this.#writer.rows(rows)
   }
 
   #row({ id, boot, seq, ageMs, load }: LoadNews): LoadRow | undefined {

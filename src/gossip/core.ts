@@ -3,14 +3,14 @@ import { type Random, sample } from '../world.ts'
 import { Awareness } from './awareness.ts'
 import { Board } from './board.ts'
 import type { Claim } from './claim.ts'
-import { Composer } from './composer.ts'
+import { Composer, type Window } from './composer.ts'
 import { Detector, type Saying } from './detector.ts'
 import { Dissemination } from './dissemination.ts'
 import type { GossipEffects, GossipEvent } from './events.ts'
 import { Loads } from './loads.ts'
 import { claimOf, type Entry, MemberTable, seenState } from './member-table.ts'
 import { Members, sameMeta } from './members.ts'
-import { HEAD_BYTES_MIN, HOST_PORTS_MAX, type LoadNews, type PacketHead } from './packet.ts'
+import { HEAD_BYTES_MIN, HOST_PORTS_MAX, type PacketHead } from './packet.ts'
 import { type GossipTimes, syncScale } from './presets.ts'
 import { Reach } from './reach.ts'
 import type { LoadVector, Member, MemberMeta } from './types.ts'
@@ -30,7 +30,7 @@ export interface CoreInit {
 interface SendOptions {
   readonly accuse?: boolean
   readonly toBoot?: number
-  readonly window?: readonly LoadNews[]
+  readonly window?: Window
   readonly bytesMax?: number
   readonly stream?: boolean
 }
@@ -154,9 +154,10 @@ export class GossipCore {
     return this.#awareness.score
   }
 
-  /** What grows with use: members that there is news of, and rows of the board. */
-  get sizes(): { members: number; news: number; rows: number } {
-    return { members: this.#table.size, news: this.#news.size, rows: this.#board.size }
+  /** What grows with use: members that there is news of, rows of the board and of a window. */
+  get sizes(): { members: number; news: number; rows: number; window: number } {
+    const window = this.#composer.rowsSent
+    return { members: this.#table.size, news: this.#news.size, rows: this.#board.size, window }
   }
 
   #dispatch(event: GossipEvent, nowMs: number): void {
@@ -222,10 +223,10 @@ export class GossipCore {
     this.#sendToSome(nowMs, this.#composer.window(nowMs))
   }
 
-  #sendToSome(nowMs: number, window: readonly LoadNews[]): void {
+  #sendToSome(nowMs: number, window?: Window): void {
     const hearers = this.#members.others().filter((entry) => this.#mayHear(entry, nowMs))
     for (const entry of sample(this.#random, hearers, this.#times.gossipFanout)) {
-      this.#send(entry, nowMs, {}, { window })
+      this.#send(entry, nowMs, {}, window ? { window } : {})
     }
   }
 
@@ -365,7 +366,7 @@ export class GossipCore {
     }
     this.#flushAtMs = this.#lastFlushMs + this.#times.newsIntervalMs
     if (this.#flushAtMs > nowMs) return
-    this.#sendToSome(nowMs, [])
+    this.#sendToSome(nowMs)
     this.#lastFlushMs = nowMs
     this.#flushAtMs = nowMs + this.#times.newsIntervalMs
   }

@@ -94,14 +94,15 @@ export class PacketWriter {
     return this.#writer.fits(news, writeLoad)
   }
 
-  /** Rows as far as they fit, the rest is left out. */
-  rows(rows: readonly LoadRow[]): void {
+  /** Rows as far as they fit, the rest is left out; returns how many fitted. */
+  rows(rows: readonly LoadRow[]): number {
     const writer = this.#writer
     let count = 0
-    if (rows.length === 0 || !writer.fits(0, beginRows)) return
+    if (rows.length === 0 || !writer.fits(0, beginRows)) return 0
     const countAt = writer.at - 1
     while (count < rows.length && count < ROWS_MAX && writer.fits(rows[count]!, writeRow)) count++
     writer.setU8(countAt, count)
+    return count
   }
 
   /** The packet, filled up to `bytesMin` if it is shorter. */

@@ -1,4 +1,3 @@
-import type { ClusterMap, NodeEntry } from '../config/schema.ts'
 import { PRESETS, type PresetName } from '../gossip/presets.ts'
 import { type Random, seededRandom } from '../world.ts'
 import type { SeedResult, SimArea } from './area.ts'
@@ -6,6 +5,7 @@ import { GossipChecks } from './gossip-checks.ts'
 import { GossipCluster } from './gossip-cluster.ts'
 import { GossipFaults, randomLink } from './gossip-faults.ts'
 import { simLoad } from './gossip-load.ts'
+import { nodesMap } from './gossip-map.ts'
 import { Trace } from './trace.ts'
 import { VirtualClock } from './virtual-clock.ts'
 import { PERFECT_LINK } from './virtual-network.ts'
@@ -52,7 +52,7 @@ class GossipRun {
     const clock = this.#clock
     const random = this.#random
     const preset = pickPreset(random, quick)
-    const map = mapOf(NODES, FRONTS)
+    const map = nodesMap(NODES, FRONTS)
     this.#span = SPANS[preset]
     this.#checks = new GossipChecks(clock)
     const keys = random.next() < 0.1 ? ['a cluster key'] : []
@@ -147,24 +147,4 @@ function pickPreset(random: Random, quick: boolean): PresetName {
   const dice = random.next()
   if (quick || dice < 0.7) return 'quick'
   return dice < 0.9 ? 'lan' : 'wan'
-}
-
-function mapOf(nodes: number, fronts: number): ClusterMap {
-  const node = (index: number): NodeEntry => ({
-    id: `n${index + 1}`,
-    host: '10.0.0.1',
-    gossip: 7_000 + index,
-    data: 8_000 + index,
-    admin: 9_000 + index,
-    speed: 1,
-  })
-  return {
-    cluster: 'sim',
-    epoch: 1,
-    nodes: Array.from({ length: nodes }, (_, index) => node(index)),
-    fronts: Array.from({ length: fronts }, (_, index) => ({
-      ...node(100 + index),
-      id: `f${index + 1}`,
-    })),
-  }
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { SeedResult, SimArea } from './area.ts'
 import { areas } from './areas.ts'
+import { gossipTable, type TableRow } from './gossip-table.ts'
 import { writeReport } from './report-file.ts'
 import { runSeeds } from './seeds.ts'
 import { walk } from './walk/walk.ts'
@@ -15,6 +16,7 @@ interface Options {
   readonly threads: number
   readonly bail: boolean
   readonly exhaustive: boolean
+  readonly table: boolean
 }
 
 interface Row {
@@ -42,15 +44,29 @@ const options = new Command('sim')
   .option('--from <seed>', 'the first seed', parseCount, 1)
   .option('--threads <n>', 'how many threads share them', parseCount, availableParallelism())
   .option('--exhaustive', 'area move: walk through every order of events of a small case', false)
+  .option('--table', 'area gossip: the figures of gossip beside those asked', false)
   .option('--bail', 'stop at the first violation', false)
   .option('--json <file>', 'write the figures to a file')
   .option('--quick', `short runs, ${QUICK_SEEDS} seeds at most`, false)
   .parse()
   .opts<Options>()
 
-process.exitCode = options.exhaustive
-  ? walkThrough()
-  : await run(areas.find(({ name }) => name === options.area)!)
+if (options.table) printTable()
+else {
+  process.exitCode = options.exhaustive
+    ? walkThrough()
+    : await run(areas.find(({ name }) => name === options.area)!)
+}
+
+function printTable(): void {
+  const rows: TableRow[] = []
+  for (const row of gossipTable(options)) {
+    rows.push(row)
+    const asked = row.asked === '' ? '' : ` (asked: ${row.asked})`
+    console.log(`${row.ok ? ' ' : '!'} ${row.name}: ${row.measured}${asked}`)
+  }
+  if (options.json !== undefined) writeReport(options.json, rows)
+}
 
 function walkThrough(): number {
   for (const small of [true, false]) {
