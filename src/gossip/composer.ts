@@ -70,12 +70,12 @@ export class Composer {
     return this.#writer.finish(asks && options.bytesMax === undefined ? QUESTION_BYTES : 0)
   }
 
-  /** The whole table in as many packets as it takes; the first carries `head`. */
-  composeTable(to: Entry, head: PacketHead): Buffer[] {
+  /** What is claimed of these, in as many packets as it takes. */
+  composeClaims(to: Entry, entries: readonly Entry[]): Buffer[] {
     const packets: Buffer[] = []
-    this.#begin(to, head, true)
-    for (const entry of this.#table.values()) {
-      if (entry.boot === 0 || entry === this.#self || entry === to) continue
+    this.#begin(to, {}, true)
+    for (const entry of entries) {
+      if (entry === this.#self || entry === to) continue
       const claim = claimOf(entry)
       if (this.#writer.claim(claim)) continue
       packets.push(this.#writer.finish())

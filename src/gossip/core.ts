@@ -7,11 +7,12 @@ import { Composer, type Window } from './composer.ts'
 import { Detector, type Saying } from './detector.ts'
 import { Dissemination } from './dissemination.ts'
 import type { GossipEffects, GossipEvent } from './events.ts'
+import { Exchange } from './exchange.ts'
 import { Loads } from './loads.ts'
 import { claimOf, type Entry, MemberTable, seenState } from './member-table.ts'
 import { Members, sameMeta } from './members.ts'
-import { HEAD_BYTES_MIN, HOST_PORTS_MAX, type PacketHead } from './packet.ts'
-import { type GossipTimes, syncScale } from './presets.ts'
+import { HEAD_BYTES_MIN, HOST_PORTS_MAX, type PacketHead, type Sync } from './packet.ts'
+import type { GossipTimes } from './presets.ts'
 import { Reach } from './reach.ts'
 import type { LoadVector, Member, MemberMeta } from './types.ts'
 
@@ -41,8 +42,6 @@ type PacketEvent = Extract<GossipEvent, { type: 'packet' }>
 const AWARENESS_MAX = 8
 /** Members that a starting or leaving member tells itself; the others hear of it from those. */
 const TOLD_MAX = 64
-/** Tables that a starting member asks for. */
-const SYNCS_AT_START = 3
 /** Least part of a probe timeout between two introductions to one member. */
 const INTRODUCE_PART = 1 / 10
 /** A timer that is later than this part of a probe timeout shows a loop that is short of time. */
@@ -65,16 +64,15 @@ export class GossipCore {
   readonly #detector: Detector
   readonly #composer: Composer
   readonly #loads: Loads
+  readonly #exchange: Exchange
   readonly #self: Entry
   #mapEpoch: number
   #mapHash: string
   #effects: GossipEffects = { sends: [], changes: [] }
-  #syncsWanted = SYNCS_AT_START
   #running = false
   #lastFlushMs = Number.NEGATIVE_INFINITY
   #flushAtMs = Number.POSITIVE_INFINITY
   #gossipAtMs = 0
-  #syncAtMs = 0
   #reprobeAtMs = 0
   /** The lag of our loop up to here is noticed. */
   #lateUntilMs = Number.NEGATIVE_INFINITY
@@ -93,6 +91,9 @@ export class GossipCore {
     const say = this.#say.bind(this)
     this.#members = members
     this.#self = members.self
+    const sendSync = (to: Entry, sync: Sync, at: number): void => this.#send(to, at, { sync })
+    const sendClaims = this.#sendClaims.bind(this)
+    this.#exchange = new Exchange({ random, table, members, sendSync, sendClaims }, { times })
     this.#loads = new Loads({ self: members.self, table, board })
     this.#detector = new Detector({ random, table, members, awareness, reach, say }, { times })
     this.#composer = new Composer(
@@ -119,7 +120,7 @@ export class GossipCore {
     return Math.min(
       this.#flushAtMs,
       this.#gossipAtMs,
-      this.#syncAtMs,
+      this.#exchange.nextDeadlineMs,
       this.#reprobeAtMs,
       this.#detector.nextDeadlineMs(),
       this.#members.nextDeadlineMs(),
@@ -177,7 +178,7 @@ export class GossipCore {
     this.#detector.start(nowMs)
     this.#gossipAtMs = nowMs + this.#random.next() * gossipIntervalMs
     this.#reprobeAtMs = nowMs + this.#random.next() * reprobeIntervalMs
-    this.#planSync(nowMs)
+    this.#exchange.plan(nowMs)
     for (const entry of this.#tell(this.#members.others(), nowMs)) {
       this.#detector.knock(entry, nowMs)
     }
@@ -198,7 +199,7 @@ export class GossipCore {
     this.#detector.tick(nowMs)
     this.#members.expire(nowMs)
     if (this.#gossipAtMs <= nowMs) this.#gossip(nowMs)
-    if (this.#syncAtMs <= nowMs) this.#syncWithOne(nowMs)
+    this.#exchange.tick(nowMs)
     if (this.#reprobeAtMs <= nowMs) this.#reprobe(nowMs)
   }
 
@@ -217,16 +218,17 @@ export class GossipCore {
     this.#members.postpone(lateMs)
   }
 
-  /** One window of news and loads to a few random members. */
+  /** A window of news and loads to a random member: many apart are fresher than some together. */
   #gossip(nowMs: number): void {
-    this.#gossipAtMs = nowMs + this.#times.gossipIntervalMs
-    this.#sendToSome(nowMs, this.#composer.window(nowMs))
+    const { gossipIntervalMs, gossipFanout } = this.#times
+    this.#gossipAtMs = nowMs + gossipIntervalMs / gossipFanout
+    this.#sendToSome(nowMs, 1, { window: this.#composer.window(nowMs) })
   }
 
-  #sendToSome(nowMs: number, window?: Window): void {
+  #sendToSome(nowMs: number, count: number, options: SendOptions = {}): void {
     const hearers = this.#members.others().filter((entry) => this.#mayHear(entry, nowMs))
-    for (const entry of sample(this.#random, hearers, this.#times.gossipFanout)) {
-      this.#send(entry, nowMs, {}, window ? { window } : {})
+    for (const entry of sample(this.#random, hearers, count)) {
+      this.#send(entry, nowMs, {}, options)
     }
   }
 
@@ -237,20 +239,8 @@ export class GossipCore {
     return entry.state === 'unreachable' && entry.boot > 0 && goneMs < this.#times.goneGossipMs
   }
 
-  #planSync(nowMs: number): void {
-    const intervalMs = this.#times.syncIntervalMs * syncScale(this.#table.size)
-    this.#syncAtMs = nowMs + intervalMs * (0.9 + 0.2 * this.#random.next())
-  }
-
-  #syncWithOne(nowMs: number): void {
-    this.#planSync(nowMs)
-    const [partner] = sample(this.#random, this.#members.present(), 1)
-    if (partner) this.#sendTable(partner, nowMs, true)
-  }
-
-  #sendTable(to: Entry, nowMs: number, sync: boolean): void {
-    to.syncedMs = nowMs
-    for (const payload of this.#composer.composeTable(to, { sync })) {
+  #sendClaims(to: Entry, entries: readonly Entry[]): void {
+    for (const payload of this.#composer.composeClaims(to, entries)) {
       this.#effects.sends.push({ to: to.place, toBoot: to.boot, payload, stream: false })
     }
   }
@@ -279,12 +269,9 @@ export class GossipCore {
     if (event.map.mapHash === this.#mapHash) this.#loads.hearRows(packet.rows ?? [], nowMs)
     if (packet.answer) this.#detector.answered(packet.answer, entry, event.boot, nowMs)
     if (packet.probe) this.#detector.probed(packet.probe, entry, event.stream, nowMs)
-    if (packet.sync && this.#maySync(entry, nowMs)) this.#sendTable(entry, nowMs, false)
+    if (packet.sync) this.#exchange.received(entry, packet.sync, nowMs)
     if (packet.probe?.type !== 'ping') this.#accuse(entry, nowMs)
-    if (this.#syncsWanted > 0 && entry.state === 'alive') {
-      this.#syncsWanted--
-      this.#sendTable(entry, nowMs, true)
-    }
+    this.#exchange.heard(entry, nowMs)
   }
 
   /**
@@ -297,10 +284,6 @@ export class GossipCore {
     if (answerBytesMax < HEAD_BYTES_MIN) return
     entry.introducedMs = nowMs
     this.#send(entry, nowMs, {}, { accuse: true, toBoot: boot, bytesMax: answerBytesMax })
-  }
-
-  #maySync(entry: Entry, nowMs: number): boolean {
-    return nowMs - entry.syncedMs >= this.#times.probeIntervalMs
   }
 
   /** It speaks, and still we hold it for gone: it has not heard that, so it is told. */
@@ -366,7 +349,7 @@ export class GossipCore {
     }
     this.#flushAtMs = this.#lastFlushMs + this.#times.newsIntervalMs
     if (this.#flushAtMs > nowMs) return
-    this.#sendToSome(nowMs)
+    this.#sendToSome(nowMs, this.#times.gossipFanout)
     this.#lastFlushMs = nowMs
     this.#flushAtMs = nowMs + this.#times.newsIntervalMs
   }

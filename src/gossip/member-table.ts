@@ -45,6 +45,8 @@ export interface Entry {
   /** When it was last sent an accusation, and its whole table was last sent to it. */
   accusedMs: number
   syncedMs: number
+  /** It was sent a digest, and has not answered with its own. */
+  asked: boolean
 }
 
 /** Members that the map has: `unreachable` with boot 0 until something is heard of them. */
@@ -108,6 +110,7 @@ export class MemberTable {
       introducedMs: Number.NEGATIVE_INFINITY,
       accusedMs: Number.NEGATIVE_INFINITY,
       syncedMs: Number.NEGATIVE_INFINITY,
+      asked: false,
     }
     this.#entries.set(place.id, entry)
     return entry

@@ -34,12 +34,18 @@ export interface Answer {
   readonly seq: number
 }
 
+export interface Sync {
+  /** `ask`: send me what you have otherwise. `answer`: now you, if you still have. */
+  readonly type: 'ask' | 'answer'
+  /** `digestOf` the table of the sender. */
+  readonly digest: readonly number[]
+}
+
 export interface PacketHead {
   /** One at most: a datagram never makes a member send more than one. */
   readonly probe?: Probe | undefined
   readonly answer?: Answer | undefined
-  /** Send me your whole table. */
-  readonly sync?: boolean
+  readonly sync?: Sync | undefined
 }
 
 export interface Packet extends PacketHead {
@@ -57,9 +63,10 @@ const ACCUSERS_MAX = 16
 const AGE_MS_MAX = 2 ** 32
 const URGENCY_MAX = 64
 const STATES: readonly MemberState[] = ['alive', 'suspect', 'unreachable', 'left']
-const FLAG = { ping: 1, ask: 2, ack: 4, nack: 8, sync: 16 }
+const FLAG = { ping: 1, ask: 2, ack: 4, nack: 8, syncAsk: 16, syncAnswer: 32 }
 const PROBES = FLAG.ping | FLAG.ask
 const ANSWERS = FLAG.ack | FLAG.nack
+const SYNCS = FLAG.syncAsk | FLAG.syncAnswer
 const ITEM = { padding: 0, claim: 1, load: 2, rows: 3 }
 /** Rows in one section, whose count is one byte. */
 const ROWS_MAX = 255
@@ -82,6 +89,10 @@ export class PacketWriter {
       if (head.probe.type === 'ask') writer.id(head.probe.target)
     }
     if (head.answer) writer.u32(head.answer.seq)
+    if (head.sync) {
+      writer.u8(head.sync.digest.length)
+      for (const sum of head.sync.digest) writer.u32(sum)
+    }
   }
 
   /** False when it does not fit any more. */
@@ -125,15 +136,17 @@ export function decodePacket(bytes: Buffer, self: string): Packet | undefined {
 function flags(head: PacketHead): number {
   const probe = head.probe ? FLAG[head.probe.type] : 0
   const answer = head.answer ? FLAG[head.answer.type] : 0
-  return probe | answer | (head.sync ? FLAG.sync : 0)
+  const sync = head.sync?.type === 'ask' ? FLAG.syncAsk : FLAG.syncAnswer
+  return probe | answer | (head.sync ? sync : 0)
 }
 
 function readPacket(reader: Reader, self: string): Packet {
   reader.ensure(reader.u8() === VERSION)
-  const bits = reader.atMost(reader.u8(), 31)
-  reader.ensure((bits & PROBES) !== PROBES && (bits & ANSWERS) !== ANSWERS)
+  const bits = reader.atMost(reader.u8(), 63)
+  for (const two of [PROBES, ANSWERS, SYNCS]) reader.ensure((bits & two) !== two)
   const probe = readProbe(reader, bits, self)
   const answer = readAnswer(reader, bits)
+  const sync = readSync(reader, bits)
   const claims: Claim[] = []
   const loads: LoadNews[] = []
   const rows: LoadRow[] = []
@@ -147,7 +160,7 @@ function readPacket(reader: Reader, self: string): Packet {
       for (let left = reader.u8(); left > 0; left--) rows.push(readRow(reader))
     }
   }
-  return { probe, answer, sync: (bits & FLAG.sync) !== 0, claims, loads, rows }
+  return { probe, answer, sync, claims, loads, rows }
 }
 
 function readProbe(reader: Reader, bits: number, self: string): Probe | undefined {
@@ -159,6 +172,14 @@ function readProbe(reader: Reader, bits: number, self: string): Probe | undefine
 function readAnswer(reader: Reader, bits: number): Answer | undefined {
   if ((bits & ANSWERS) === 0) return undefined
   return { type: (bits & FLAG.ack) !== 0 ? 'ack' : 'nack', seq: reader.u32() }
+}
+
+function readSync(reader: Reader, bits: number): Sync | undefined {
+  if ((bits & SYNCS) === 0) return undefined
+  const parts = reader.u8()
+  reader.ensure(parts > 0)
+  const digest = Array.from({ length: parts }, () => reader.u32())
+  return { type: (bits & FLAG.syncAsk) !== 0 ? 'ask' : 'answer', digest }
 }
 
 function beginRows(writer: Writer): void {

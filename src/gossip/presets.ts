@@ -20,9 +20,9 @@ export interface GossipTimes {
   readonly cutMs: number
   /** Between two tellings of news, while there is any. */
   readonly newsIntervalMs: number
-  /** Between two windows of news and loads. */
+  /** In this time `gossipFanout` windows of loads go to random members, one after another. */
   readonly gossipIntervalMs: number
-  /** Random members that one window goes to. */
+  /** And so many random members hear news at a time. */
   readonly gossipFanout: number
   /** How long an unreachable member still gets windows, so that it can refute. */
   readonly goneGossipMs: number
@@ -88,9 +88,9 @@ export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
   quick: {
     probeIntervalMs: 50,
     probeTimeoutMs: 25,
-    probesPerRound: 2,
+    probesPerRound: 4,
     helpers: 3,
-    suspicionMult: 1,
+    suspicionMult: 2,
     suspicionMaxMult: 4,
     confirmations: 1,
     retransmitMult: 6,

@@ -1,5 +1,6 @@
 import type { ClusterMap } from '../config/schema.ts'
 import { type GossipTimes, PRESETS, type PresetName } from '../gossip/presets.ts'
+import type { Member } from '../gossip/types.ts'
 import { type Random, seededRandom } from '../world.ts'
 import { GossipCluster, type SimMember } from './gossip-cluster.ts'
 import { simLoad } from './gossip-load.ts'
@@ -27,7 +28,7 @@ export class GossipBench {
   readonly cluster: GossipCluster
   readonly times: GossipTimes
   /** Called at every change that a member sees. */
-  onChange: (observer: SimMember, seen: { id: string; state: string }) => void = () => undefined
+  onChange: (observer: SimMember, seen: Member) => void = () => undefined
 
   constructor(init: BenchInit) {
     const { members, loadsEveryMs: everyMs, lifeguard = true } = init

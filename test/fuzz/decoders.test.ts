@@ -54,7 +54,10 @@ const writer = new PacketWriter(1_300)
 
 function packets(): Buffer[] {
   const meta = { ...claim('n1').meta, hostPorts: [1, 2, 3], incarnation: 7 }
-  writer.begin({ probe: { type: 'ask', seq: 5, target: 'n3' }, sync: true }, 1_300)
+  writer.begin(
+    { probe: { type: 'ask', seq: 5, target: 'n3' }, sync: { type: 'ask', digest: [0] } },
+    1_300,
+  )
   writer.claim(claim('n1', { meta }))
   writer.claim(claim('n2', { state: 'suspect', accusers: ['n1', 'f1'] }))
   writer.load({ id: 'n2', boot: 9, seq: 300, ageMs: 40, urgency: 3, load: LOAD })

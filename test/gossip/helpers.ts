@@ -52,7 +52,7 @@ export interface Said {
   readonly packet: Packet
 }
 
-/** One core, n1 of a map, that the test speaks to as the others would. */
+/** One core, n1 of a map unless said otherwise, that the test speaks to as the others would. */
 export class Bench {
   readonly map: ClusterMap
   readonly core: GossipCore
@@ -61,13 +61,13 @@ export class Bench {
   changes: string[] = []
   boots: number[] = []
 
-  constructor(members: number, times: Partial<GossipTimes> = {}) {
+  constructor(members: number, times: Partial<GossipTimes> = {}, selfId = 'n1') {
     this.map = mapOf(members)
     this.times = { ...PRESETS.quick, ...times }
     this.core = new GossipCore(
       { random: seededRandom(1) },
       {
-        selfId: 'n1',
+        selfId,
         map: this.map,
         mapHash: hashMap(this.map),
         times: this.times,

@@ -23,7 +23,10 @@ const META = {
 
 function sample(): Buffer {
   const writer = new PacketWriter(1_300)
-  writer.begin({ ...HEAD, probe: { type: 'ask', seq: 5, target: 'n3' }, sync: true }, 1_300)
+  writer.begin(
+    { ...HEAD, probe: { type: 'ask', seq: 5, target: 'n3' }, sync: { type: 'ask', digest: [0] } },
+    1_300,
+  )
   writer.claim(claim('n1', { meta: META }))
   writer.claim(claim('n-2', { state: 'suspect', version: VERSION_MAX, accusers: ['n1', 'f1'] }))
   writer.load(NEWS)
@@ -35,7 +38,7 @@ t.test('what was written is read', async (t) => {
     ...HEAD,
     probe: { type: 'ask', seq: 5, target: 'n3' },
     answer: undefined,
-    sync: true,
+    sync: { type: 'ask', digest: [0] },
     claims: [
       claim('n1', { meta: META }),
       claim('n-2', { state: 'suspect', version: VERSION_MAX, accusers: ['n1', 'f1'] }),

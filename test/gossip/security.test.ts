@@ -189,7 +189,8 @@ t.test('who has not proved to live gets no more than it sent, and not often', as
     for (const { length } of heard) t.ok(length <= question.length, `${length} bytes`)
   }
   const { received, sent } = n1.counts
-  for (let i = 0; i < 300; i++) n3.send(n3.seal('n1', 0, { probe: PING, sync: true }), ports[0]!)
+  for (let i = 0; i < 300; i++)
+    n3.send(n3.seal('n1', 0, { probe: PING, sync: { type: 'ask', digest: [0] } }), ports[0]!)
   await until('all are taken in', () => n1.counts.received >= received + 300)
   t.ok(n1.counts.sent - sent < 30, `${n1.counts.sent - sent} datagrams for 300 questions`)
 })
