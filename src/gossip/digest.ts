@@ -9,7 +9,7 @@ export const DIGEST_PARTS_MAX = 255
  * others. Members fall into parts by their ids, so that different maps do not matter.
  */
 export function digestOf(table: MemberTable, parts = partsFor(table.size)): number[] {
-  const digest = new Array<number>(parts).fill(0)
+  const digest = Array.from({ length: parts }, () => 0)
   for (const entry of table.values()) {
     if (entry.boot === 0) continue
     const part = partOf(entry, parts)
