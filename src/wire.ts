@@ -21,6 +21,8 @@ export const HEADER = {
   owner: 'aries-owner',
   /** To the front: an error code; 421 with `ARIES_E_NOT_OWNER` was not applied and may be sent again. */
   fault: 'aries-fault',
+  /** To the front, from pools and from any upstream that likes: see `parseLoad`. */
+  load: 'aries-load',
 } as const
 
 /** Methods of requests that may be sent again without harm (RFC 9110, 9.2.2). */
@@ -73,6 +75,25 @@ export function parseOwner(text: string): OwnerAddress | undefined {
   const match = /^([a-z][a-z0-9-]*);(.+):(\d{1,5});(\d{1,15})$/.exec(text)
   if (!match) return undefined
   return { node: match[1]!, host: match[2]!, port: Number(match[3]), epoch: Number(match[4]) }
+}
+
+/** What a target says of itself on an answer. */
+export interface ToldLoad {
+  /** Requests there as it answered, this one not counted. */
+  readonly requests: number
+  /** How many it serves at a time; more wait. */
+  readonly threads: number
+}
+
+/** `requests/threads`, e.g. `3/4`. */
+export function formatLoad({ requests, threads }: ToldLoad): string {
+  return `${requests}/${threads}`
+}
+
+/** Undefined when the text is not a load. */
+export function parseLoad(text: string): ToldLoad | undefined {
+  const match = /^(\d{1,6})\/([1-9]\d{0,3})$/.exec(text)
+  return match === null ? undefined : { requests: Number(match[1]), threads: Number(match[2]) }
 }
 
 /** Content type of a worker's checkpoint. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { KEYS_MAX } from '../keys.ts'
+import { balanceSchema } from './schema/balance.ts'
 import { type ClassConfig, classesSchema, resourcesSchema } from './schema/classes.ts'
 import { accessLogSchema, frontSchema, healthSchema } from './schema/front.ts'
 import { jobsSchema } from './schema/jobs.ts'
@@ -49,6 +50,7 @@ export const configSchema = z
       .prefault({})
       .describe('How members watch each other.'),
     front: frontSchema,
+    balance: balanceSchema,
     accessLog: accessLogSchema,
     health: healthSchema,
     pool: poolSchema,

@@ -198,7 +198,7 @@ export class Front {
         worker: { bytesMax: config.host.bodyBytesMax, setting: 'host.bodyBytesMax' },
       },
       messageBytesMax: Math.min(config.host.messageBytesMax, MESSAGE_BYTES_MAX),
-      candidates: config.placement.candidates,
+      balance: config.balance,
       token: dataTokens(config.keys)[0] ?? '',
       logLevel: config.log.level,
     }

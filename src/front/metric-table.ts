@@ -60,6 +60,14 @@ export const FRONT_METRICS: MetricTable<FrontStats> = [
   ],
   [
     {
+      name: 'aries_front_requests_queued',
+      help: 'Requests that wait because every target is full.',
+      kind: 'gauge',
+    },
+    (s) => s.queued,
+  ],
+  [
+    {
       name: 'aries_front_requests_waiting',
       help: 'Requests that wait for their worker to have an owner.',
       kind: 'gauge',

@@ -25,6 +25,8 @@ export interface ShardStats {
   retries: number
   /** Requests in flight now. */
   inFlight: number
+  /** Requests that wait because every target is full. */
+  queued: number
   /** Client connections now (HTTP, WebSocket and TCP), and all so far. */
   connections: number
   connectionsTotal: number
@@ -73,6 +75,7 @@ export function emptyStats(): ShardStats {
     latency: { counts: Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0), sumMs: 0 },
     retries: 0,
     inFlight: 0,
+    queued: 0,
     connections: 0,
     connectionsTotal: 0,
     tlsFailures: 0,
@@ -92,6 +95,7 @@ export function emptyStats(): ShardStats {
 /** Gauges: a shard that has ended has none of them any more. */
 const GAUGES = [
   'inFlight',
+  'queued',
   'connections',
   'sessions',
   'tcpConnections',

@@ -39,6 +39,10 @@ export class Nodes {
     }
   }
 
+  slotOf(id: string): number | undefined {
+    return this.#byId.get(id)?.slot
+  }
+
   bySlot(slot: number): NodeView | undefined {
     return this.#bySlot[slot]
   }

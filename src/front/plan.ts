@@ -43,10 +43,10 @@ export interface Target {
   readonly connect?: () => Duplex
 }
 
-/** How an attempt failed. `notApplied`: the target said so (421) or nothing was sent. */
+/** How an attempt failed. Not applied: nothing was sent, or the target said so (421, a refusal). */
 export interface AttemptFailure {
   readonly target: Target
-  readonly phase: 'connect' | 'sending' | 'waiting' | 'not-owner'
+  readonly phase: 'connect' | 'sending' | 'waiting' | 'not-owner' | 'refused'
   readonly error: AriesError
   /** Value of the `aries-owner` header of a 421. */
   readonly owner?: string
@@ -57,9 +57,14 @@ export interface AttemptOutcome {
   readonly status: number
   /** From the request sent to the response head. */
   readonly waitedMs: number
-  /** Value of the `aries-owner` header, which the engine removes. */
+  /** Values of the headers `aries-owner`, `aries-fault` and `aries-load`, which the engine removes. */
   readonly owner?: string
+  readonly fault?: string
+  readonly load?: string
 }
+
+/** An answer that is to be dropped for one of another target: the request was not begun, or it failed. */
+export type Refusal = 'not-begun' | 'failed'
 
 export interface Picker {
   /**
@@ -72,6 +77,12 @@ export interface Picker {
    * failover). Throws the `AriesError` to answer the client with when there is none.
    */
   pick(failure?: AttemptFailure): Target | Promise<Target>
+  /**
+   * Whether the answer with that head (502 to 504) is to be dropped and the request sent elsewhere;
+   * then `pick` is called next. Not called when the body is no longer at hand. `mayRepeat`: it is
+   * safe to send it again even if it was applied.
+   */
+  refused?(answer: AttemptOutcome, mayRepeat: boolean): Refusal | undefined
   /** A response head came. Called once per answered request, before its body is sent on. */
   answered(outcome: AttemptOutcome): void
   /**

@@ -2,21 +2,19 @@ import { METHODS } from 'node:http'
 import type { Socket } from 'node:net'
 import { AriesError, toAriesError } from '../errors.ts'
 import { fillTemplate } from '../path-pattern.ts'
-import { type TaskBalance, TaskPicker, taskHeaders } from './balance/task.ts'
-import { type UpstreamBalance, UpstreamPicker } from './balance/upstreams.ts'
+import type { Balancing } from './balance/balancing.ts'
+import { TaskPicker, taskHeaders } from './balance/task.ts'
+import { type UpstreamGroup, UpstreamPicker } from './balance/upstreams.ts'
 import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
 import { countAnswer, type ShardStats } from './metrics.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
 import { replyError } from './reply.ts'
 import type { CompiledRoute, Match, RouteTable } from './routes.ts'
-import type { Upstream, Upstreams } from './upstreams.ts'
 import type { WebSocketClients } from './websocket-clients.ts'
 
 export interface PlannerComponents {
-  readonly tasks: TaskBalance
+  readonly balancing: Balancing
   readonly workers: WorkerBalance
-  readonly upstreamBalance: UpstreamBalance
-  readonly upstreams: Upstreams
   readonly webSockets: WebSocketClients
   readonly stats: ShardStats
 }
@@ -41,7 +39,7 @@ export class RoutePlanner implements Planner {
   #bodyLimits: BodyLimits
   /** What each route needs at every request, made once. */
   readonly #headers = new Map<CompiledRoute, NonNullable<Target['headers']>>()
-  readonly #upstreams = new Map<CompiledRoute, Upstream[]>()
+  readonly #groups = new Map<CompiledRoute, UpstreamGroup>()
 
   constructor(components: PlannerComponents, init: PlannerInit) {
     this.#components = components
@@ -53,12 +51,16 @@ export class RoutePlanner implements Planner {
   /** Requests that have their plan keep it. `Upstreams` knows those of `table` already. */
   setRoutes({ table, token, bodyLimits }: PlannerInit): void {
     this.#headers.clear()
-    this.#upstreams.clear()
+    this.#groups.clear()
     for (const route of table.routes) {
       if (route.kind === 'task') this.#headers.set(route, taskHeaders(route.task, token))
       if (route.kind === 'upstreams') {
-        const upstreams = route.upstreams.map(({ url }) => this.#components.upstreams.get(url))
-        this.#upstreams.set(route, upstreams)
+        const { upstreams, lines } = this.#components.balancing
+        this.#groups.set(route, {
+          slots: Int32Array.from(route.upstreams, ({ url }) => upstreams.get(url).slot),
+          forwarder: route.forwarder,
+          line: lines.open(),
+        })
       }
     }
     this.#table = table
@@ -83,22 +85,18 @@ export class RoutePlanner implements Planner {
         new AriesError('ARIES_E_METHOD_UNKNOWN', `${match.route.path} does not serve ${method}`),
       )
     }
-    const { tasks, workers, upstreamBalance, stats } = this.#components
+    const { balancing, workers, stats } = this.#components
     switch (match.route.kind) {
       case 'task':
         return {
           kind: 'forward',
-          picker: new TaskPicker(tasks, this.#headers.get(match.route) ?? []),
+          picker: new TaskPicker(balancing.tasks, this.#headers.get(match.route) ?? []),
           bodyLimit: this.#bodyLimits.task,
         }
       case 'upstreams':
         return {
           kind: 'forward',
-          picker: new UpstreamPicker(
-            upstreamBalance,
-            this.#upstreams.get(match.route) ?? [],
-            match.route.forwarder,
-          ),
+          picker: new UpstreamPicker(balancing.forUpstreams, this.#groups.get(match.route)!),
         }
       case 'redirect': {
         const { taken } = match as Extract<Match, { taken: unknown }>

@@ -17,8 +17,7 @@ export interface ShardConfig {
   readonly bodyLimits: BodyLimits
   /** `host.messageBytesMax`: largest WebSocket message. */
   readonly messageBytesMax: number
-  /** `placement.candidates`: random nodes compared for one task. */
-  readonly candidates: number
+  readonly balance: ConfigFile['balance']
   /** For `aries-auth`; empty: none. */
   readonly token: string
   readonly logLevel: string

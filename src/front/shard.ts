@@ -2,9 +2,9 @@
 import { toAriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { Owners, type OwnersInit } from '../owners.ts'
-import { RequestChooser } from '../placement/request-chooser.ts'
 import { realWorld } from '../world.ts'
 import { AccessLog } from './access-log.ts'
+import { Balancing } from './balance/balancing.ts'
 import { Board } from './board.ts'
 import { Engines } from './engines.ts'
 import type { ListenerAddress } from './listen.ts'
@@ -18,7 +18,7 @@ import { Sessions, type SessionsLimits } from './sessions.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
 import { TcpSplicer } from './tcp.ts'
 import { TcpClients } from './tcp-clients.ts'
-import { Upstreams } from './upstreams.ts'
+import type { Upstream } from './upstreams.ts'
 import { WebSocketClients } from './websocket-clients.ts'
 
 const STATS_INTERVAL_MS = 1_000
@@ -36,7 +36,7 @@ export class Shard {
   readonly #nodes: Nodes
   readonly #owners: Owners
   readonly #resolver: Resolver
-  readonly #upstreams: Upstreams
+  readonly #balancing: Balancing
   readonly #sessions: Sessions
   readonly #webSockets: WebSocketClients
   readonly #tcpClients: TcpClients
@@ -67,7 +67,12 @@ export class Shard {
       { world: realWorld, resolve: (id, suspect) => this.#resolver.resolve(id, suspect) },
       ownersLimits(config),
     )
-    this.#upstreams = new Upstreams({ log })
+    const onUpstreamFailed = (url: string): void => post({ type: 'upstream-failed', url })
+    const onPoolFailed = (node: string): void => post({ type: 'pool-failed', node })
+    this.#balancing = new Balancing(
+      { log, random, board, nodes: this.#nodes, stats, onPoolFailed, onUpstreamFailed },
+      config.balance,
+    )
     this.#sessions = new Sessions(
       { log, owners: this.#owners, nodes: this.#nodes, stats },
       { front: setup.front, shard: setup.shard, boot: setup.boot },
@@ -83,21 +88,12 @@ export class Shard {
       bytes: this.#bytes,
       idleTimeoutMs: () => this.#config.front.tunnelIdleTimeoutMs,
     })
-    const onFailed = (upstream: { healthy: boolean; address: UpstreamAddress }): void => {
-      upstream.healthy = false
-      post({ type: 'upstream-failed', url: upstream.address.url })
-    }
     const table = new RouteTable(config.routes)
-    this.#upstreams.set(upstreamsOf(table, config.listeners))
-    for (const url of setup.unhealthy) this.#upstreams.setHealth(url, false)
+    this.#balancing.upstreams.set(upstreamsOf(table, config.listeners))
+    for (const url of setup.unhealthy) this.#balancing.upstreams.setHealth(url, false)
     this.#planner = new RoutePlanner(
       {
-        tasks: {
-          chooser: new RequestChooser(board.prices, { random, sample: config.candidates }),
-          nodes: this.#nodes,
-          stats,
-          onFailed: (node) => post({ type: 'pool-failed', node }),
-        },
+        balancing: this.#balancing,
         workers: {
           owners: this.#owners,
           nodes: this.#nodes,
@@ -105,8 +101,6 @@ export class Shard {
           token,
           timeoutMs: () => this.#config.front.ownerTimeoutMs,
         },
-        upstreamBalance: { random, stats, onFailed },
-        upstreams: this.#upstreams,
         webSockets: this.#webSockets,
         stats,
       },
@@ -116,6 +110,8 @@ export class Shard {
     this.#accessLog.set(config.accessLog)
     const { hooks } = this.#accessLog
     this.#engines = new Engines({ planner: this.#planner, log, hooks }, setup, config.front)
+    const onFailed = (upstream: Upstream): void =>
+      this.#balancing.failed(upstream, onUpstreamFailed)
     this.#tcp = new TcpSplicer({ log, random, stats, bytes: this.#bytes, onFailed }, config.front)
     this.#listeners = new Listeners(
       {
@@ -127,7 +123,7 @@ export class Shard {
           else
             this.#tcp.accept(
               socket,
-              upstreams.map(({ url }) => this.#upstreams.get(url)),
+              upstreams.map(({ url }) => this.#balancing.upstreams.get(url)),
             )
         },
       },
@@ -150,18 +146,23 @@ export class Shard {
         void this.#reload(message.call, message.config)
         break
       case 'nodes':
+        for (const { id, slot } of message.nodes) {
+          if (this.#nodes.slotOf(id) === undefined) this.#balancing.renewNode(slot)
+        }
         this.#nodes.set(message.nodes)
         break
       case 'down':
         this.#nodeDown(message)
         break
       case 'health':
-        this.#upstreams.setHealth(message.url, message.healthy)
+        this.#balancing.upstreams.setHealth(message.url, message.healthy)
         break
     }
   }
 
   #nodeDown({ node, dead }: Extract<ToShard, { type: 'down' }>): void {
+    const slot = this.#nodes.slotOf(node)
+    if (slot !== undefined) this.#balancing.renewNode(slot)
     this.#sessions.nodeDown(node)
     if (!dead) return
     this.#resolver.nodeDown(node)
@@ -179,14 +180,14 @@ export class Shard {
       this.#tcp.close(graceMs),
     ])
     this.#owners.close()
-    this.#upstreams.close()
+    this.#balancing.close()
     await Promise.all([this.#resolver.close(), this.#accessLog.close()])
     this.report()
   }
 
   report(): void {
     this.#engines.report(this.#stats)
-    Object.assign(this.#stats, this.#owners.stats())
+    Object.assign(this.#stats, this.#owners.stats(), { queued: this.#balancing.lines.length })
     this.#stats.bytesIn += this.#bytes.in
     this.#stats.bytesOut += this.#bytes.out
     this.#components.post({ type: 'stats', stats: this.#stats })
@@ -196,10 +197,11 @@ export class Shard {
     const before = upstreamsOf(new RouteTable(this.#config.routes), this.#config.listeners)
     try {
       const table = new RouteTable(config.routes)
-      this.#upstreams.set([...before, ...upstreamsOf(table, config.listeners)])
+      this.#balancing.upstreams.set([...before, ...upstreamsOf(table, config.listeners)])
       await this.#listeners.set(config.listeners)
-      this.#upstreams.set(upstreamsOf(table, config.listeners))
+      this.#balancing.upstreams.set(upstreamsOf(table, config.listeners))
       this.#config = config
+      this.#balancing.setLimits(config.balance)
       this.#planner.setRoutes({ table, token: config.token, bodyLimits: config.bodyLimits })
       this.#accessLog.set(config.accessLog)
       this.#engines.setLimits(config.front)
@@ -209,7 +211,7 @@ export class Shard {
       this.#webSockets.setLimits(config)
       this.#components.post({ type: 'done', call })
     } catch (thrown) {
-      this.#upstreams.set(before)
+      this.#balancing.upstreams.set(before)
       this.#components.post({ type: 'failed', call, error: toAriesError(thrown).toBody() })
     }
   }

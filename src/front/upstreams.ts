@@ -1,11 +1,19 @@
 /** The upstreams as a shard knows them: in flight there, and whether they are healthy. */
+import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import type { RequestChooser } from '../placement/request-chooser.ts'
 import { HttpProxyForwarder } from './forward/http-proxy.ts'
 import type { Target } from './plan.ts'
 import type { UpstreamAddress } from './routes.ts'
 
+/** Upstreams that a front can have at a time, and slots for them and for those that are leaving. */
+const UPSTREAMS_MAX = 1_024
+export const UPSTREAM_SLOTS = 4 * UPSTREAMS_MAX
+
 export class Upstream {
   readonly address: UpstreamAddress
+  /** Its place in the chooser. */
+  readonly slot: number
   healthy = true
   readonly #log: Logger
   readonly #target: Target
@@ -13,9 +21,10 @@ export class Upstream {
   #isRetired = false
   #viaHttpProxy: { target: Target; forwarder: HttpProxyForwarder } | undefined
 
-  constructor(components: { log: Logger }, address: UpstreamAddress) {
+  constructor(components: { log: Logger }, address: UpstreamAddress, slot: number) {
     this.#log = components.log
     this.address = address
+    this.slot = slot
     const { url, host, port } = address
     this.#target = { id: url, poolKey: `${host}:${port}`, host, port }
   }
@@ -63,21 +72,36 @@ export class Upstream {
 /** Every upstream of the routes and listeners once, so that a reload does not forget its state. */
 export class Upstreams {
   readonly #log: Logger
+  readonly #chooser: RequestChooser
   #byUrl = new Map<string, Upstream>()
+  readonly #bySlot: (Upstream | undefined)[] = []
 
-  constructor(components: { log: Logger }) {
+  constructor(components: { log: Logger; chooser: RequestChooser }) {
     this.#log = components.log
+    this.#chooser = components.chooser
   }
 
-  /** Keeps those of `addresses` that are known, makes the others, forgets the rest. */
+  /**
+   * Keeps those of `addresses` that are known, makes the others, forgets the rest. Throws
+   * `ARIES_E_CONFIG` when they are too many.
+   */
   set(addresses: readonly UpstreamAddress[]): void {
-    const before = this.#byUrl
-    this.#byUrl = new Map()
-    for (const address of addresses) {
-      const upstream = before.get(address.url) ?? new Upstream({ log: this.#log }, address)
-      this.#byUrl.set(address.url, upstream)
+    if (addresses.length > UPSTREAMS_MAX) {
+      throw new AriesError('ARIES_E_CONFIG', `more than ${UPSTREAMS_MAX} upstreams`)
     }
-    for (const [url, upstream] of before) if (!this.#byUrl.has(url)) upstream.retire()
+    const before = this.#byUrl
+    const wanted = new Set(addresses.map(({ url }) => url))
+    for (const [url, upstream] of before) {
+      if (wanted.has(url)) continue
+      upstream.retire()
+      this.#bySlot[upstream.slot] = undefined
+    }
+    this.#byUrl = new Map(
+      addresses.map((address) => [address.url, before.get(address.url) ?? this.#open(address)]),
+    )
+    // At the start all are equally new.
+    if (before.size === 0) return
+    for (const [url, { slot }] of this.#byUrl) if (!before.has(url)) this.#chooser.renew(slot)
   }
 
   get(url: string): Upstream {
@@ -86,12 +110,28 @@ export class Upstreams {
     return upstream
   }
 
+  bySlot(slot: number): Upstream | undefined {
+    return this.#bySlot[slot]
+  }
+
   setHealth(url: string, healthy: boolean): void {
     const upstream = this.#byUrl.get(url)
-    if (upstream !== undefined) upstream.healthy = healthy
+    if (upstream === undefined || upstream.healthy === healthy) return
+    upstream.healthy = healthy
+    this.#chooser.setHealthy(upstream.slot, healthy)
+    if (healthy) this.#chooser.renew(upstream.slot)
   }
 
   close(): void {
     this.set([])
+  }
+
+  #open(address: UpstreamAddress): Upstream {
+    let slot = 0
+    while (this.#bySlot[slot] !== undefined || this.#chooser.loads.inFlight[slot] !== 0) slot++
+    this.#chooser.setHealthy(slot, true)
+    const upstream = new Upstream({ log: this.#log }, address, slot)
+    this.#bySlot[slot] = upstream
+    return upstream
   }
 }

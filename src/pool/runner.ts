@@ -10,6 +10,7 @@ import type { ConfigFile } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { entryUrl } from '../module-url.ts'
+import type { ToldLoad } from '../wire.ts'
 import type { CallsOpened } from './call-messages.ts'
 import type { StrayFailure, TaskCall, TaskReply } from './exchange.ts'
 import { heapMbHard, MemoryWatch } from './memory-watch.ts'
@@ -84,6 +85,11 @@ export class TaskRunner {
   /** Tasks running and waiting. */
   get requests(): number {
     return this.#running.size + this.#waiting.size
+  }
+
+  /** What fronts are told on each answer. */
+  get load(): ToldLoad {
+    return { requests: this.requests, threads: this.#threads }
   }
 
   /** Starts the task or lets it wait. Throws `ARIES_E_OVERLOADED` when too many wait already. */

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Tokens } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { HEADER, isInnerHeader } from '../wire.ts'
+import { formatLoad, HEADER, isInnerHeader } from '../wire.ts'
 import type { TaskAnswer, TaskCall } from './exchange.ts'
 import type { PoolSetup } from './ipc.ts'
 import type { TaskRunner } from './runner.ts'
@@ -124,7 +124,7 @@ export class TaskServer {
   #answer(response: ServerResponse, answer: TaskAnswer): void {
     const head: string[] = []
     for (const [name, value] of answer.headers) head.push(name, value)
-    head.push(HEADER.node, this.#setup.node)
+    head.push(HEADER.node, this.#setup.node, HEADER.load, formatLoad(this.#runner.load))
     if (this.#draining) head.push('connection', 'close')
     if (answer.status >= 200 && answer.status !== 204 && answer.status !== 304) {
       head.push('content-length', String(answer.body?.byteLength ?? 0))
@@ -147,6 +147,7 @@ export class TaskServer {
       `${Buffer.byteLength(body)}`,
     ]
     head.push(HEADER.node, this.#setup.node, HEADER.fault, error.code)
+    head.push(HEADER.load, formatLoad(this.#runner.load))
     if (error.status === 503) head.push('retry-after', RETRY_AFTER_SECONDS)
     // What is left of a body that was refused is not read: the connection is of no more use.
     const spoilt = error.code === 'ARIES_E_BODY_TOO_LARGE'

@@ -29,7 +29,7 @@ async function shardConfig(): Promise<ShardConfig> {
     front: config.front,
     accessLog: undefined,
     messageBytesMax: 1_000,
-    candidates: 3,
+    balance: config.balance,
     token: '',
     logLevel: 'silent',
   }

@@ -136,7 +136,7 @@ export const placementSchema = z
       .max(64)
       .default(3)
       .describe(
-        'Random nodes compared for one decision; few, so that not all choosers run to the same one.',
+        'Random nodes compared for the place of a worker; few, so that not all choosers run to the same one.',
       ),
     rebalanceIntervalMs: ms
       .default(1_000)

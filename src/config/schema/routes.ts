@@ -142,7 +142,9 @@ export const routeSchema = z.union([
       upstreams: z
         .array(z.string().describe('`http://host:port`.'))
         .min(1)
-        .describe('The servers behind it; the healthy one with the fewest requests is asked.'),
+        .describe(
+          'The servers behind it; the healthy one that is expected to answer soonest is asked (`balance`).',
+        ),
       forwarder: z
         .enum(['aries', 'http-proxy'])
         .default('aries')

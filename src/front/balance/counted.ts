@@ -26,12 +26,12 @@ export abstract class CountedPicker implements Picker {
   }
 
   /** There is no target: the error to throw, noted as the answer. */
-  protected refusal(error: AriesError): AriesError {
+  protected answeredBy(error: AriesError): AriesError {
     this.#status = error.status
     return error
   }
 
   protected noTarget(message: string): AriesError {
-    return this.refusal(new AriesError('ARIES_E_NO_TARGET', message))
+    return this.answeredBy(new AriesError('ARIES_E_NO_TARGET', message))
   }
 }

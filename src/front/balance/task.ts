@@ -1,16 +1,17 @@
-import type { RequestChooser } from '../../placement/request-chooser.ts'
 import { HEADER } from '../../wire.ts'
-import type { ShardStats } from '../metrics.ts'
+import type { Board } from '../board.ts'
 import type { Nodes } from '../nodes.ts'
-import type { AttemptFailure, Target } from '../plan.ts'
-import { CountedPicker } from './counted.ts'
+import type { AttemptOutcome, Refusal, Target } from '../plan.ts'
+import { type Balance, BalancedPicker } from './balanced.ts'
+import type { Line } from './lines.ts'
 
 type HeaderLines = NonNullable<Target['headers']>
 
-export interface TaskBalance {
-  readonly chooser: RequestChooser
+export interface TaskBalance extends Balance {
+  readonly board: Board
   readonly nodes: Nodes
-  readonly stats: ShardStats
+  /** Where tasks wait while every pool is full. */
+  readonly line: Line
   /** A connection to the pool of that node failed. */
   readonly onFailed: (node: string) => void
 }
@@ -29,33 +30,28 @@ export function taskHeaders(task: string, token: string): HeaderLines {
  * A task goes to the pool of the node where one more request costs least, among a random few.
  *
  * Why not fewest in flight: several shards and fronts send to the same nodes, and each knows its own
- * requests alone; the price on the shared board knows the whole machine. Why a random few: with the
- * cheapest of all, everyone would flood the same node until the next news of it.
+ * requests alone; what pools tell on their answers and the price on the shared board know the whole
+ * machine. Why a random few: with the cheapest of all, everyone would flood the same node until the
+ * next news of it.
  */
-export class TaskPicker extends CountedPicker {
+export class TaskPicker extends BalancedPicker {
   readonly #balance: TaskBalance
   readonly #headers: HeaderLines
-  #slot = -1
-  #tried: Set<number> | undefined
 
   constructor(balance: TaskBalance, headers: HeaderLines) {
-    super(balance.stats, 'task')
+    super(balance, balance.line, 'task')
     this.#balance = balance
     this.#headers = headers
   }
 
-  pick(failure?: AttemptFailure): Target {
-    if (failure !== undefined) this.#failed(failure)
-    const { chooser, nodes } = this.#balance
-    const slot = chooser.choose(this.#tried)
-    const node = nodes.bySlot(slot)
-    if (node === undefined) {
-      throw failure === undefined
-        ? this.noTarget('no node has a pool for tasks now')
-        : this.refusal(failure.error)
-    }
-    this.#slot = slot
-    chooser.sent(slot)
+  protected get targets(): { open: Int32Array; count: number } {
+    const { open, openCount } = this.#balance.board.prices
+    return { open, count: openCount }
+  }
+
+  protected target(slot: number): Target | undefined {
+    const node = this.#balance.nodes.bySlot(slot)
+    if (node === undefined) return undefined
     return {
       id: node.id,
       poolKey: `${node.host}:${node.poolPort}`,
@@ -65,21 +61,17 @@ export class TaskPicker extends CountedPicker {
     }
   }
 
-  override done(failure?: AttemptFailure): void {
-    if (failure !== undefined) this.#failed(failure)
-    this.#release()
-    super.done(failure)
+  protected unreachable(slot: number): void {
+    const node = this.#balance.nodes.bySlot(slot)
+    if (node !== undefined) this.#balance.onFailed(node.id)
   }
 
-  #failed(failure: AttemptFailure): void {
-    if (failure.phase === 'connect') this.#balance.onFailed(failure.target.id)
-    this.#tried ??= new Set()
-    this.#tried.add(this.#slot)
-    this.#release()
+  protected get noneMessage(): string {
+    return 'no node has a pool for tasks now'
   }
 
-  #release(): void {
-    if (this.#slot >= 0) this.#balance.chooser.done(this.#slot)
-    this.#slot = -1
+  /** A pool whose queue is full has not begun the task, whatever its method. */
+  protected refusal({ fault }: AttemptOutcome): Refusal | undefined {
+    return fault === 'ARIES_E_OVERLOADED' ? 'not-begun' : undefined
   }
 }

@@ -1,23 +1,30 @@
 import { type Random, randomInt } from '../../world.ts'
-import type { ShardStats } from '../metrics.ts'
-import type { AttemptFailure, Target } from '../plan.ts'
-import type { Upstream } from '../upstreams.ts'
-import { CountedPicker } from './counted.ts'
+import type { AttemptOutcome, Refusal, Target } from '../plan.ts'
+import type { Upstream, Upstreams } from '../upstreams.ts'
+import { type Balance, BalancedPicker } from './balanced.ts'
+import type { Line } from './lines.ts'
 
-export interface UpstreamBalance {
-  readonly random: Random
-  readonly stats: ShardStats
+export interface UpstreamBalance extends Balance {
+  readonly upstreams: Upstreams
   /** A connection to that upstream failed. */
   readonly onFailed: (upstream: Upstream) => void
 }
 
+/** The upstreams of a route, made once for all its requests. */
+export interface UpstreamGroup {
+  readonly slots: Int32Array
+  readonly forwarder: 'aries' | 'http-proxy'
+  readonly line: Line
+}
+
+/** Answers that another upstream may have a better one for: gateways and servers that are not well. */
+const STATUS_MIN = 502
+const STATUS_MAX = 504
+
 /**
- * The upstream with the fewest requests in flight; ties at random. Among the healthy ones that were
+ * For a raw connection: the upstream with the fewest of them; ties at random. Among the healthy ones that were
  * not tried yet; when none of these is healthy, among the others too (panic): health checks may be
- * wrong about all of them, and a request that fails there would have been refused here.
- *
- * Why not a price: nothing is known of a server that Aries did not start but how long it keeps
- * requests, and that is what the count in flight shows soonest.
+ * wrong about all of them, and a connection that fails there would have been refused here.
  */
 export function leastInFlight(
   upstreams: readonly Upstream[],
@@ -48,53 +55,44 @@ function least(
   return best
 }
 
-export class UpstreamPicker extends CountedPicker {
+/** A request goes to the upstream where it costs least, among a random few of its route. */
+export class UpstreamPicker extends BalancedPicker {
   readonly #balance: UpstreamBalance
-  readonly #upstreams: readonly Upstream[]
-  readonly #forwarder: 'aries' | 'http-proxy'
+  readonly #group: UpstreamGroup
   #upstream: Upstream | undefined
-  #tried: Set<Upstream> | undefined
 
-  constructor(
-    balance: UpstreamBalance,
-    upstreams: readonly Upstream[],
-    forwarder: 'aries' | 'http-proxy',
-  ) {
-    super(balance.stats, 'upstreams')
+  constructor(balance: UpstreamBalance, group: UpstreamGroup) {
+    super(balance, group.line, 'upstreams')
     this.#balance = balance
-    this.#upstreams = upstreams
-    this.#forwarder = forwarder
+    this.#group = group
   }
 
-  pick(failure?: AttemptFailure): Target {
-    if (failure !== undefined) this.#failed(failure)
-    const upstream = leastInFlight(this.#upstreams, this.#balance.random, this.#tried)
-    if (upstream === undefined) {
-      throw failure === undefined
-        ? this.noTarget('the route has no upstream')
-        : this.refusal(failure.error)
-    }
-    this.#upstream = upstream
-    upstream.begin()
-    return upstream.target(this.#forwarder)
+  protected get targets(): { open: Int32Array; count: number } {
+    const { slots } = this.#group
+    return { open: slots, count: slots.length }
   }
 
-  override done(failure?: AttemptFailure): void {
-    if (failure !== undefined) this.#failed(failure)
-    this.#release()
-    super.done(failure)
+  protected target(slot: number): Target | undefined {
+    this.#upstream?.end()
+    this.#upstream = this.#balance.upstreams.bySlot(slot)
+    this.#upstream?.begin()
+    return this.#upstream?.target(this.#group.forwarder)
   }
 
-  #failed(failure: AttemptFailure): void {
-    const upstream = this.#upstream
-    if (upstream === undefined) return
-    if (failure.phase === 'connect') this.#balance.onFailed(upstream)
-    this.#tried ??= new Set()
-    this.#tried.add(upstream)
-    this.#release()
+  protected unreachable(): void {
+    if (this.#upstream !== undefined) this.#balance.onFailed(this.#upstream)
   }
 
-  #release(): void {
+  protected get noneMessage(): string {
+    return 'the route has no upstream'
+  }
+
+  protected refusal({ status }: AttemptOutcome, mayRepeat: boolean): Refusal | undefined {
+    return mayRepeat && status >= STATUS_MIN && status <= STATUS_MAX ? 'failed' : undefined
+  }
+
+  override done(...args: Parameters<BalancedPicker['done']>): void {
+    super.done(...args)
     this.#upstream?.end()
     this.#upstream = undefined
   }

@@ -89,7 +89,7 @@ export class WorkerPicker extends CountedPicker {
   }
 
   #timeUp(failure: AttemptFailure): AriesError {
-    if (failure.phase !== 'not-owner') return this.refusal(failure.error)
+    if (failure.phase !== 'not-owner') return this.answeredBy(failure.error)
     const timeoutMs = this.#balance.timeoutMs()
     return this.noTarget(
       `${this.#worker}: no owner took it in ${timeoutMs} ms (front.ownerTimeoutMs)`,
@@ -100,7 +100,7 @@ export class WorkerPicker extends CountedPicker {
     try {
       return this.#target(await this.#balance.owners.resolve(this.#id, suspect))
     } catch (thrown) {
-      throw this.refusal(toAriesError(thrown))
+      throw this.answeredBy(toAriesError(thrown))
     }
   }
 

@@ -1,5 +1,5 @@
 import { AriesError, toAriesError } from '../../errors.ts'
-import type { AttemptFailure, AttemptOutcome, Target } from '../plan.ts'
+import type { AttemptFailure, AttemptOutcome, Refusal, Target } from '../plan.ts'
 import type { EngineContext } from './context.ts'
 import { NEVER } from './deadlines.ts'
 import type { ExchangeClient } from './exchange.ts'
@@ -31,6 +31,8 @@ export interface AttemptExchange {
   /** The body up to here has been sent: no need to keep it if it is large. */
   bodySent(): void
   answered(outcome: AttemptOutcome): void
+  /** Whether the answer is to be dropped, and the request sent elsewhere. */
+  refused(answer: AttemptOutcome): Refusal | undefined
   /** A response head was written. `last`: no other request can follow it. */
   responding(status: number, last: boolean): void
   responseBytes(bytes: number): void
@@ -159,7 +161,15 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       this.#outcomeUnknown()
       return follows
     }
-    this.#answered(response)
+    const outcome = this.#outcome(response)
+    if (response.status >= 502 && response.status <= 504) {
+      const refusal = this.#exchange.refused(outcome)
+      if (refusal !== undefined) {
+        this.#refused(refusal, response)
+        return follows
+      }
+    }
+    this.#exchange.answered(outcome)
     const framing = this.#framing(response, bodiless)
     const last = framing === 'until-close' || !head.keepAlive || !client.bodyEnded || engine.closing
     this.#state = RESPONDING
@@ -292,6 +302,13 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     this.#fail(phase, new AriesError('ARIES_E_OUTCOME_UNKNOWN', message), 'again')
   }
 
+  #refused(refusal: Refusal, { status }: ParsedResponse): void {
+    const phase = this.#connection!.sentAll ? 'waiting' : 'sending'
+    this.#discard()
+    const error = new AriesError('ARIES_E_BAD_GATEWAY', `${this.target.id} answered ${status}`)
+    this.#fail(refusal === 'not-begun' ? 'refused' : phase, error, 'again')
+  }
+
   /** Nobody wants the response; the connection may serve again. */
   #discard(): void {
     const connection = this.#connection!
@@ -307,7 +324,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     if (head.upgrade === undefined || !client.bodyEnded || !connection.sentAll) {
       throw new Error('it switched protocols without being asked')
     }
-    this.#answered(response)
+    this.#exchange.answered(this.#outcome(response))
     this.#state = OVER
     this.#connection = undefined
     client.out.text(interimHeadText(response, engine.nodeLine))
@@ -315,13 +332,16 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     return 'tunnel'
   }
 
-  #answered(response: ParsedResponse): void {
-    const { target } = this
+  #outcome({ status, owner, fault, load }: ParsedResponse): AttemptOutcome {
     const waitedMs = this.#sentMs === 0 ? 0 : performance.now() - this.#sentMs
-    const { status, owner } = response
-    this.#exchange.answered(
-      owner === undefined ? { target, status, waitedMs } : { target, status, waitedMs, owner },
-    )
+    return {
+      target: this.target,
+      status,
+      waitedMs,
+      ...(owner === undefined ? undefined : { owner }),
+      ...(fault === undefined ? undefined : { fault }),
+      ...(load === undefined ? undefined : { load }),
+    }
   }
 
   #framing(response: ParsedResponse, bodiless: boolean): Framing {

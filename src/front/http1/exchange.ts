@@ -1,8 +1,23 @@
 import { AriesError } from '../../errors.ts'
 import { SAFE_TO_REPEAT } from '../../wire.ts'
-import type { AttemptFailure, AttemptOutcome, BodyLimit, Picker, Plan, Target } from '../plan.ts'
+import type {
+  AttemptFailure,
+  AttemptOutcome,
+  BodyLimit,
+  Picker,
+  Plan,
+  Refusal,
+  Target,
+} from '../plan.ts'
 import { Attempt, type AttemptEnd, type AttemptExchange } from './attempt.ts'
 import type { EngineContext } from './context.ts'
+import {
+  bodyGone,
+  bodyTooLarge,
+  noRoom,
+  outcomeUnknown,
+  tooManyAttempts,
+} from './exchange-errors.ts'
 import { fieldLines, maxForwards } from './head-edit.ts'
 import { ATTEMPTS_MAX, LOST_ATTEMPTS_MAX, LOST_TARGETS_MAX } from './limits.ts'
 import type { Outbox } from './outbox.ts'
@@ -35,6 +50,12 @@ export interface ExchangeClient {
 }
 
 const NOTHING: readonly Buffer[] = []
+/** Phases of failures after which it is sure that nothing was applied. */
+const NOT_APPLIED: ReadonlySet<AttemptFailure['phase']> = new Set([
+  'connect',
+  'not-owner',
+  'refused',
+])
 
 /** One request and its response: asks for targets, keeps the body for another attempt, ends once. */
 export class Exchange implements AttemptExchange {
@@ -159,6 +180,11 @@ export class Exchange implements AttemptExchange {
     this.#picker!.answered(outcome)
   }
 
+  refused(answer: AttemptOutcome): Refusal | undefined {
+    if (this.#bodyLost || this.#attempts >= ATTEMPTS_MAX) return undefined
+    return this.#picker!.refused?.(answer, this.repeatable && this.#lost === 0)
+  }
+
   responding(status: number, last: boolean): void {
     this.#status = status
     this.#last = last
@@ -186,7 +212,7 @@ export class Exchange implements AttemptExchange {
 
   attemptFailed(failure: AttemptFailure, how: AttemptEnd): void {
     if (this.#done) return
-    const notApplied = failure.phase === 'connect' || failure.phase === 'not-owner'
+    const notApplied = NOT_APPLIED.has(failure.phase)
     if (!notApplied && how !== 'blameless') this.#noteLost(failure.target)
     if (how === 'final' && failure.error.code === 'ARIES_E_TIMEOUT') {
       this.fail(failure.error, failure)
@@ -341,38 +367,4 @@ export class Exchange implements AttemptExchange {
       error: this.#error?.code,
     })
   }
-}
-
-function bodyTooLarge({ bytesMax, setting }: BodyLimit): AriesError {
-  return new AriesError(
-    'ARIES_E_BODY_TOO_LARGE',
-    `the request body is larger than ${setting} (${bytesMax})`,
-  )
-}
-
-function noRoom(keptBytesMax: number): AriesError {
-  return new AriesError(
-    'ARIES_E_OVERLOADED',
-    `the bodies of requests that wait fill front.keptBytesMax (${keptBytesMax}) already`,
-  )
-}
-
-function outcomeUnknown(failure: AttemptFailure, method: string): AriesError {
-  return new AriesError(
-    'ARIES_E_OUTCOME_UNKNOWN',
-    `${failure.error.message}; the ${method} was sent and may have been applied`,
-  )
-}
-
-function bodyGone(failure: AttemptFailure): AriesError {
-  if (failure.phase !== 'not-owner') return failure.error
-  return new AriesError(
-    'ARIES_E_NO_TARGET',
-    'the worker moved while its request was being sent; nothing was applied, send it again',
-  )
-}
-
-function tooManyAttempts(failure: AttemptFailure): AriesError {
-  if (failure.phase !== 'not-owner') return failure.error
-  return new AriesError('ARIES_E_NO_TARGET', `no owner of the worker in ${ATTEMPTS_MAX} attempts`)
 }

@@ -44,7 +44,8 @@ export const ARIES_FAULT = 11
 export const FORWARDED = 12
 export const MAX_FORWARDS = 13
 export const ARIES_NODE = 14
-const KINDS = 15
+export const ARIES_LOAD = 15
+const KINDS = 16
 
 /** A table for `Fields.copy`: 1 for each kind that `keep` names. */
 export function kindTable(keep: (kind: number) => boolean): Uint8Array {
@@ -66,6 +67,7 @@ const NAMES: readonly (readonly [string, number])[] = [
   ['aries-node', ARIES_NODE],
   ['aries-owner', ARIES_OWNER],
   ['aries-fault', ARIES_FAULT],
+  ['aries-load', ARIES_LOAD],
   ['forwarded', FORWARDED],
   ['max-forwards', MAX_FORWARDS],
 ]

@@ -4,6 +4,7 @@ import { AriesError } from '../../errors.ts'
 import type { Target } from '../plan.ts'
 import {
   ARIES_FAULT,
+  ARIES_LOAD,
   ARIES_OWNER,
   CONNECTION,
   CONTENT_LENGTH,
@@ -39,6 +40,7 @@ const RESPONSE_DROPPED = new Set([
   UPGRADE,
   ARIES_OWNER,
   ARIES_FAULT,
+  ARIES_LOAD,
 ])
 const RESPONSE_KEPT = kindTable((kind) => !RESPONSE_DROPPED.has(kind))
 

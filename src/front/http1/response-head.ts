@@ -2,6 +2,7 @@ import { AriesError } from '../../errors.ts'
 import { type ConnectionOptions, connectionOptions, Fields, parseLength } from './fields.ts'
 import {
   ARIES_FAULT,
+  ARIES_LOAD,
   ARIES_NODE,
   ARIES_OWNER,
   CONTENT_LENGTH,
@@ -28,6 +29,7 @@ export class ParsedResponse {
   readonly chunked: boolean
   readonly owner: string | undefined
   readonly fault: string | undefined
+  readonly load: string | undefined
   /** Whether it says which node answered. */
   readonly namesNode: boolean
   /** Whether the target will take another request on the connection. */
@@ -57,6 +59,7 @@ export class ParsedResponse {
     let contentLength = -1
     let owner: string | undefined
     let fault: string | undefined
+    let load: string | undefined
     let keepAliveMs = -1
     let namesNode = false
     for (let i = 0; i < this.fields.count; i++) {
@@ -70,6 +73,7 @@ export class ParsedResponse {
         if (this.fields.value(i).toLowerCase() !== 'chunked') throw bad('unknown Transfer-Encoding')
       } else if (kind === ARIES_OWNER) owner = this.fields.value(i)
       else if (kind === ARIES_FAULT) fault = this.fields.value(i)
+      else if (kind === ARIES_LOAD) load = this.fields.value(i)
       else if (kind === ARIES_NODE) namesNode = true
       else if (kind === KEEP_ALIVE) keepAliveMs = keepAliveTimeoutMs(this.fields.value(i))
     }
@@ -81,6 +85,7 @@ export class ParsedResponse {
     this.chunked = codings > 0
     this.owner = owner
     this.fault = fault
+    this.load = load
     this.namesNode = namesNode
     this.keepAliveMs = keepAliveMs
   }

@@ -1,0 +1,161 @@
+import type { AriesError } from '../../errors.ts'
+import { FULL, NO_TARGET, type RequestChooser } from '../../placement/request-chooser.ts'
+import type { RetryBudget } from '../../placement/retry-budget.ts'
+import { parseLoad } from '../../wire.ts'
+import type { RouteKind, ShardStats } from '../metrics.ts'
+import type { AttemptFailure, AttemptOutcome, Refusal, Target } from '../plan.ts'
+import { CountedPicker } from './counted.ts'
+import type { Line, Lines, Ticket } from './lines.ts'
+
+/** What pickers that choose among targets share in a shard. */
+export interface Balance {
+  readonly chooser: RequestChooser
+  readonly lines: Lines
+  readonly retries: RetryBudget
+  readonly stats: ShardStats
+}
+
+const NOT_SENT = -1
+
+/**
+ * A request that any of several targets may take: the cheapest of them; when all are full it waits;
+ * when one fails, another. Tells the chooser how each attempt went.
+ */
+export abstract class BalancedPicker extends CountedPicker {
+  readonly #balance: Balance
+  readonly #line: Line
+  #slot = NOT_SENT
+  #sentMs = 0
+  #found = 0
+  /** Whether the target in `#slot` has answered or failed, so that the chooser has been told. */
+  #isTold = false
+  #tried: Set<number> | undefined
+  /** Chosen already for the next attempt, which is paid for. */
+  #next = NOT_SENT
+  #ticket: Ticket | undefined
+
+  constructor(balance: Balance, line: Line, kind: RouteKind) {
+    super(balance.stats, kind)
+    this.#balance = balance
+    this.#line = line
+    balance.retries.deposit(performance.now())
+  }
+
+  /** Slots that may be chosen: the first `count` of `open`. */
+  protected abstract get targets(): { readonly open: Int32Array; readonly count: number }
+  protected abstract target(slot: number): Target | undefined
+  /** No connection could be made to the target in that slot. */
+  protected abstract unreachable(slot: number): void
+  protected abstract get noneMessage(): string
+  /** What an answer says that another target may answer better; undefined: it is an answer. */
+  protected abstract refusal(answer: AttemptOutcome, mayRepeat: boolean): Refusal | undefined
+
+  pick(failure?: AttemptFailure): Target | Promise<Target> {
+    if (failure !== undefined) this.#leave(failure)
+    if (this.#next !== NOT_SENT) return this.#send(this.#next)
+    if (failure !== undefined && failure.phase !== 'connect') {
+      if (!this.#balance.retries.withdraw(performance.now())) throw this.answeredBy(failure.error)
+    }
+    const slot = this.#choose()
+    if (slot === NO_TARGET) throw this.#none(failure)
+    if (slot !== FULL) return this.#send(slot)
+    return this.#line
+      .wait(
+        () => this.#takeInLine(failure),
+        (ticket) => {
+          this.#ticket = ticket
+        },
+      )
+      .catch((thrown: AriesError) => {
+        throw this.answeredBy(thrown)
+      })
+  }
+
+  refused(answer: AttemptOutcome, mayRepeat: boolean): Refusal | undefined {
+    const refusal = this.refusal(answer, mayRepeat)
+    if (refusal === undefined) return undefined
+    const next = this.#choose(this.#slot)
+    if (next < 0 || !this.#balance.retries.withdraw(performance.now())) return undefined
+    this.#next = next
+    this.#hear(answer)
+    return refusal
+  }
+
+  override answered(outcome: AttemptOutcome): void {
+    super.answered(outcome)
+    this.#hear(outcome)
+  }
+
+  override done(failure?: AttemptFailure): void {
+    if (this.#ticket !== undefined) this.#line.leave(this.#ticket)
+    if (failure !== undefined) this.#leave(failure)
+    else this.#release()
+    super.done(failure)
+  }
+
+  #send(slot: number): Target {
+    const target = this.target(slot)
+    if (target === undefined) throw this.noTarget(this.noneMessage)
+    this.#ticket = undefined
+    this.#next = NOT_SENT
+    this.#slot = slot
+    this.#sentMs = performance.now()
+    this.#found = this.#balance.chooser.sent(slot, this.#sentMs)
+    this.#isTold = false
+    return target
+  }
+
+  /** `besides`: not that one either. */
+  #choose(besides = NOT_SENT): number {
+    const { open, count } = this.targets
+    if (besides !== NOT_SENT) this.#avoid(besides)
+    return this.#balance.chooser.choose(open, count, performance.now(), this.#tried)
+  }
+
+  #takeInLine(failure: AttemptFailure | undefined): Target | undefined {
+    const slot = this.#choose()
+    if (slot === NO_TARGET) throw this.#none(failure)
+    return slot === FULL ? undefined : this.#send(slot)
+  }
+
+  #none(failure: AttemptFailure | undefined): AriesError {
+    return failure === undefined ? this.noTarget(this.noneMessage) : this.answeredBy(failure.error)
+  }
+
+  #hear({ status, load }: AttemptOutcome): void {
+    const { chooser } = this.#balance
+    const nowMs = performance.now()
+    const told = load === undefined ? undefined : parseLoad(load)
+    if (told !== undefined) chooser.told(this.#slot, told.requests, told.threads, nowMs)
+    this.#isTold = true
+    if (status >= 500) chooser.failed(this.#slot, this.#sentMs, nowMs)
+    else chooser.answered(this.#slot, this.#sentMs, nowMs, this.#found)
+  }
+
+  /** The attempt failed; another may follow. */
+  #leave({ phase }: AttemptFailure): void {
+    if (this.#slot === NOT_SENT) return
+    if (phase === 'connect') this.unreachable(this.#slot)
+    this.#avoid(this.#slot)
+    if (!this.#isTold) {
+      this.#isTold = true
+      this.#balance.chooser.failed(this.#slot, this.#sentMs, performance.now())
+    }
+    this.#release()
+  }
+
+  #avoid(slot: number): void {
+    this.#tried ??= new Set()
+    this.#tried.add(slot)
+  }
+
+  #release(): void {
+    if (this.#slot === NOT_SENT) return
+    const { chooser, lines } = this.#balance
+    const nowMs = performance.now()
+    if (!this.#isTold) chooser.forsaken(this.#slot, this.#sentMs, nowMs, this.#found)
+    chooser.done(this.#slot, nowMs)
+    this.#slot = NOT_SENT
+    lines.advance()
+  }
+}

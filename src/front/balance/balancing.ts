@@ -1,0 +1,90 @@
+import type { ConfigFile } from '../../config/schema.ts'
+import type { Logger } from '../../log.ts'
+import { RequestChooser } from '../../placement/request-chooser.ts'
+import { RetryBudget } from '../../placement/retry-budget.ts'
+import type { Random } from '../../world.ts'
+import { type Board, SLOTS_MAX } from '../board.ts'
+import type { ShardStats } from '../metrics.ts'
+import type { Nodes } from '../nodes.ts'
+import { UPSTREAM_SLOTS, type Upstream, Upstreams } from '../upstreams.ts'
+import { Lines } from './lines.ts'
+import type { TaskBalance } from './task.ts'
+import type { UpstreamBalance } from './upstreams.ts'
+
+export interface BalancingComponents {
+  readonly log: Logger
+  readonly random: Random
+  readonly board: Board
+  readonly nodes: Nodes
+  readonly stats: ShardStats
+  /** A connection to the pool of that node failed. */
+  readonly onPoolFailed: (node: string) => void
+  /** A connection to that upstream failed. */
+  readonly onUpstreamFailed: (url: string) => void
+}
+
+/** All that a shard balances by. */
+export class Balancing {
+  readonly upstreams: Upstreams
+  readonly lines: Lines
+  readonly tasks: TaskBalance
+  readonly forUpstreams: UpstreamBalance
+  readonly #retries: RetryBudget
+  readonly #choosers: readonly RequestChooser[]
+
+  constructor(components: BalancingComponents, limits: ConfigFile['balance']) {
+    const { log, random, board, nodes, stats } = components
+    const perNode = new RequestChooser(
+      { random, prices: board.prices },
+      { capacity: SLOTS_MAX },
+      limits,
+    )
+    const perUpstream = new RequestChooser({ random }, { capacity: UPSTREAM_SLOTS }, limits)
+    this.#choosers = [perNode, perUpstream]
+    this.lines = new Lines(limits)
+    this.#retries = new RetryBudget(retryLimits(limits), performance.now())
+    this.upstreams = new Upstreams({ log, chooser: perUpstream })
+    const shared = { lines: this.lines, retries: this.#retries, stats }
+    this.tasks = {
+      ...shared,
+      chooser: perNode,
+      board,
+      nodes,
+      line: this.lines.open(),
+      onFailed: components.onPoolFailed,
+    }
+    this.forUpstreams = {
+      ...shared,
+      chooser: perUpstream,
+      upstreams: this.upstreams,
+      onFailed: (upstream) => this.failed(upstream, components.onUpstreamFailed),
+    }
+  }
+
+  /** Nothing could be sent to `upstream`. */
+  failed({ address }: Upstream, tell: (url: string) => void): void {
+    this.upstreams.setHealth(address.url, false)
+    tell(address.url)
+  }
+
+  /** The node joined, or went and may come back. */
+  renewNode(slot: number): void {
+    this.tasks.chooser.renew(slot)
+  }
+
+  setLimits(limits: ConfigFile['balance']): void {
+    for (const chooser of this.#choosers) chooser.setLimits(limits)
+    this.lines.setLimits(limits)
+    this.tasks.line.setLimits(limits)
+    this.#retries.setLimits(retryLimits(limits))
+  }
+
+  close(): void {
+    this.lines.close()
+    this.upstreams.close()
+  }
+}
+
+function retryLimits(limits: ConfigFile['balance']): { ratio: number; perSecond: number } {
+  return { ratio: limits.retryRatio, perSecond: limits.retriesPerSecond }
+}
