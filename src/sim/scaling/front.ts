@@ -1,14 +1,25 @@
+import { balanceSchema } from '../../config/schema/balance.ts'
 import { meanLoad } from '../../placement/cost.ts'
 import { RequestChooser } from '../../placement/request-chooser.ts'
 import { RequestPrices } from '../../placement/request-prices.ts'
+import type { ToldLoad } from '../../wire.ts'
 import type { Random } from '../../world.ts'
 import type { BoardNews } from './board-news.ts'
 
-/** Random nodes that a request's choice compares: the default of `placement.candidates`. */
-const CANDIDATES = 3
+/** As `balance` of the configuration has it by default. */
+const LIMITS = balanceSchema.parse({})
+
+/** A request on its way. */
+export interface Sent {
+  readonly node: number
+  readonly sentMs: number
+  readonly found: number
+}
 
 /** One shard of a front: prices from its own board, its own requests in flight, the real chooser. */
 export class SimFront {
+  /** When each request came that waits because every node is full. */
+  readonly line: number[] = []
   readonly #prices: RequestPrices
   readonly #chooser: RequestChooser
   readonly #news: BoardNews
@@ -26,10 +37,11 @@ export class SimFront {
       new ArrayBuffer(Math.ceil(RequestPrices.byteLength(init.nodes) / 8) * 8),
       init.nodes,
     )
-    this.#chooser = new RequestChooser(this.#prices, {
-      random: components.random,
-      sample: CANDIDATES,
-    })
+    this.#chooser = new RequestChooser(
+      { random: components.random, prices: this.#prices },
+      { capacity: init.nodes },
+      LIMITS,
+    )
   }
 
   /** Writes the prices as of now. */
@@ -55,14 +67,23 @@ export class SimFront {
     this.#prices.setOpen(open)
   }
 
-  /** The node that the next request goes to, counted as sent. */
-  send(): number {
-    const node = this.#chooser.choose()
-    this.#chooser.sent(node)
-    return node
+  /** Sends the next request; undefined: every node is full. */
+  send(nowMs: number): Sent | undefined {
+    const { open, openCount } = this.#prices
+    const node = this.#chooser.choose(open, openCount, nowMs)
+    if (node < 0) return undefined
+    return { node, sentMs: nowMs, found: this.#chooser.sent(node, nowMs) }
   }
 
-  done(node: number): void {
-    this.#chooser.done(node)
+  /** It was answered; `load`: what the node told with the answer. */
+  answered({ node, sentMs, found }: Sent, nowMs: number, load: ToldLoad): void {
+    this.#chooser.told(node, load.requests, load.threads, nowMs)
+    this.#chooser.answered(node, sentMs, nowMs, found)
+    this.#chooser.done(node, nowMs)
+  }
+
+  refused({ node, sentMs }: Sent, nowMs: number): void {
+    this.#chooser.failed(node, sentMs, nowMs)
+    this.#chooser.done(node, nowMs)
   }
 }

@@ -2,7 +2,7 @@ import { type Random, seededRandom } from '../../world.ts'
 import { Histogram } from '../histogram.ts'
 import { VirtualClock } from '../virtual-clock.ts'
 import { BoardNews } from './board-news.ts'
-import { SimFront } from './front.ts'
+import { type Sent, SimFront } from './front.ts'
 import { Server } from './server.ts'
 
 const CORES = 4
@@ -105,21 +105,33 @@ class RequestRun {
 
   #arrive(): void {
     const front = this.#fronts[Math.floor(this.#random.next() * this.#fronts.length)]!
-    const node = front.send()
-    const server = this.#servers[node]!
-    const beganMs = this.#clock.nowMs()
-    if (server.isFull) {
-      front.done(node)
-      if (beganMs >= this.#warmMs) this.#refused++
-      return
+    front.line.push(this.#clock.nowMs())
+    this.#advance(front)
+  }
+
+  /** Sends those who wait at the front for as long as there is a node with room. */
+  #advance(front: SimFront): void {
+    while (front.line.length > 0) {
+      const nowMs = this.#clock.nowMs()
+      const sent = front.send(nowMs)
+      if (sent === undefined) return
+      const beganMs = front.line.shift()!
+      const server = this.#servers[sent.node]!
+      if (server.isFull) {
+        front.refused(sent, nowMs)
+        if (beganMs >= this.#warmMs) this.#refused++
+      } else server.arrive(nowMs, () => this.#serve(front, sent, beganMs))
     }
-    server.arrive(beganMs, () => {
-      this.#clock.after(-SERVICE_MS * Math.log(1 - this.#random.next()), () => {
-        const nowMs = this.#clock.nowMs()
-        server.done(nowMs)
-        front.done(node)
-        if (nowMs >= this.#warmMs) this.#latencies.add(nowMs - beganMs)
-      })
+  }
+
+  #serve(front: SimFront, sent: Sent, beganMs: number): void {
+    const server = this.#servers[sent.node]!
+    this.#clock.after(-SERVICE_MS * Math.log(1 - this.#random.next()), () => {
+      const nowMs = this.#clock.nowMs()
+      server.done(nowMs)
+      front.answered(sent, nowMs, { requests: server.requests, threads: server.threads })
+      if (nowMs >= this.#warmMs) this.#latencies.add(nowMs - beganMs)
+      this.#advance(front)
     })
   }
 
