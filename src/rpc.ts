@@ -54,10 +54,15 @@ export interface WorkerTraffic {
 /** Workers in one answer. */
 export const WORKERS_LIMIT_MAX = 10_000
 
+/** Letters that workers are filtered by. */
+export const CONTAINS_MAX = 200
+
 /** Which workers of all are wanted: the first `limit` of an order. */
 export interface WorkersQuery {
   readonly order: WorkerOrder
   readonly limit: number
+  /** Only those whose `class/key` has this in it, in whatever case. */
+  readonly contains?: string
   /** By name only: those after this one. */
   readonly after?: WorkerId
 }
@@ -221,5 +226,7 @@ export interface NodeStatusInfo {
   /** Why it is not ready, and what is wrong though it is: a refused configuration, a lost store. */
   readonly notes: readonly string[]
   readonly mapEpoch: number
+  /** Answered lately, tasks and turns of workers; absent for a front. */
+  readonly requestsPerSecond?: number
   readonly processes: readonly ProcessInfo[]
 }

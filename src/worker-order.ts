@@ -1,12 +1,24 @@
 /** Orders of workers, and the first of them: lists of workers are shown and sent in parts. */
 import type { WorkerInfo } from './rpc.ts'
 
-export type WorkerOrder = 'load' | 'name'
+export type WorkerOrder =
+  | 'load'
+  | 'name'
+  | 'cpu'
+  | 'state'
+  | 'requests'
+  | 'io'
+  | 'queue'
+  | 'sessions'
+  | 'age'
 
 type Figures = Omit<WorkerInfo, 'node'>
 type Compare = (a: Figures, b: Figures) => number
 
-/** `load`: what uses most first. `name`: by class, then by key, as UTF-16. */
+/**
+ * `load`: what uses most first. `name`: by class, then by key, as UTF-16. The others: by that figure,
+ * the largest first.
+ */
 export const COMPARE: Readonly<Record<WorkerOrder, Compare>> = {
   load: (a, b) =>
     b.cpuShare - a.cpuShare ||
@@ -15,6 +27,19 @@ export const COMPARE: Readonly<Record<WorkerOrder, Compare>> = {
     b.stateBytes - a.stateBytes ||
     byName(a, b),
   name: byName,
+  cpu: by((worker) => worker.cpuShare),
+  state: by((worker) => worker.stateBytes),
+  requests: by((worker) => worker.requestsPerSecond),
+  io: by((worker) => worker.ioBytesPerSecond),
+  queue: by((worker) => worker.queued),
+  sessions: by((worker) => worker.sessions),
+  age: by((worker) => worker.ageMs),
+}
+
+export const WORKER_ORDERS = Object.keys(COMPARE) as readonly WorkerOrder[]
+
+function by(figure: (worker: Figures) => number): Compare {
+  return (a, b) => figure(b) - figure(a) || byName(a, b)
 }
 
 function byName(a: Pick<Figures, 'class' | 'key'>, b: Pick<Figures, 'class' | 'key'>): number {

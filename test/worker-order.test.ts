@@ -40,6 +40,9 @@ t.test('by load and by name', async (t) => {
   const all = [b, a, busy, room]
   t.same(all.toSorted(COMPARE.load), [busy, room, a, b])
   t.same(all.toSorted(COMPARE.name), [a, b, busy, room])
+  t.same(all.toSorted(COMPARE.sessions), [room, a, b, busy])
+  const queued = [worker('a'), worker('b', { queued: 2 }), worker('c', { queued: 9 })]
+  t.same(queued.toSorted(COMPARE.queue), queued.toReversed())
   t.ok(isAfter(room, busy))
   t.notOk(isAfter(a, a))
 })

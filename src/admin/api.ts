@@ -186,7 +186,7 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
   'GET /api/workers': {
     does: 'The open workers of every reachable node, or the first of them.',
     query:
-      '`limit`: how many, 1,000 by default, up to 10,000. `order`: `load`, what uses most first (default), or `name`. `after=<class>/<key>`: by name, from the one after this.',
+      '`limit`: how many, 1,000 by default, up to 10,000. `order`: `load`, what uses most first (default), `name`, or by a figure, the largest first: `cpu`, `state`, `requests`, `io`, `queue`, `sessions`, `age`. `contains`: only those whose `class/key` has it, in whatever case. `after=<class>/<key>`: by name, from the one after this.',
     answers: 'In that order. How many there are altogether stands in `/api/cluster`.',
     type: 'WorkerInfo[]',
     errors: ['ARIES_E_BAD_REQUEST'],

@@ -10,9 +10,9 @@ import type { KeyRing } from '../key-ring.ts'
 import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
 import { parseJsonObject, readBody } from '../read-body.ts'
-import { WORKERS_LIMIT_MAX, type WorkersQuery } from '../rpc.ts'
+import { CONTAINS_MAX, WORKERS_LIMIT_MAX, type WorkersQuery } from '../rpc.ts'
 import { CHECKPOINT_TYPE, HEADER } from '../wire.ts'
-import { COMPARE, type WorkerOrder } from '../worker-order.ts'
+import { COMPARE, WORKER_ORDERS, type WorkerOrder } from '../worker-order.ts'
 import type { AdminEndpoint, DeployBody, KeysBody, MoveBody } from './api.ts'
 import type { ClusterView } from './cluster-view.ts'
 import { answerJobs, isJobEndpoint } from './job-endpoints.ts'
@@ -281,14 +281,20 @@ function workersQuery(query: URLSearchParams): WorkersQuery {
   const order = query.get('order') ?? (after === null ? 'load' : 'name')
   const limit = Number(query.get('limit') ?? WORKERS_LIMIT)
   if (!Object.hasOwn(COMPARE, order) || (after !== null && order !== 'name')) {
-    throw new AriesError('ARIES_E_BAD_REQUEST', 'order is "load" or "name"; after goes by name')
+    const orders = WORKER_ORDERS.join(', ')
+    throw new AriesError('ARIES_E_BAD_REQUEST', `order is one of ${orders}; after goes by name`)
   }
   if (!Number.isInteger(limit) || limit < 1 || limit > WORKERS_LIMIT_MAX) {
     throw new AriesError('ARIES_E_BAD_REQUEST', `limit is a number from 1 to ${WORKERS_LIMIT_MAX}`)
   }
+  const contains = query.get('contains')
+  if (contains !== null && contains.length > CONTAINS_MAX) {
+    throw new AriesError('ARIES_E_BAD_REQUEST', `contains has up to ${CONTAINS_MAX} letters`)
+  }
   return {
     order: order as WorkerOrder,
     limit,
+    ...(contains && { contains }),
     ...(after !== null && { after: parseWorkerId(after) }),
   }
 }

@@ -7,6 +7,7 @@ import { parseAddress } from '../config/address.ts'
 import { parseWorkerId, type WorkerId } from '../identity.ts'
 import { WORKERS_LIMIT_MAX } from '../rpc.ts'
 import { VERSION } from '../version.ts'
+import { WORKER_ORDERS } from '../worker-order.ts'
 
 export const ADMIN_DEFAULT = '127.0.0.1:7300'
 
@@ -22,7 +23,7 @@ export function buildProgram(exit: (code: number) => void = () => {}): Command {
     .showHelpAfterError('See --help.')
     .addHelpText('after', AFTER)
   addRunning(program, exit)
-  addReading(program)
+  addReading(program, exit)
   addChanging(program, exit)
   addSimulating(program)
   addJobs(program, exit)
@@ -54,7 +55,7 @@ function addRunning(program: Command, exit: (code: number) => void): void {
     .action(async (options) => exit(await (await import('./node.ts')).node(options)))
 }
 
-function addReading(program: Command): void {
+function addReading(program: Command, exit: (code: number) => void): void {
   command(program, 'check', 'tell whether the configuration and the map are valid')
     .addOption(configOption())
     .addOption(mapOption())
@@ -70,13 +71,30 @@ function addReading(program: Command): void {
   reading(program, 'ps', 'show the workers: where they live and what they use')
     .option('--limit <n>', 'show so many', countOption(WORKERS_LIMIT_MAX), 50)
     .addOption(
-      new Option('--order <order>', 'what uses most first, or by name')
-        .choices(['load', 'name'])
+      new Option('--order <order>', 'what uses most first, by name, or by a figure')
+        .choices(WORKER_ORDERS)
         .default('load'),
     )
     .option('--after <class/key>', 'by name, from the one after this', worker)
     .addHelpText('after', example('aries ps --order name --limit 1000'))
     .action(async (options) => (await import('./ps.ts')).ps(options))
+  reading(program, 'top', 'watch members and workers live')
+    .option('--once', 'print both tables once; needs no terminal')
+    .addOption(
+      new Option('--view <table>', 'the table to begin with')
+        .choices(['nodes', 'workers'])
+        .default('nodes'),
+    )
+    .option('--sort <order>', 'what that table is sorted by, as `cpu`')
+    .option('--filter <text>', 'only members or workers with this in their name')
+    .addHelpText(
+      'after',
+      `
+Keys: q quits, tab shows the other table, left and right or a letter sort, r reverses, / filters
+(enter keeps, escape clears), space pauses. Of workers it asks for as many as the screen has lines.
+${example('aries top --view workers --sort requests')}`,
+    )
+    .action(async (options) => exit(await (await import('./top.ts')).top(options)))
   reading(program, 'explain', 'show why a worker lives where it does')
     .addArgument(workerArgument())
     .addHelpText('after', example('aries explain counter/a'))

@@ -10,7 +10,11 @@ export interface Column {
 }
 
 /** Rows under their titles, aligned, two spaces apart; no space at the end of a line. */
-export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  { plain = false }: { readonly plain?: boolean } = {},
+): string {
   const clean = rows.map((row) =>
     row.map((cell, index) =>
       shorten(harmless(cell).replaceAll('\n', ' '), columns[index]?.widthMax),
@@ -28,7 +32,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
       .join('  ')
       .trimEnd()
   const titles = line(columns.map((column) => column.title))
-  return [...(titles === '' ? [] : [bold(titles)]), ...clean.map(line)].join('\n')
+  return [...(titles === '' ? [] : [plain ? titles : bold(titles)]), ...clean.map(line)].join('\n')
 }
 
 /** Bold where the terminal can and NO_COLOR does not forbid it. */

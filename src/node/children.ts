@@ -83,6 +83,12 @@ export class Children {
     return [...this.pools.infos, ...this.hosts.infos]
   }
 
+  /** Requests and events that were answered in the last moments: tasks, and turns of workers. */
+  get requestsPerSecond(): number {
+    const hosts = this.hosts.all.map(({ workers }) => workers.requestsPerSecond)
+    return hosts.reduce((sum, each) => sum + each, this.pools.stats.requestsPerSecond)
+  }
+
   /** What everyone must know of them. */
   get ports(): Pick<MemberMeta, 'poolPort' | 'hostPorts'> {
     return { poolPort: this.pools.port, hostPorts: this.hosts.ports }

@@ -50,6 +50,7 @@ export function nodeStatus(parts: Parts, { id, uptimeMs, config }: Facts): NodeS
       admission.minority() === undefined,
     notes: notesOf(parts, id, config),
     mapEpoch: config.current.map.epoch,
+    requestsPerSecond: children.requestsPerSecond,
     processes: [...children.infos, ...jobs.infos],
   }
 }

@@ -11,6 +11,7 @@ const IDLE: PoolStats = {
   memoryBytes: 0,
   requests: 0,
   connections: 0,
+  requestsPerSecond: 0,
   completed: 0,
   failed: 0,
 }

@@ -56,12 +56,20 @@ export class Pools {
 
   /** Figures of all processes together. */
   get stats(): PoolStats {
-    const sum = { cpu: 0, memoryBytes: 0, requests: 0, connections: 0, ...this.#past }
+    const sum = {
+      cpu: 0,
+      memoryBytes: 0,
+      requests: 0,
+      connections: 0,
+      requestsPerSecond: 0,
+      ...this.#past,
+    }
     for (const { stats } of this.#all) {
       sum.cpu += stats.cpu
       sum.memoryBytes += stats.memoryBytes
       sum.requests += stats.requests
       sum.connections += stats.connections
+      sum.requestsPerSecond += stats.requestsPerSecond
       sum.completed += stats.completed
       sum.failed += stats.failed
     }

@@ -5,6 +5,7 @@ import { jobHandlers } from '../jobs/job-handlers.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 import type { Peers } from '../peers.ts'
 import {
+  CONTAINS_MAX,
   type MoveReport,
   type Rpc,
   WORKERS_LIMIT_MAX,
@@ -100,15 +101,24 @@ export function rpcHandlers(c: RpcComponents): RpcHandlers {
 }
 
 function openWorkers(c: RpcComponents, query: WorkersQuery): WorkerInfo[] {
-  const { order, limit, after } = query
+  const { order, limit, after, contains } = query
   if (!Object.hasOwn(COMPARE, order) || !(limit > 0 && limit <= WORKERS_LIMIT_MAX)) {
     throw new AriesError('ARIES_E_BAD_REQUEST', 'an order and a limit are needed')
   }
-  return firstOf(wanted(c, after && workerId(after)), limit, COMPARE[order])
+  if (contains !== undefined && !(String(contains).length <= CONTAINS_MAX)) {
+    throw new AriesError('ARIES_E_BAD_REQUEST', `contains has up to ${CONTAINS_MAX} letters`)
+  }
+  const part = contains === undefined ? '' : String(contains).toLowerCase()
+  return firstOf(wanted(c, after && workerId(after), part), limit, COMPARE[order])
 }
 
-function* wanted(c: RpcComponents, after: WorkerId | undefined): Iterable<WorkerInfo> {
+function* wanted(
+  c: RpcComponents,
+  after: WorkerId | undefined,
+  part: string,
+): Iterable<WorkerInfo> {
   for (const entry of c.open.all()) {
+    if (part !== '' && !formatWorkerId(entry.id).toLowerCase().includes(part)) continue
     const worker = info(c, entry)
     if (!after || isAfter(worker, after)) yield worker
   }

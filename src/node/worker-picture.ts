@@ -57,6 +57,13 @@ export class WorkerPicture {
     return this.#classes
   }
 
+  /** Of all workers together. */
+  get requestsPerSecond(): number {
+    let sum = 0
+    for (const name of this.#busy) sum += this.#heard.get(name)!.figures.requestsPerSecond
+    return sum
+  }
+
   get(name: string): WorkerFigures | undefined {
     const heard = this.#heard.get(name)
     if (!heard) return undefined

@@ -37,6 +37,8 @@ export interface PoolStats {
   /** Tasks running or waiting. */
   readonly requests: number
   readonly connections: number
+  /** Completed or failed, since the last report. */
+  readonly requestsPerSecond: number
   /** Since the start. */
   readonly completed: number
   readonly failed: number

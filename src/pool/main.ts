@@ -21,6 +21,7 @@ class Pool {
   readonly #server: TaskServer
   #usage = process.cpuUsage()
   #usageAtMs = performance.now()
+  #done = 0
   #stopping = false
 
   constructor(setup: PoolSetup) {
@@ -72,7 +73,11 @@ class Pool {
   #stats(): PoolStats {
     const used = process.cpuUsage(this.#usage)
     const nowMs = performance.now()
-    const cpu = (used.user + used.system) / 1_000 / (nowMs - this.#usageAtMs)
+    const elapsedMs = nowMs - this.#usageAtMs
+    const cpu = (used.user + used.system) / 1_000 / elapsedMs
+    const done = this.#runner.completed + this.#runner.failed
+    const requestsPerSecond = ((done - this.#done) * 1_000) / elapsedMs
+    this.#done = done
     this.#usage = process.cpuUsage()
     this.#usageAtMs = nowMs
     return {
@@ -80,6 +85,7 @@ class Pool {
       memoryBytes: process.memoryUsage.rss(),
       requests: this.#runner.requests,
       connections: this.#server.connections,
+      requestsPerSecond,
       completed: this.#runner.completed,
       failed: this.#runner.failed,
     }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { WorkerInfo } from '../../src/rpc.ts'
 import { until } from '../helpers/until.ts'
 import { JobCluster } from './job-cluster.ts'
 
@@ -47,6 +48,25 @@ t.test('more jobs than there is room for', { timeout: 90_000 }, async (t) => {
     t.equal((await c.cluster.post('/api/jobs/nosuchjob/kill')).status, 404)
     t.equal((await c.cluster.post('/api/jobs/A../kill')).status, 400)
     t.equal((await c.cluster.post(`/api/jobs/${id}/kill`, { signal: 'NONE' })).status, 400)
+  })
+
+  await t.test('aries top sees the same cluster', async (t) => {
+    const { cluster } = c
+    for (const key of ['a', 'b', 'ab']) await fetch(`${cluster.url}/counter/${key}`)
+    await until('they are open', async () => (await cluster.get('/api/workers')).length === 3)
+    const found = async (query: string): Promise<string[]> =>
+      ((await cluster.get(`/api/workers?${query}`)) as WorkerInfo[]).map(({ key }) => key)
+    t.strictSame(await found('contains=ER/A&order=name'), ['a', 'ab'])
+    t.strictSame(await found('contains=nothing'), [])
+    t.equal((await found('order=age&limit=2')).length, 2)
+    await t.rejects(found('order=colour'), /order is one of load, name, cpu/)
+    await t.rejects(found(`contains=${'x'.repeat(201)}`), /up to 200 letters/)
+    const { code, stdout } = await c.aries('top', '--once', '--sort', 'cost', '--filter', 'b')
+    t.equal(code, 0)
+    t.match(stdout, /^cluster test: 2 of 2 nodes alive, 3 workers, [\d.]+ req\/s/)
+    t.match(stdout, /COST▼/)
+    t.match(stdout, /\ncounter\/ab +n[12] /)
+    t.notMatch(stdout, /counter\/a /)
   })
 
   if (!t.passing()) t.comment(c.cluster.logs(60))
