@@ -1,4 +1,4 @@
-import type { ClusterMap } from './config/schema.ts'
+import type { ClusterMap, NodeEntry } from './config/schema.ts'
 import type { Member, MemberChange } from './gossip/types.ts'
 import type { TimerHandle, World } from './world.ts'
 
@@ -6,7 +6,7 @@ import type { TimerHandle, World } from './world.ts'
 const HANDOVER_MS = 60_000
 
 interface MapTaker {
-  setMap(map: ClusterMap): void
+  setMap(map: ClusterMap, leaving: readonly NodeEntry[]): void
   member(id: string): Member | undefined
   onChange(listener: (change: MemberChange) => void): () => void
 }
@@ -21,17 +21,16 @@ export class MapHandover {
   readonly #world: World
   readonly #stopListening: () => void
   #map: ClusterMap
-  #leaving: ClusterMap
+  #leaving: readonly NodeEntry[] = []
   #limit: TimerHandle | undefined
 
   constructor(components: { gossip: MapTaker; world: World }, init: { map: ClusterMap }) {
     this.#gossip = components.gossip
     this.#world = components.world
     this.#map = init.map
-    this.#leaving = { ...init.map, nodes: [], fronts: [] }
     this.#stopListening = this.#gossip.onChange(({ member }) => {
       const gone = member.state === 'left' || member.state === 'unreachable'
-      const waited = this.#leaving.nodes.some(({ id }) => id === member.id)
+      const waited = this.#leaving.some(({ id }) => id === member.id)
       // Not from within the change: gossip is still telling it to others.
       if (gone && waited) queueMicrotask(() => this.#apply())
     })
@@ -39,12 +38,12 @@ export class MapHandover {
 
   set(map: ClusterMap): void {
     const declared = new Set(map.nodes.map(({ id }) => id))
-    const before = [...this.#map.nodes, ...this.#leaving.nodes]
-    this.#leaving = { ...map, nodes: before.filter(({ id }) => !declared.has(id)), fronts: [] }
+    const before = [...this.#map.nodes, ...this.#leaving]
+    this.#leaving = before.filter(({ id }) => !declared.has(id))
     this.#map = map
     this.#limit?.cancel()
     this.#limit = this.#world.clock.after(HANDOVER_MS, () => {
-      this.#leaving = { ...map, nodes: [], fronts: [] }
+      this.#leaving = []
       this.#apply()
     })
     this.#apply()
@@ -56,11 +55,11 @@ export class MapHandover {
   }
 
   #apply(): void {
-    const present = this.#leaving.nodes.filter(({ id }) => {
+    const present = this.#leaving.filter(({ id }) => {
       const state = this.#gossip.member(id)?.state
       return state === 'alive' || state === 'suspect'
     })
-    this.#leaving = { ...this.#leaving, nodes: present }
-    this.#gossip.setMap({ ...this.#map, nodes: [...this.#map.nodes, ...present] })
+    this.#leaving = present
+    this.#gossip.setMap(this.#map, present)
   }
 }

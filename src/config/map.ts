@@ -88,6 +88,11 @@ export function mapRefusal(before: ClusterMap, after: ClusterMap): string | unde
   return undefined
 }
 
+/** Two maps with one epoch: what an operator should know of it. */
+export function otherMapNote(others: readonly string[], { epoch }: ClusterMap): string {
+  return `another map under epoch ${epoch} is held by ${others.join(', ')}: give all members one file, with a higher epoch`
+}
+
 /** The list under `key` with the path of each item; nothing when there is no list. */
 export function items(data: unknown, key: string): [KeyPath, unknown][] {
   const list = (data as Record<string, unknown> | null | undefined)?.[key]

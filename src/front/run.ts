@@ -3,6 +3,7 @@ import { MEMBER_METRICS } from '../admin/member-metrics.ts'
 import { addTable, Metrics } from '../admin/metrics.ts'
 import { AdminServer } from '../admin/server.ts'
 import { dataTokens, Tokens } from '../auth.ts'
+import { otherMapNote } from '../config/map.ts'
 import { restartNote } from '../config/restart.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
@@ -57,6 +58,8 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
     if (restart) notes.push(restart)
     if (!serving) notes.push('not serving')
     if (nodes.length === 0) notes.push('no node is alive')
+    const { others } = gossip.mapCensus()
+    if (others.length > 0) notes.push(otherMapNote(others, current.map))
     return {
       id,
       role: 'front',

@@ -118,7 +118,7 @@ export class Composer {
   #row({ id, boot, seq, ageMs, load }: LoadNews): LoadRow | undefined {
     const entry = this.#table.get(id)
     const capacity = entry?.boot === boot ? entry.meta.capacity : undefined
-    if (!entry || !capacity) return undefined
+    if (!entry || !capacity || entry.index < 0) return undefined
     const figures = figuresOf(load, capacity)
     return { index: entry.index, boot: boot % ROW_BOOT, seq, ageMs, figures }
   }

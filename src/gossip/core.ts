@@ -9,12 +9,12 @@ import { Dissemination } from './dissemination.ts'
 import type { GossipEffects, GossipEvent } from './events.ts'
 import { Exchange } from './exchange.ts'
 import { Loads } from './loads.ts'
-import { claimOf, type Entry, MemberTable, seenState } from './member-table.ts'
+import { claimOf, type Entry, type HeldMap, MemberTable, seenState } from './member-table.ts'
 import { Members, sameMeta } from './members.ts'
 import { HEAD_BYTES_MIN, HOST_PORTS_MAX, type PacketHead, type Sync } from './packet.ts'
 import type { GossipTimes } from './presets.ts'
 import { Reach } from './reach.ts'
-import type { LoadVector, Member, MemberMeta } from './types.ts'
+import type { LoadVector, MapCensus, Member, MemberMeta } from './types.ts'
 
 export interface CoreInit {
   readonly selfId: string
@@ -142,12 +142,11 @@ export class GossipCore {
     return entry && claimOf(entry)
   }
 
-  /** Ids of members that hold another map under the same epoch. */
-  mapMismatch(): string[] {
-    const others = this.#members
-      .present()
-      .filter(({ mapEpoch, mapHash }) => mapEpoch === this.#mapEpoch && mapHash !== this.#mapHash)
-    return others.map(({ place }) => place.id)
+  /** Who holds a map of the epoch of ours. */
+  mapCensus(): MapCensus {
+    const same = this.#members.present().filter(({ mapEpoch }) => mapEpoch === this.#mapEpoch)
+    const others = same.filter(({ mapHash }) => mapHash !== this.#mapHash)
+    return { holders: 1 + same.length - others.length, others: others.map(({ place }) => place.id) }
   }
 
   /** Lifeguard's score of this member: 0 is healthy. */
@@ -318,11 +317,11 @@ export class GossipCore {
     if (!sameMeta(meta, this.#self.meta)) this.#members.setMeta(meta)
   }
 
-  #setMap(event: { map: ClusterMap; mapHash: string }, nowMs: number): void {
+  #setMap(event: HeldMap & { mapHash: string }, nowMs: number): void {
     this.#mapEpoch = event.map.epoch
     this.#mapHash = event.mapHash
     this.#composer.setMapHash(event.mapHash)
-    const { added, removed } = this.#members.setMap(event.map, nowMs)
+    const { added, removed } = this.#members.setMap(event, nowMs)
     for (const { place } of removed) this.#board.forget(place.id)
     if (this.#running) this.#tell(added, nowMs)
   }

@@ -1,4 +1,4 @@
-import type { ClusterMap } from '../config/schema.ts'
+import type { ClusterMap, NodeEntry } from '../config/schema.ts'
 import { keyId } from '../keys.ts'
 import type { Random } from '../world.ts'
 import { GossipCore } from './core.ts'
@@ -84,10 +84,10 @@ export class Endpoint {
     return { datagrams: this.#seal(effects), changes: effects.changes }
   }
 
-  setMap(map: ClusterMap, nowMs: number): Outcome {
+  setMap(map: ClusterMap, nowMs: number, leaving: readonly NodeEntry[] = []): Outcome {
     const mapHash = hashMap(map)
     this.#envelope.setMap({ mapEpoch: map.epoch, mapHash })
-    const outcome = this.handle({ type: 'map', map, mapHash }, nowMs)
+    const outcome = this.handle({ type: 'map', map, mapHash, leaving }, nowMs)
     for (const { member } of outcome.changes) {
       if (!this.core.member(member.id, nowMs)) this.#envelope.forget(member.id)
     }

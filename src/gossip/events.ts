@@ -1,6 +1,5 @@
-import type { ClusterMap } from '../config/schema.ts'
 import type { MapVersion } from './header.ts'
-import type { Place } from './member-table.ts'
+import type { HeldMap, Place } from './member-table.ts'
 import type { Packet } from './packet.ts'
 import type { LoadVector, MemberChange, MemberMeta } from './types.ts'
 
@@ -25,7 +24,7 @@ export type GossipEvent =
     }
   | { readonly type: 'load'; readonly load: LoadVector }
   | { readonly type: 'meta'; readonly meta: Partial<MemberMeta> }
-  | { readonly type: 'map'; readonly map: ClusterMap; readonly mapHash: string }
+  | ({ readonly type: 'map'; readonly mapHash: string } & HeldMap)
   | { readonly type: 'refused'; readonly id: string }
   | { readonly type: 'leave' }
 

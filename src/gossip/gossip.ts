@@ -2,7 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
-import type { ClusterMap } from '../config/schema.ts'
+import type { ClusterMap, NodeEntry } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Clock, TimerHandle, World } from '../world.ts'
@@ -17,6 +17,7 @@ import { Streams } from './streams.ts'
 import type {
   GossipDriver,
   LoadVector,
+  MapCensus,
   Member,
   MemberChange,
   MemberMeta,
@@ -158,20 +159,19 @@ export class Gossip implements GossipDriver {
     this.#handle({ type: 'meta', meta })
   }
 
-  /** Takes a whole new map; removed members become `left` once, and are forgotten. */
-  setMap(map: ClusterMap): void {
+  setMap(map: ClusterMap, leaving: readonly NodeEntry[] = []): void {
     if (map.cluster !== this.#cluster) {
       throw new AriesError(
         'ARIES_E_CONFIG',
         `the map is of cluster "${map.cluster}", this member is of "${this.#cluster}"`,
       )
     }
-    const places = placesOf(map)
+    const places = placesOf({ ...map, nodes: [...map.nodes, ...leaving] })
     const stays = places.some(({ id }) => id === this.selfId)
     const reached = stays ? places : [...places, this.#place]
     this.#addresses.set(reached)
     this.#rate.keep(new Set(reached.map(({ id }) => id)))
-    this.#apply(this.#endpoint.setMap(map, this.#world.clock.nowMs()))
+    this.#apply(this.#endpoint.setMap(map, this.#world.clock.nowMs(), leaving))
     this.#lookUp()
   }
 
@@ -183,8 +183,8 @@ export class Gossip implements GossipDriver {
     return this.#endpoint.openedByKey
   }
 
-  mapMismatch(): string[] {
-    return this.#endpoint.core.mapMismatch()
+  mapCensus(): MapCensus {
+    return this.#endpoint.core.mapCensus()
   }
 
   reportRefused(id: string): void {

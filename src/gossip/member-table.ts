@@ -1,4 +1,4 @@
-import type { ClusterMap } from '../config/schema.ts'
+import type { ClusterMap, NodeEntry } from '../config/schema.ts'
 import { type Claim, compareStandings, NO_META } from './claim.ts'
 import type { Suspicion } from './suspicion.ts'
 import type { MemberMeta, MemberRole, MemberState } from './types.ts'
@@ -13,6 +13,12 @@ export interface Place {
   readonly adminPort: number
 }
 
+/** The map, and nodes that it has no more but that are to be reached until they have left. */
+export interface HeldMap {
+  readonly map: ClusterMap
+  readonly leaving?: readonly NodeEntry[]
+}
+
 export interface Doubt {
   state: 'suspect' | 'unreachable'
   untilMs: number
@@ -21,7 +27,7 @@ export interface Doubt {
 /** One member of the map, and the greatest claim heard of it. */
 export interface Entry {
   place: Place
-  /** Its place in the order of the map. */
+  /** Its place in the order of the map; -1: the map has it no more. */
   index: number
   state: MemberState
   /** 0: never heard of. */
@@ -72,9 +78,18 @@ export class MemberTable {
     return this.#order[index]
   }
 
-  /** Makes the members those of `map`, and `keepId`; returns who came and who is no more. */
-  setMap(map: ClusterMap, keepId: string, nowMs: number): { added: Entry[]; removed: Entry[] } {
-    const places = new Map(placesOf(map).map((place) => [place.id, place]))
+  /**
+   * Makes the members those of `map`, and `keepId`, and those who are leaving; returns who came and
+   * who is no more.
+   */
+  setMap(
+    { map, leaving = [] }: HeldMap,
+    keepId: string,
+    nowMs: number,
+  ): { added: Entry[]; removed: Entry[] } {
+    const declared = placesOf(map)
+    const all = [...placesOf({ ...map, nodes: [...leaving], fronts: [] }), ...declared]
+    const places = new Map(all.map((place) => [place.id, place]))
     const added: Entry[] = []
     const removed: Entry[] = []
     for (const [id, entry] of this.#entries) {
@@ -87,7 +102,8 @@ export class MemberTable {
       if (known) known.place = place
       else added.push(this.#add(place, nowMs))
     }
-    this.#order = [...places.keys()].map((id) => this.#entries.get(id)!)
+    this.#order = declared.map(({ id }) => this.#entries.get(id)!)
+    for (const entry of this.#entries.values()) entry.index = -1
     for (const [index, entry] of this.#order.entries()) entry.index = index
     return { added, removed }
   }
@@ -95,7 +111,7 @@ export class MemberTable {
   #add(place: Place, nowMs: number): Entry {
     const entry: Entry = {
       place,
-      index: 0,
+      index: -1,
       state: 'unreachable',
       boot: 0,
       version: 0,

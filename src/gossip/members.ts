@@ -3,7 +3,14 @@ import type { Awareness } from './awareness.ts'
 import { BOOT_AHEAD_MS_MAX, type Claim, compareStandings, VERSION_MAX } from './claim.ts'
 import { Concession } from './concession.ts'
 import type { Dissemination } from './dissemination.ts'
-import { admit, claimOf, type Entry, type MemberTable, seenState } from './member-table.ts'
+import {
+  admit,
+  claimOf,
+  type Entry,
+  type HeldMap,
+  type MemberTable,
+  seenState,
+} from './member-table.ts'
 import type { GossipTimes } from './presets.ts'
 import type { Reach } from './reach.ts'
 import { Suspects } from './suspects.ts'
@@ -52,7 +59,7 @@ export class Members {
     this.#concession = new Concession({ intervalMs: init.times.probeIntervalMs })
     this.#times = init.times
     this.#wallOffsetMs = init.boot - init.nowMs
-    this.#table.setMap(init.map, init.selfId, init.nowMs)
+    this.#table.setMap({ map: init.map }, init.selfId, init.nowMs)
     const self = this.#table.get(init.selfId)
     if (!self) throw new RangeError(`the map has no member "${init.selfId}"`)
     this.self = self
@@ -69,7 +76,7 @@ export class Members {
     return drained
   }
 
-  setMap(map: ClusterMap, nowMs: number): { added: Entry[]; removed: Entry[] } {
+  setMap(map: HeldMap, nowMs: number): { added: Entry[]; removed: Entry[] } {
     const { added, removed } = this.#table.setMap(map, this.self.place.id, nowMs)
     for (const entry of removed) {
       this.#news.forget(entry.place.id)

@@ -1,5 +1,5 @@
 /** What the rest of Aries sees of gossip: members, their states, their loads. */
-import type { ClusterMap } from '../config/schema.ts'
+import type { ClusterMap, NodeEntry } from '../config/schema.ts'
 
 /** Classes told of in one load vector at most: it has to fit into datagrams with many others. */
 export const CLASSES_TOLD_MAX = 16
@@ -129,6 +129,14 @@ export interface GossipCounts {
   readonly refused: number
 }
 
+/** Which of the members that are there hold a map of the same epoch. */
+export interface MapCensus {
+  /** How many hold the same map, this member included. */
+  readonly holders: number
+  /** Ids of those whose map has another content. */
+  readonly others: readonly string[]
+}
+
 /** The driver of gossip in a node or a front, as its owner sees it. */
 export interface GossipDriver extends Membership {
   readonly counts: GossipCounts
@@ -136,8 +144,10 @@ export interface GossipDriver extends Membership {
   openedByKey(): ReadonlyMap<string, number>
   /** Seals with the first key from now on, and opens with all. */
   setKeys(keys: readonly string[]): void
-  /** Takes a whole new map; removed members become `left` once, and are forgotten. */
-  setMap(map: ClusterMap): void
-  /** Ids of members that hold another map under the same epoch. */
-  mapMismatch(): string[]
+  /**
+   * Takes a whole new map; removed members become `left` once, and are forgotten. `leaving` are
+   * nodes that it has no more but that are to be reached until they have left.
+   */
+  setMap(map: ClusterMap, leaving?: readonly NodeEntry[]): void
+  mapCensus(): MapCensus
 }

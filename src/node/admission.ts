@@ -1,14 +1,14 @@
 import { isIsolated } from '../config/classes.ts'
 import type { Config } from '../config/schema.ts'
 import { isMinority, quorumOf } from '../gossip/quorum.ts'
-import type { LoadVector, Membership } from '../gossip/types.ts'
+import type { GossipDriver, LoadVector } from '../gossip/types.ts'
 import type { WorkerId } from '../identity.ts'
 import { MEMORY_FULL } from '../placement/limits.ts'
 import type { HostClient } from './host-client.ts'
 import type { OpenWorkers } from './open-workers.ts'
 
 export interface AdmissionComponents {
-  readonly gossip: Pick<Membership, 'member' | 'members' | 'setMeta'>
+  readonly gossip: Pick<GossipDriver, 'mapCensus' | 'member' | 'members' | 'setMeta'>
   readonly open: OpenWorkers
 }
 
@@ -64,7 +64,7 @@ export class Admission {
     if (this.#stopping) return `node ${node} is stopping`
     if (this.#draining) return `node ${node} is draining`
     if (this.#cordoned) return `node ${node} is cordoned`
-    return this.minority() ?? (id && classRefusal(id))
+    return this.minority() ?? this.otherMap() ?? (id && classRefusal(id))
   }
 
   /**
@@ -75,6 +75,16 @@ export class Admission {
     const quorum = quorumOf(this.#c.gossip.members())
     if (!isMinority(quorum)) return undefined
     return `node ${this.#init.node} sees ${quorum.seen} of ${quorum.of} nodes, fewer than half`
+  }
+
+  /**
+   * Why it takes nothing new while others hold another map under the same epoch; undefined where more
+   * members hold ours than another: one wrong file must not stop the cluster.
+   */
+  otherMap(): string | undefined {
+    const { holders, others } = this.#c.gossip.mapCensus()
+    if (holders > others.length) return undefined
+    return `node ${this.#init.node} holds another map under the same epoch than ${others.join(', ')}`
   }
 
   /** Why a move may not bring this worker into that process; undefined when it may. */

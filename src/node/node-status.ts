@@ -1,3 +1,4 @@
+import { otherMapNote } from '../config/map.ts'
 import { restartNote } from '../config/restart.ts'
 import type { Config } from '../config/schema.ts'
 import type { GossipDriver } from '../gossip/types.ts'
@@ -47,7 +48,8 @@ export function nodeStatus(parts: Parts, { id, uptimeMs, config }: Facts): NodeS
       lease.trouble === undefined &&
       children.notes.length === 0 &&
       watch.note === undefined &&
-      admission.minority() === undefined,
+      admission.minority() === undefined &&
+      admission.otherMap() === undefined,
     notes: notesOf(parts, id, config),
     mapEpoch: config.current.map.epoch,
     requestsPerSecond: children.requestsPerSecond,
@@ -68,8 +70,8 @@ function notesOf(parts: Parts, id: string, config: Facts['config']): string[] {
   if (admission.cordoned) notes.push('cordoned')
   const minority = admission.minority()
   if (minority) notes.push(`${minority}: it takes no new workers and serves those that it has`)
-  const mismatch = gossip.mapMismatch().join(', ')
-  const { epoch } = config.current.map
-  if (mismatch) notes.push(`another map under epoch ${epoch}: ${mismatch}`)
+  const { others } = gossip.mapCensus()
+  if (others.length > 0) notes.push(otherMapNote(others, config.current.map))
+  if (admission.otherMap()) notes.push('it takes no new workers until the maps are the same')
   return notes
 }

@@ -313,7 +313,7 @@ t.test(
     const mapHash = '00112233aabbccdd'
     made.hear('n2', {}, BOOT, true, { map: { mapHash } })
     made.hear('n3', {}, BOOT, true, { map: { mapHash, mapEpoch: 2 } })
-    t.same(made.core.mapMismatch(), ['n2'])
+    t.same(made.core.mapCensus(), { holders: 2, others: ['n2'] })
   },
 )
 

@@ -14,7 +14,7 @@ const log = createLogger(setup.log.identity, setup.log.level).child({ component:
 const post = (message: FromThread): void => port.postMessage(message)
 
 const gossip = new Gossip({ log, world: realWorld }, setup.gossip)
-const reporter = new Reporter({ gossip, post })
+const reporter = new Reporter({ gossip, log, post })
 const mainLoop = new MainLoop({ gossip, log })
 
 async function end(how: 'leave' | 'stop'): Promise<void> {
@@ -29,7 +29,7 @@ function hear(message: ToThread): void {
   mainLoop.beat()
   if (message.type === 'load') mainLoop.setLoad(message.load)
   else if (message.type === 'meta') gossip.setMeta(message.meta)
-  else if (message.type === 'map') gossip.setMap(message.map)
+  else if (message.type === 'map') gossip.setMap(message.map, message.leaving)
   else if (message.type === 'keys') gossip.setKeys(message.keys)
   else if (message.type === 'refused') gossip.reportRefused(message.id)
   else if (message.type !== 'beat') void end(message.type)

@@ -1,9 +1,16 @@
 /** What a process and its gossip thread say to each other. */
-import type { ClusterMap } from '../../config/schema.ts'
+import type { ClusterMap, NodeEntry } from '../../config/schema.ts'
 import type { ErrorBody } from '../../errors.ts'
 import type { LogIdentity } from '../../log.ts'
 import type { GossipInit } from '../gossip.ts'
-import type { GossipCounts, LoadVector, Member, MemberChange, MemberMeta } from '../types.ts'
+import type {
+  GossipCounts,
+  LoadVector,
+  MapCensus,
+  Member,
+  MemberChange,
+  MemberMeta,
+} from '../types.ts'
 
 export interface ThreadSetup {
   readonly gossip: Required<GossipInit>
@@ -18,7 +25,11 @@ export type ToThread =
   | { readonly type: 'beat' }
   | { readonly type: 'load'; readonly load: LoadVector }
   | { readonly type: 'meta'; readonly meta: Partial<MemberMeta> }
-  | { readonly type: 'map'; readonly map: ClusterMap }
+  | {
+      readonly type: 'map'
+      readonly map: ClusterMap
+      readonly leaving: readonly NodeEntry[]
+    }
   | { readonly type: 'keys'; readonly keys: readonly string[] }
   | { readonly type: 'refused'; readonly id: string }
   /** Answered with `over`, and with the end of the thread. */
@@ -41,7 +52,7 @@ export type FromThread =
       readonly loads: readonly Pick<Member, 'id' | 'load' | 'loadAgeMs'>[]
       readonly counts: GossipCounts
       readonly opened: ReadonlyMap<string, number>
-      readonly mapMismatch: readonly string[]
+      readonly mapCensus: MapCensus
     }
   | { readonly type: 'over' }
 

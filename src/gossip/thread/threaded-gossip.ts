@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { ClusterMap } from '../../config/schema.ts'
+import type { ClusterMap, NodeEntry } from '../../config/schema.ts'
 import { AriesError, fromBody } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { entryUrl } from '../../module-url.ts'
@@ -12,6 +12,7 @@ import type {
   GossipCounts,
   GossipDriver,
   LoadVector,
+  MapCensus,
   Member,
   MemberChange,
   MemberMeta,
@@ -45,7 +46,7 @@ export class ThreadedGossip implements GossipDriver {
   #beat: TimerHandle | undefined
   #counts: GossipCounts = { sent: 0, received: 0, strange: 0, limited: 0, refused: 0 }
   #opened: ReadonlyMap<string, number> = new Map()
-  #mapMismatch: readonly string[] = []
+  #mapCensus: MapCensus = { holders: 1, others: [] }
 
   /** Throws `ARIES_E_CONFIG` when the map has no member `selfId` of that role. */
   constructor(components: { log: Logger; world: World }, init: ThreadedInit) {
@@ -127,7 +128,7 @@ export class ThreadedGossip implements GossipDriver {
     this.#say({ type: 'meta', meta: change })
   }
 
-  setMap(map: ClusterMap): void {
+  setMap(map: ClusterMap, leaving: readonly NodeEntry[] = []): void {
     const { cluster } = this.#map
     if (map.cluster !== cluster) {
       throw new AriesError(
@@ -136,7 +137,7 @@ export class ThreadedGossip implements GossipDriver {
       )
     }
     this.#map = map
-    this.#say({ type: 'map', map })
+    this.#say({ type: 'map', map, leaving })
   }
 
   setKeys(keys: readonly string[]): void {
@@ -148,8 +149,8 @@ export class ThreadedGossip implements GossipDriver {
     return this.#opened
   }
 
-  mapMismatch(): string[] {
-    return [...this.#mapMismatch]
+  mapCensus(): MapCensus {
+    return this.#mapCensus
   }
 
   reportRefused(id: string): void {
@@ -188,7 +189,7 @@ export class ThreadedGossip implements GossipDriver {
     const { atMs } = news
     this.#counts = news.counts
     this.#opened = news.opened
-    this.#mapMismatch = news.mapMismatch
+    this.#mapCensus = news.mapCensus
     for (const load of news.loads) this.#picture.takeLoad(load, atMs)
     for (const { member, before, isGone } of news.changes) {
       if (isGone) this.#picture.forget(member.id)

@@ -6,6 +6,7 @@
 import type {
   GossipDriver,
   LoadVector,
+  MapCensus,
   Member,
   MemberChange,
   MemberMeta,
@@ -168,8 +169,8 @@ export class GossipMember {
 
   setMap(): void {}
 
-  mapMismatch(): string[] {
-    return []
+  mapCensus(): MapCensus {
+    return { holders: 1, others: [] }
   }
 
   setMeta(meta: Partial<MemberMeta>): void {
