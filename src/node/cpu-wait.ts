@@ -4,7 +4,7 @@ import type { Clock } from '../world.ts'
 
 /** The figure is a mean over about this time: short waits come and go by chance. */
 const MEAN_MS = 4_000
-/** More is not told: what waits so long waits for a machine that is out of the question. */
+/** More is not told: who waits so long is on a machine that is out of the question. */
 const STRETCH_MAX = 8
 /** Less CPU than this in the mean tells nothing of how long one waits for more. */
 const RUN_MS_MIN = 1

@@ -69,15 +69,21 @@ export class LoadMeter {
     const usage = process.cpuUsage(this.#cpuUsage)
     this.#cpuUsage = process.cpuUsage()
     const own = (usage.user + usage.system) / 1_000 / elapsedMs + pool.cpu + host.cpu
-    const processes = [...this.#c.hosts.infos, ...this.#c.pools.infos]
-    const stretch = this.#c.wait.sample([process.pid, ...processes.map(({ pid }) => pid)])
     return {
-      cpu: (machine.cpu ?? own) * stretch * this.#speed,
+      cpu: (machine.cpu ?? own) * this.#stretch(machine) * this.#speed,
       loop: host.loop,
       requests: pool.requests + host.requests,
       // What passes over loopback only the hosts see.
       ioBytesPerSecond: Math.max(machine.ioBytesPerSecond, host.ioBytesPerSecond),
     }
+  }
+
+  /** How long one waits for a core: 1 is not at all. */
+  #stretch({ cpuPressure }: MachineFigures): number {
+    // Of a whole machine the system knows best; nodes that share one tell the same of it.
+    if (cpuPressure !== undefined) return 1 + cpuPressure
+    const processes = [...this.#c.hosts.infos, ...this.#c.pools.infos]
+    return this.#c.wait.sample([process.pid, ...processes.map(({ pid }) => pid)])
   }
 
   #rest(

@@ -13,6 +13,11 @@ export interface MachineFigures {
   readonly cores: number
   /** Cores in use; undefined where the system does not tell. */
   readonly cpu: number | undefined
+  /**
+   * Part of the time in which somebody waited for a core. Undefined under a quota, which the system
+   * does not count as waiting everywhere, and where the system does not tell.
+   */
+  readonly cpuPressure: number | undefined
   readonly memoryBytesMax: number
   /** Undefined where the system does not tell. */
   readonly memoryBytes: number | undefined
@@ -23,6 +28,7 @@ export interface MachineFigures {
 interface Counters {
   readonly atMs: number
   readonly usedMs: number | undefined
+  readonly waitedMs: number | undefined
   readonly networkBytes: number
   readonly diskBytes: number
 }
@@ -63,6 +69,7 @@ export class Machine {
     const now: Counters = {
       atMs: this.#clock.nowMs(),
       usedMs: quota?.usedMs ?? machine?.usedMs,
+      waitedMs: quota ? undefined : waitedMs(this.#text('proc/pressure/cpu') ?? ''),
       networkBytes: networkBytes(this.#text('proc/self/net/dev') ?? ''),
       diskBytes:
         (isContained ? this.#cgroup.diskBytes : undefined) ??
@@ -76,6 +83,8 @@ export class Machine {
     return {
       cores: Math.min(cores, quota?.cores ?? cores),
       cpu: now.usedMs === undefined ? undefined : grown(before?.usedMs, now.usedMs),
+      cpuPressure:
+        now.waitedMs === undefined ? undefined : Math.min(1, grown(before?.waitedMs, now.waitedMs)),
       memoryBytesMax: Math.min(totalmem(), memory?.bytesMax ?? Number.POSITIVE_INFINITY),
       memoryBytes: memory?.bytes ?? (total > 0 ? total - available : undefined),
       ioBytesPerSecond:
@@ -123,6 +132,12 @@ function cpuOf(
   }
   // A tick is a hundredth of a second in everything that Linux tells programs.
   return cores === 0 ? undefined : { cores, usedMs: usedTicks * 10 }
+}
+
+/** From /proc/pressure/cpu (Linux, Documentation/accounting/psi.rst). */
+function waitedMs(pressure: string): number | undefined {
+  const [, total] = /^some .* total=(\d+)$/m.exec(pressure) ?? []
+  return total === undefined ? undefined : Number(total) / 1e3
 }
 
 function meminfo(text: string): { total: number; available: number } {

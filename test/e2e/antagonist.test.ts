@@ -12,7 +12,7 @@ const NODES = ['n1', 'n2', 'n3']
 const KEYS = 45
 const FAIR = KEYS / NODES.length
 /** Each "machine" has so much of a core. */
-const CORES = 0.5
+const CORES = 0.3
 const SPINNERS = 3
 
 /** What else may run on a machine: it takes all the CPU that it gets. */
@@ -55,7 +55,7 @@ t.test(
 
     const bad: string[] = []
     const tasks = new Map<string, number>()
-    const load = new OpenLoop(60, async (n) => {
+    const load = new OpenLoop(32, async (n) => {
       const isTask = n % 4 === 0
       const path = isTask ? '/hello' : `/busy/k${n % KEYS}?ms=4`
       try {
@@ -78,11 +78,11 @@ t.test(
       }
       return sum
     }
-    /** The part of n1 in the tasks of the next two seconds or so. */
+    /** The part of n1 in the tasks of the next seconds. */
     const taskPart = async (): Promise<number> => {
       tasks.clear()
       const total = (): number => [...tasks.values()].reduce((sum, count) => sum + count, 0)
-      await until('tasks are answered', () => total() >= 30, 20_000)
+      await until('tasks are answered', () => total() >= 20, 20_000)
       return (tasks.get('n1') ?? 0) / total()
     }
     await until(
@@ -103,6 +103,8 @@ t.test(
     const part = await taskPart()
     t.ok(part < 1 / 6, `${part.toFixed(2)} of the tasks go to n1, half of its share at most`)
     const movesAway = (await moves()) - movesBefore
+    const stayed = await has('n1')
+    t.ok(stayed <= FAIR / 2, `${stayed} workers on n1 while others need it`)
 
     const endedMs = performance.now()
     await end(spinners)
@@ -110,7 +112,7 @@ t.test(
     const backMs = performance.now() - endedMs
     const movesBack = (await moves()) - movesBefore - movesAway
     t.comment(
-      `left in ${(leftMs / 1e3).toFixed(1)} s with ${movesAway} moves, tasks ${part.toFixed(2)}, ` +
+      `left in ${(leftMs / 1e3).toFixed(1)} s with ${movesAway} moves, then ${stayed}, tasks ${part.toFixed(2)}, ` +
         `back in ${(backMs / 1e3).toFixed(1)} s with ${movesBack}`,
     )
     t.ok(movesAway <= 2 * FAIR, `${movesAway} moves for ${FAIR} workers`)

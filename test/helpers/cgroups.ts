@@ -33,8 +33,11 @@ export class Cgroup {
     return ['sh', '-c', `${enter.join(' && ')} && exec "$@"`, 'sh']
   }
 
+  /** So much and, as far as a weight can see to it, no less, whatever else the machine does. */
   limitCores(cores: number): void {
     const us = Math.round(cores * PERIOD_US)
+    if (isV2) this.#write('cpu', 'cpu.weight', '10000')
+    else this.#write('cpu', 'cpu.shares', '100000')
     if (isV2) this.#write('cpu', 'cpu.max', `${us} ${PERIOD_US}`)
     else this.#write('cpu', 'cpu.cfs_quota_us', String(us))
   }

@@ -16,6 +16,9 @@ const dev = (bytes: number): string =>
 const disks = (sectors: number): string =>
   `   8 0 sda 1 2 ${sectors} 4 5 6 ${sectors} 8 0 0 0\n   8 1 sda1 1 2 ${sectors} 4 5 6 ${sectors} 8 0 0 0\n   7 0 loop0 1 2 777 4 5 6 777 8 0 0 0\n`
 
+const psi = (us: number): string =>
+  `some avg10=12.03 avg60=13.00 avg300=11.86 total=${us}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9\n`
+
 type Files = Record<string, string>
 
 /** What a machine with such files tells, a second after those of `first`, when they are as in `then`. */
@@ -43,15 +46,18 @@ t.test('a whole machine: all that runs on it counts', async (t) => {
     'proc/stat': stat(100, 100),
     'proc/self/net/dev': dev(1_000),
     'proc/diskstats': disks(10),
+    'proc/pressure/cpu': psi(5_000_000),
   }
   const figures = figuresOf(t, files, first, {
     'proc/stat': stat(150, 125),
     'proc/self/net/dev': dev(3_000),
     'proc/diskstats': disks(12),
+    'proc/pressure/cpu': psi(5_250_000),
   })
   t.strictSame(figures, {
     cores: 2,
     cpu: 0.75,
+    cpuPressure: 0.25,
     memoryBytesMax: figures.memoryBytesMax,
     memoryBytes: 2 * GB,
     ioBytesPerSecond: 2 * 2_000 + 2 * 2 * 512,
@@ -70,6 +76,7 @@ t.test('cgroup v2: the tightest limit on the way up, and what its group uses', a
     'proc/meminfo': MEMINFO,
     'proc/stat': stat(0, 0),
     'proc/self/cgroup': '0::/web/n1\n',
+    'proc/pressure/cpu': psi(5),
     'proc/self/mountinfo':
       '31 23 0:28 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n',
     'sys/fs/cgroup/web/n1/cpu.max': 'max 100000\n',
@@ -88,6 +95,7 @@ t.test('cgroup v2: the tightest limit on the way up, and what its group uses', a
   t.match(figuresOf(t, files, at(1_000_000, 0), at(2_200_000, 500)), {
     cores: 1.5,
     cpu: 1.2,
+    cpuPressure: undefined,
     memoryBytesMax: 2 * GB,
     memoryBytes: 0.75 * GB,
     ioBytesPerSecond: 1_000,
