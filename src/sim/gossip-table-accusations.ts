@@ -4,8 +4,8 @@ import type { TableRow } from './gossip-table.ts'
 const MEMBERS = 100
 const RUN_MS = 120_000
 const FEWER_ASKED = 50
-/** A stressed member gets the processor for a moment, then not for long. */
-const AWAKE_MS = 60
+/** A stressed member gets the processor for so short that answers come when it is gone again. */
+const AWAKE_MS = 0.1
 const ASLEEP_MS = { min: 500, max: 4_000 }
 
 /** Accusations of members that were well all the time, while others are short of processor time. */
