@@ -91,3 +91,15 @@ t.test('alone is who hears none of the others that there are', async (t) => {
   t.equal(isAlone(heard(1, [FRONT]), 'front'), false)
   t.equal(isAlone({ ...heard(1, []), selfId: 'n2' }, 'front'), false, 'there is no other')
 })
+
+t.test(
+  'who sees fewer than half of the nodes takes a refusal for proof, silence not',
+  async (t) => {
+    const gone = ['n3', 'n4', 'n5'].map((id) => ({ id, state: 'unreachable' }) as const)
+    const silent = await dataPort(t, () => undefined)
+    t.equal(await lastWord(t, heard(silent, [FRONT, ...gone])).spoken('n2'), true)
+    t.equal(await lastWord(t, heard(1, [FRONT, ...gone])).spoken('n2'), false)
+    const proved = gone.map((member) => ({ ...member, refused: true }))
+    t.equal(await lastWord(t, heard(silent, [FRONT, ...proved])).spoken('n2'), false)
+  },
+)
