@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AriesError, type ErrorCode, toAriesError } from '../errors.ts'
 import type { JobInfo } from '../jobs/job.ts'
-import { type Frame, FrameDecoder, STREAM } from '../jobs/output-frames.ts'
+import { OutputDecoder, type OutputFrame, STREAM } from '../jobs/output-frames.ts'
 import type { AdminClient } from './client.ts'
 import { remark } from './output.ts'
 
@@ -16,7 +16,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   'ARIES_E_STORE',
 ])
 
-export type PrintFrame = (frame: Frame) => Promise<void>
+export type PrintFrame = (frame: OutputFrame) => Promise<void>
 
 export interface FollowOptions {
   readonly printFrame?: PrintFrame
@@ -37,14 +37,14 @@ export async function followJob(
     if (!told.has(text)) remark(text)
     told.add(text)
   }
-  let decoder = new FrameDecoder()
+  let decoder = new OutputDecoder()
   let runs = 0
   for (;;) {
     const job = await patiently(() => client.get('GET /api/jobs/{id}', { id }), tell)
     if (job.runs !== runs) {
       if (runs > 0) tell(`job ${id} runs again, on ${job.node}`)
       runs = job.runs
-      decoder = new FrameDecoder()
+      decoder = new OutputDecoder()
       if (tail !== undefined) await printTail(client, id, decoder, tail, printFrame)
     }
     if (job.state === 'queued') tell(`job ${id} is queued`)
@@ -67,7 +67,7 @@ export async function followJob(
 export async function printOutput(
   client: AdminClient,
   id: string,
-  decoder: FrameDecoder,
+  decoder: OutputDecoder,
   follow: boolean,
   printFrame: PrintFrame,
 ): Promise<void> {
@@ -78,18 +78,18 @@ export async function printOutput(
 export async function printTail(
   client: AdminClient,
   id: string,
-  decoder: FrameDecoder,
+  decoder: OutputDecoder,
   lines: number,
   printFrame: PrintFrame,
 ): Promise<void> {
-  const frames: Frame[] = []
+  const frames: OutputFrame[] = []
   for await (const frame of framesOf(client, id, decoder, false)) frames.push(frame)
   for (const frame of lastLines(frames, lines)) await printFrame(frame)
 }
 
 /** The last `lines` of the text of both streams, as they were printed one after another. */
-export function lastLines(frames: readonly Frame[], lines: number): Frame[] {
-  const kept: Frame[] = []
+export function lastLines(frames: readonly OutputFrame[], lines: number): OutputFrame[] {
+  const kept: OutputFrame[] = []
   let left = lines
   let isEnd = true
   for (const frame of frames.toReversed()) {
@@ -109,9 +109,9 @@ export function lastLines(frames: readonly Frame[], lines: number): Frame[] {
 async function* framesOf(
   client: AdminClient,
   id: string,
-  decoder: FrameDecoder,
+  decoder: OutputDecoder,
   follow: boolean,
-): AsyncGenerator<Frame> {
+): AsyncGenerator<OutputFrame> {
   // A stream that broke off in a frame gives that frame again.
   decoder.restart()
   const query = { from: String(decoder.at), follow: String(follow) }
@@ -125,7 +125,7 @@ async function* framesOf(
 }
 
 /** A line of JSON for each piece of text, or for a gap. */
-export async function printAsJson({ stream, bytes }: Frame): Promise<void> {
+export async function printAsJson({ stream, bytes }: OutputFrame): Promise<void> {
   const line =
     stream === STREAM.gap
       ? { stream: 'gap', bytes: Number(bytes.readBigUInt64BE()) }
@@ -133,7 +133,7 @@ export async function printAsJson({ stream, bytes }: Frame): Promise<void> {
   await write(process.stdout, Buffer.from(`${JSON.stringify(line)}\n`))
 }
 
-export async function printText({ stream, bytes }: Frame): Promise<void> {
+export async function printText({ stream, bytes }: OutputFrame): Promise<void> {
   if (stream === STREAM.gap) remark(`… ${bytes.readBigUInt64BE()} bytes are no longer kept`)
   else await write(stream === STREAM.out ? process.stdout : process.stderr, bytes)
 }

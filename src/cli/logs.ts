@@ -1,4 +1,4 @@
-import { FrameDecoder } from '../jobs/output-frames.ts'
+import { OutputDecoder } from '../jobs/output-frames.ts'
 import { withClient } from './client.ts'
 import { followJob, printAsJson, printOutput, printTail, printText } from './job-output.ts'
 import type { ReadOptions } from './options.ts'
@@ -21,7 +21,7 @@ export async function logs(id: string, options: LogsOptions): Promise<void> {
     const { state } = await client.get('GET /api/jobs/{id}', { id })
     if (state === 'queued') remark(`job ${id} is queued`)
     else if (tail === undefined)
-      await printOutput(client, id, new FrameDecoder(), false, printFrame)
-    else await printTail(client, id, new FrameDecoder(), tail, printFrame)
+      await printOutput(client, id, new OutputDecoder(), false, printFrame)
+    else await printTail(client, id, new OutputDecoder(), tail, printFrame)
   })
 }

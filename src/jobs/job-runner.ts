@@ -18,6 +18,8 @@ interface RunningJob {
   usage: JobUsage | undefined
   kill: TimerHandle | undefined
   taken: ((open: boolean) => void) | undefined
+  /** Sent before there was a process. */
+  readonly early: NodeJS.Signals[]
 }
 
 /** The processes of a node's jobs: they are the keeper's, which is started with the first. */
@@ -51,7 +53,13 @@ export class JobRunner {
 
   async start(job: JobStart): Promise<void> {
     const { id } = job
-    this.#jobs.set(id, { pid: 0, usage: undefined, kill: undefined, taken: undefined })
+    this.#jobs.set(id, {
+      pid: 0,
+      usage: undefined,
+      kill: undefined,
+      taken: undefined,
+      early: [],
+    })
     try {
       this.#up ??= this.#startKeeper()
       await this.#up
@@ -64,7 +72,9 @@ export class JobRunner {
   }
 
   signal(id: string, signal: NodeJS.Signals): void {
-    this.#keeper?.send({ type: 'signal', id, signal })
+    const job = this.#jobs.get(id)
+    if (job?.pid === 0) job.early.push(signal)
+    else this.#keeper?.send({ type: 'signal', id, signal })
   }
 
   /** Asks it to end, and sees to it after `graceMs`. */
@@ -112,7 +122,9 @@ export class JobRunner {
     switch (message.type) {
       case 'started': {
         const job = this.#jobs.get(message.id)
-        if (job) job.pid = message.pid
+        if (!job) break
+        job.pid = message.pid
+        for (const signal of job.early) this.signal(message.id, signal)
         break
       }
       case 'taken':

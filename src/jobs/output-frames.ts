@@ -9,14 +9,15 @@ export type Stream = (typeof STREAM)[keyof typeof STREAM]
 
 export const FRAME_BYTES_MAX = 65_536
 const HEAD_BYTES = 5
+const GAP_BYTES = 8
 
-export interface Frame {
+export interface OutputFrame {
   readonly stream: Stream
   readonly bytes: Buffer
 }
 
 /** `text` of at most `FRAME_BYTES_MAX` as a frame. */
-export function encodeFrame(stream: Stream, text: Uint8Array): Buffer {
+export function encodeOutput(stream: Stream, text: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(HEAD_BYTES + text.length)
   frame[0] = stream
   frame.writeUInt32BE(text.length, 1)
@@ -25,13 +26,13 @@ export function encodeFrame(stream: Stream, text: Uint8Array): Buffer {
 }
 
 export function gapFrame(bytes: number): Buffer {
-  const count = Buffer.alloc(8)
+  const count = Buffer.alloc(GAP_BYTES)
   count.writeBigUInt64BE(BigInt(bytes))
-  return encodeFrame(STREAM.gap, count)
+  return encodeOutput(STREAM.gap, count)
 }
 
-/** Takes frames out of a stream of bytes; what is no frame throws a `RangeError`. */
-export class FrameDecoder {
+/** Takes frames out of a stream of bytes; throws at what is none. */
+export class OutputDecoder {
   #rest: Buffer = Buffer.alloc(0)
   #at = 0
 
@@ -45,14 +46,15 @@ export class FrameDecoder {
     this.#rest = Buffer.alloc(0)
   }
 
-  push(chunk: Uint8Array): Frame[] {
+  push(chunk: Uint8Array): OutputFrame[] {
     const bytes = this.#rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk])
-    const frames: Frame[] = []
+    const frames: OutputFrame[] = []
     let from = 0
     while (bytes.length - from >= HEAD_BYTES) {
       const stream = bytes[from] as Stream
       const length = bytes.readUInt32BE(from + 1)
-      if (stream > STREAM.err || length > FRAME_BYTES_MAX) throw new RangeError('no frame')
+      const isFrame = stream === STREAM.gap ? length === GAP_BYTES : length <= FRAME_BYTES_MAX
+      if (stream > STREAM.err || !isFrame) throw new Error('that is not the output of a job')
       const end = from + HEAD_BYTES + length
       if (end > bytes.length) break
       const text = bytes.subarray(from + HEAD_BYTES, end)

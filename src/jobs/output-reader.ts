@@ -8,7 +8,7 @@ const POLL_MIN_MS = 20
 const POLL_MAX_MS = 200
 
 export interface ReadOptions {
-  /** Where a frame begins: 0, or as far as an earlier reader came (`FrameDecoder.at`). */
+  /** Where a frame begins: 0, or as far as an earlier reader came (`OutputDecoder.at`). */
   readonly from: number
   /** Whether more may still come; asked before every look. */
   readonly isLive: () => boolean

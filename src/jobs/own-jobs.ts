@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { toAriesError } from '../errors.ts'
@@ -104,8 +105,18 @@ export class OwnJobs {
     this.#running.set(id, { info, requeue: false, why: undefined })
     this.#c.log.info({ job: id, module: file }, 'job begins')
     this.#events.begun(info.cpu)
+    this.#forgetOutput(id)
     const env = this.#environment(id)
     void this.#runner.start({ id, file, args, cwd: folder, env, folder: this.folder(id), input })
+  }
+
+  /** Whoever reads the output of this run is not to see that of an earlier one. */
+  #forgetOutput(id: string): void {
+    try {
+      rmSync(this.folder(id), { recursive: true, force: true })
+    } catch (error) {
+      this.#c.log.warn({ err: error, job: id }, 'output of an earlier run cannot be removed')
+    }
   }
 
   /** An operator ends it: with that signal alone, or else in the way that no job outlives. */

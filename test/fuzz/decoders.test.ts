@@ -10,6 +10,7 @@ import { ParsedResponse } from '../../src/front/http1/response-head.ts'
 import { Envelope } from '../../src/gossip/envelope.ts'
 import { decodePacket, PacketWriter } from '../../src/gossip/packet.ts'
 import { isWorkerName, parseWorkerId } from '../../src/identity.ts'
+import { encodeOutput, gapFrame, OutputDecoder, STREAM } from '../../src/jobs/output-frames.ts'
 import { encodeMessage, MessageDecoder, type WireMessage } from '../../src/move/codec.ts'
 import { FROM_STANDBY, TO_SOURCE, TO_STANDBY, TO_TARGET } from '../../src/move/shapes.ts'
 import { isMsgpack } from '../../src/msgpack-check.ts'
@@ -187,6 +188,17 @@ t.test('moves and standbys: messages', async (t) => {
     t.equal(read(Buffer.concat(valid)), messages.length, 'what is right is taken')
     await fuzz(t, { name: 'message', valid, decode: (bytes) => endsLink(() => read(bytes)) })
   }
+})
+
+t.test('output of jobs', async (t) => {
+  const valid = [
+    encodeOutput(STREAM.out, Buffer.from('one')),
+    encodeOutput(STREAM.err, Buffer.alloc(300, 'x')),
+    gapFrame(5_000),
+  ]
+  const read = (bytes: Buffer): number => new OutputDecoder().push(bytes).length
+  t.equal(read(Buffer.concat(valid)), valid.length, 'what is right is taken')
+  await fuzz(t, { name: 'output', valid, decode: (bytes) => endsLink(() => read(bytes)) })
 })
 
 t.test('MessagePack that claims more than it has', async (t) => {

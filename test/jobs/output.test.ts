@@ -4,7 +4,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { lastLines } from '../../src/cli/job-output.ts'
 import { OutputLog } from '../../src/jobs/keeper/output-log.ts'
-import { encodeFrame, type Frame, FrameDecoder, STREAM } from '../../src/jobs/output-frames.ts'
+import {
+  encodeOutput,
+  OutputDecoder,
+  type OutputFrame,
+  STREAM,
+} from '../../src/jobs/output-frames.ts'
 import { readOutput } from '../../src/jobs/output-reader.ts'
 import { realWorld } from '../../src/world.ts'
 
@@ -14,14 +19,17 @@ function folder(t: import('tap').Test): string {
   return join(dir, 'job')
 }
 
-async function read(from: AsyncIterable<Buffer>, decoder = new FrameDecoder()): Promise<Frame[]> {
-  const frames: Frame[] = []
+async function read(
+  from: AsyncIterable<Buffer>,
+  decoder = new OutputDecoder(),
+): Promise<OutputFrame[]> {
+  const frames: OutputFrame[] = []
   for await (const chunk of from) frames.push(...decoder.push(chunk))
   return frames
 }
 
 const dead = { from: 0, isLive: () => false }
-const text = (frames: readonly Frame[]): string =>
+const text = (frames: readonly OutputFrame[]): string =>
   frames.map(({ stream, bytes }) => `${stream}:${bytes}`).join('|')
 
 t.test('what is written is read in its order, also from the middle', async (t) => {
@@ -33,7 +41,7 @@ t.test('what is written is read in its order, also from the middle', async (t) =
     log.write(STREAM.out, Buffer.alloc(150_000, 'x')),
   ])
   await log.close()
-  const decoder = new FrameDecoder()
+  const decoder = new OutputDecoder()
   const frames = await read(readOutput(realWorld.clock, dir, dead), decoder)
   t.match(text(frames), /^1:one\|2:two\|1:x{65536}\|1:x{65536}\|1:x{18928}$/)
   const rest = await read(readOutput(realWorld.clock, dir, { ...dead, from: 8 }))
@@ -50,7 +58,7 @@ t.test('of much the newest is kept, and a reader hears what is missing', async (
   let live = true
   const slow = readOutput(realWorld.clock, dir, { from: 0, isLive: () => live })
   for (let i = 0; i < 50; i++) await log.write(STREAM.out, line(i))
-  const decoder = new FrameDecoder()
+  const decoder = new OutputDecoder()
   const seen = decoder.push((await slow.next()).value as Buffer)
   for (let i = 50; i < 5_000; i++) await log.write(STREAM.out, line(i))
   await log.close()
@@ -61,7 +69,7 @@ t.test('of much the newest is kept, and a reader hears what is missing', async (
   const gaps = seen.filter(({ stream }) => stream === STREAM.gap)
   t.equal(gaps.length, 1, 'it goes on behind the gap')
   t.match(String(seen.at(-1)!.bytes), /^line 4999 /)
-  const late = new FrameDecoder()
+  const late = new OutputDecoder()
   const frames = await read(readOutput(realWorld.clock, dir, dead), late)
   t.equal(frames[0]!.stream, STREAM.gap)
   t.equal(late.at, decoder.at, 'both know where they are in the whole')
@@ -74,7 +82,7 @@ t.test('a reader waits for what comes while the job lives', async (t) => {
   // The clock of a node keeps no process alive; its sockets do.
   const awake = setInterval(() => {}, 1_000)
   t.teardown(() => clearInterval(awake))
-  const decoder = new FrameDecoder()
+  const decoder = new OutputDecoder()
   const reading = read(readOutput(realWorld.clock, dir, { from: 0, isLive: () => live }), decoder)
   for (let i = 0; i < 300; i++) {
     await log.write(STREAM.out, Buffer.from(`${i},`))
@@ -87,16 +95,6 @@ t.test('a reader waits for what comes while the job lives', async (t) => {
     frames.map(({ bytes }) => String(bytes)).join(''),
     Array.from({ length: 300 }, (_, i) => `${i},`).join(''),
   )
-})
-
-t.test('a second run begins its output anew', async (t) => {
-  const dir = folder(t)
-  for (const word of ['first', 'second']) {
-    const log = new OutputLog({ folder: dir, bytesMax: 65_536 })
-    await log.write(STREAM.out, Buffer.from(word))
-    await log.close()
-  }
-  t.equal(text(await read(readOutput(realWorld.clock, dir, dead))), '1:second')
 })
 
 t.test('where nothing can be written the job goes on, and it is known', async (t) => {
@@ -112,10 +110,10 @@ t.test('where nothing can be written the job goes on, and it is known', async (t
 })
 
 t.test('what is no frame is refused; a broken one is asked for again', async (t) => {
-  t.throws(() => new FrameDecoder().push(Buffer.from('HTTP/1.1 200')), RangeError)
-  t.throws(() => new FrameDecoder().push(Buffer.from([1, 0xff, 0, 0, 0])), RangeError)
-  const decoder = new FrameDecoder()
-  const frame = encodeFrame(STREAM.out, Buffer.from('hello'))
+  t.throws(() => new OutputDecoder().push(Buffer.from('HTTP/1.1 200')), /not the output/)
+  t.throws(() => new OutputDecoder().push(Buffer.from([1, 0xff, 0, 0, 0])), /not the output/)
+  const decoder = new OutputDecoder()
+  const frame = encodeOutput(STREAM.out, Buffer.from('hello'))
   t.strictSame(decoder.push(frame.subarray(0, 7)), [])
   decoder.restart()
   t.equal(decoder.at, 0)

@@ -14,7 +14,7 @@ export interface JobStart {
   readonly args: readonly string[]
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>
-  /** Where its output is kept; made anew. */
+  /** Where its output is kept: there is no such folder yet. */
   readonly folder: string
   readonly input: boolean
 }

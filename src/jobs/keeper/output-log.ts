@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
-import { encodeFrame, FRAME_BYTES_MAX, type Stream } from '../output-frames.ts'
+import { encodeOutput, FRAME_BYTES_MAX, type Stream } from '../output-frames.ts'
 import { segmentFile } from '../output-segments.ts'
 
 /** A full log drops the oldest of so many files. */
@@ -48,7 +48,7 @@ export class OutputLog {
 
   async #write(stream: Stream, text: Uint8Array): Promise<void> {
     for (let from = 0; from < text.length; from += FRAME_BYTES_MAX) {
-      const frame = encodeFrame(stream, text.subarray(from, from + FRAME_BYTES_MAX))
+      const frame = encodeOutput(stream, text.subarray(from, from + FRAME_BYTES_MAX))
       const file = await this.#room(frame.length)
       await file.appendFile(frame)
       this.#at += frame.length
@@ -63,7 +63,6 @@ export class OutputLog {
     await this.#file?.close()
     this.#file = undefined
     if (this.#kept.length === 0) {
-      await rm(this.#folder, { recursive: true, force: true })
       await mkdir(this.#folder, { recursive: true, mode: PRIVATE_FOLDER })
     }
     const file = segmentFile(this.#folder, this.#at)
