@@ -206,8 +206,13 @@ t.test('a module that is gone by then ends the job with the reason', async (t) =
 t.test('what is no job is refused', async (t) => {
   const spec = jobSpec({ module: 'a.ts' })
   t.same(spec, {
-    ...{ module: 'a.ts', args: [], priority: 0, cpu: 1, memoryBytes: 0 },
-    ...{ restart: false, input: false },
+    module: 'a.ts',
+    args: [],
+    priority: 0,
+    cpu: 1,
+    memoryBytes: 0,
+    restart: false,
+    input: false,
   })
   for (const bad of [
     undefined,
