@@ -10,6 +10,7 @@ export class AddressBook {
   readonly #found = new Map<string, string>()
   readonly #addresses = new Map<string, string>()
   readonly #ids = new Map<string, string>()
+  readonly #known = new Set<string>()
 
   constructor(init: { family: 4 | 6 }) {
     this.#family = init.family
@@ -42,13 +43,20 @@ export class AddressBook {
     return this.#ids.get(`${address} ${port}`)
   }
 
+  /** Whether any of them is at that address. */
+  has(address: string): boolean {
+    return this.#known.has(address)
+  }
+
   #index(): void {
     this.#addresses.clear()
     this.#ids.clear()
+    this.#known.clear()
     for (const { id, host, gossipPort } of this.#places) {
       const address = isIP(host) === 0 ? this.#found.get(host) : host
       if (address === undefined) continue
       this.#addresses.set(id, address)
+      this.#known.add(address)
       this.#ids.set(`${address} ${gossipPort}`, id)
     }
   }

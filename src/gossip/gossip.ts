@@ -92,6 +92,11 @@ export class Gossip implements GossipDriver {
     this.selfId = selfId
     this.#log = components.log
     this.#streams = new Streams(components.world, {
+      mayAsk: (address) => {
+        const isKnown = this.#addresses.has(address)
+        if (!isKnown) this.counts.strange++
+        return isKnown
+      },
       onFrame: (bytes, address, reply) => this.#receiveStream(bytes, address, reply),
       onAnswer: (bytes, member) => this.#open(bytes, member, { stream: true }),
       onRefused: (member) => this.reportRefused(member),

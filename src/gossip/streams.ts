@@ -10,6 +10,8 @@ const LIFE_MS = 1_000
 const LENGTH_BYTES = 2
 
 export interface StreamsInit {
+  /** Whether somebody at this address may be a member: others are cut off at once. */
+  readonly mayAsk: (address: string) => boolean
   /** A frame that came in; `reply` sends one back. */
   readonly onFrame: (bytes: Buffer, address: string, reply: (bytes: Buffer) => void) => void
   /** The answer of a member that was asked. */
@@ -72,10 +74,13 @@ export class Streams {
   }
 
   #serve(socket: Socket): void {
-    this.#keep(socket, this.#open)
     socket.on('error', () => undefined)
     const address = socket.remoteAddress
-    if (address === undefined) return
+    if (address === undefined || !this.#init.mayAsk(address)) {
+      socket.destroy()
+      return
+    }
+    this.#keep(socket, this.#open)
     readFrame(socket, (bytes) => {
       this.#init.onFrame(bytes, address, (answer) => socket.end(frame(answer)))
     })

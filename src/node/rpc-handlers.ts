@@ -12,6 +12,7 @@ import {
   type WorkerInfo,
   type WorkersQuery,
 } from '../rpc.ts'
+import { count, list, optional, record, text } from '../shapes.ts'
 import type { Store } from '../store/store.ts'
 import { COMPARE, firstOf, isAfter } from '../worker-order.ts'
 import type { Hosts } from './hosts.ts'
@@ -42,6 +43,11 @@ export interface RpcComponents {
   readonly classes: () => Config['classes']
 }
 
+const isActivate = record({
+  decision: optional(record({ candidates: list(record({ node: text })) })),
+  handOver: optional(count),
+})
+
 /** A worker that the host has not reported on yet: it was opened in the last second. */
 const JUST_OPENED = {
   seq: 0,
@@ -62,8 +68,12 @@ export function rpcHandlers(c: RpcComponents): RpcHandlers {
     ...jobHandlers(c.jobs),
     ping: async () => ({ incarnation: c.incarnation() }),
     resolve: async (params) => c.ownership.resolve(workerId(params), params.suspect),
-    activate: async (params) =>
-      c.ownership.activate(workerId(params), params.decision, params.handOver),
+    activate: async (params) => {
+      if (!isActivate(params)) {
+        throw new AriesError('ARIES_E_BAD_REQUEST', 'that is no decision, or no epoch')
+      }
+      return c.ownership.activate(workerId(params), params.decision, params.handOver)
+    },
     workers: async (params) => openWorkers(c, params),
     recall: async (params) => recall(c, workerId(params)),
     move: async (params) => move(c, workerId(params), String(params.to)),

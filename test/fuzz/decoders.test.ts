@@ -8,6 +8,7 @@ import { HeadFinder } from '../../src/front/http1/head-finder.ts'
 import { ParsedRequest } from '../../src/front/http1/request-head.ts'
 import { ParsedResponse } from '../../src/front/http1/response-head.ts'
 import { Envelope } from '../../src/gossip/envelope.ts'
+import { figuresOf } from '../../src/gossip/load-row.ts'
 import { decodePacket, PacketWriter } from '../../src/gossip/packet.ts'
 import { isWorkerName, parseWorkerId } from '../../src/identity.ts'
 import { encodeOutput, gapFrame, OutputDecoder, STREAM } from '../../src/jobs/output-frames.ts'
@@ -63,8 +64,14 @@ function packets(): Buffer[] {
   writer.claim(claim('n2', { state: 'suspect', accusers: ['n1', 'f1'] }))
   writer.load({ id: 'n2', boot: 9, seq: 300, ageMs: 40, urgency: 3, load: LOAD })
   const full = writer.finish()
+  const capacity = { cpu: 4, memoryBytes: 1e9, requests: 100, connections: 1_000 }
+  writer.begin({}, 1_300)
+  writer.claim(claim('n1', { meta: { ...meta, capacity } }))
+  const figures = figuresOf(LOAD, capacity)
+  writer.rows([0, 1, 999].map((index) => ({ index, boot: 9, seq: 5, ageMs: 40, figures })))
+  const rows = writer.finish()
   writer.begin({ answer: { type: 'ack', seq: 6 } }, 1_300)
-  return [full, writer.finish(64)]
+  return [full, rows, writer.finish(64)]
 }
 
 t.test('gossip: packets', async (t) => {

@@ -121,6 +121,14 @@ t.test('gossip, and afterwards everything is as before', async (t) => {
   t.teardown(() => socket.close())
   const port = cluster.gossipPort('n1')
   for (let i = 0; i < ROUNDS; i++) socket.send(damaged(random, BODIES), port, '127.0.0.1')
+  const framed = BODIES.map((body) => Buffer.concat([Buffer.of(0, body.length), body]))
+  for (let i = 0; i < ROUNDS / 5; i++) {
+    await new Promise<void>((resolve) => {
+      const stream = connect(port, '127.0.0.1', () => stream.end(damaged(random, framed)))
+      stream.on('error', () => undefined).resume()
+      stream.once('close', () => resolve())
+    })
+  }
   const pids = (all: readonly ProcessInfo[]): number[] => all.map(({ pid }) => pid)
   t.same(pids(await processes()), pids(before), 'no process was replaced')
   await until('it is ready', async () => (await fetch(`${admin}/readyz`)).status === 200)

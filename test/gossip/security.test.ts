@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import type { ClusterMap } from '../../src/config/schema.ts'
@@ -205,6 +206,34 @@ t.test('a datagram asks for one answer', async (t) => {
   t.ok(n1.counts.sent - sent >= 50)
   t.ok(n1.counts.sent - sent <= 50 + gossiped, `${n1.counts.sent - sent} for 50`)
 })
+
+t.test(
+  'connections from elsewhere are cut off, and take no room from those of members',
+  async (t) => {
+    const { n1, ports } = await scene(t)
+    const { strange } = n1.counts
+    const strangers = Array.from({ length: 80 }, () =>
+      connect({ port: ports[0]!, host: '127.0.0.1', localAddress: '127.0.0.2' }),
+    )
+    await Promise.all(
+      strangers.map(async (socket) => {
+        socket.on('error', () => undefined)
+        await new Promise((resolve) => socket.once('close', resolve))
+      }),
+    )
+    t.equal(n1.counts.strange, strange + strangers.length)
+    const member = connect({ port: ports[0]!, host: '127.0.0.1' })
+    t.teardown(() => member.destroy())
+    let closed = false
+    member
+      .on('error', () => undefined)
+      .once('close', () => {
+        closed = true
+      })
+    member.write(Buffer.from([0xff, 0xff, 1, 2, 3]))
+    await until('what announces too much is cut off', () => closed)
+  },
+)
 
 t.test('a flood is not opened, and costs the others nothing', async (t) => {
   const { map, n1, n2, ports } = await scene(t)
