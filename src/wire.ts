@@ -15,7 +15,7 @@ export const HEADER = {
   task: 'aries-task',
   /** To pool, host and data port when the configuration has a key. */
   auth: 'aries-auth',
-  /** To the client: the node that answered. */
+  /** To the client: the node that answered. To a host: the node of the worker or task that calls. */
   node: 'aries-node',
   /** To the front: `node;host:port;epoch` of the owner, when it is not who was asked. */
   owner: 'aries-owner',

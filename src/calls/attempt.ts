@@ -18,6 +18,8 @@ export type Outcome =
   | { readonly kind: 'lost'; readonly unsent: boolean; readonly error: unknown }
 
 export interface AttemptInit {
+  /** Of the caller. */
+  readonly node: string
   readonly call: OutgoingCall
   readonly chain: readonly string[]
   readonly token: string
@@ -48,9 +50,10 @@ export async function attemptOver(
   }
 }
 
-function headersOf({ call, chain, token }: AttemptInit, owner: OwnerAddress): string[] {
+function headersOf({ node, call, chain, token }: AttemptInit, owner: OwnerAddress): string[] {
   const headers = call.headers.flat()
   headers.push(HEADER.worker, formatWorkerId(call.id), HEADER.epoch, String(owner.epoch))
+  headers.push(HEADER.node, node)
   if (token !== '') headers.push(HEADER.auth, token)
   if (chain.length > 0) headers.push(HEADER.chain, formatChain(chain))
   if (call.calls !== undefined) headers.push(HEADER.call, call.calls)

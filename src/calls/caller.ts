@@ -33,6 +33,8 @@ export type CallSettings = ConfigFile['calls'] & {
 }
 
 export interface CallerInit {
+  /** Of the callers. */
+  readonly node: string
   readonly tokens: Pick<Tokens, 'shown'>
   readonly calls: CallSettings
 }
@@ -61,6 +63,8 @@ export interface OutgoingFrom {
   readonly signal?: AbortSignal | undefined
   /** The call leaves when this resolves. */
   readonly after?: Promise<void> | undefined
+  /** Hears on which node the callee answered. */
+  readonly reached?: (node: string) => void
 }
 
 /** What attempts need. */
@@ -183,7 +187,10 @@ class Journey {
       if (outcome.kind === 'answered' || outcome.kind === 'fault') {
         if (outcome.owner) this.#c.owners.learn(this.#worker, outcome.owner)
       }
-      if (outcome.kind === 'answered') return outcome.answer
+      if (outcome.kind === 'answered') {
+        this.#from.reached?.(this.#owner?.node ?? this.#c.init.node)
+        return outcome.answer
+      }
       if (outcome.kind === 'not-owner') this.#sentOn(outcome.owner)
       else if (outcome.kind === 'lost') await this.#retryLost(outcome)
       else if (outcome.error.code === 'ARIES_E_FENCED') this.#sentOn(undefined)
@@ -204,6 +211,7 @@ class Journey {
     this.#owner = owner
     this.#mayHaveBegun = () => true
     const init = {
+      node: this.#c.init.node,
       call: this.#call,
       chain: this.#from.chain,
       token: this.#c.init.tokens.shown,

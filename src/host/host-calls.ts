@@ -58,7 +58,14 @@ export class HostCalls {
     try {
       // What it says may rest on turns that are not committed yet: nobody may hear of those.
       const after = from.durable()
-      return await this.#caller.call(call, { chain, signal, after })
+      let node = this.#init.node
+      const reached = (on: string): void => {
+        node = on
+      }
+      const answer = await this.#caller.call(call, { chain, signal, after, reached })
+      const bytes = (call.body?.length ?? 0) + (answer.body?.length ?? 0)
+      from.meter.exchanged({ with: formatWorkerId(call.id), node }, bytes)
+      return answer
     } catch (thrown) {
       throw toCallError(thrown, formatWorkerId(call.id))
     } finally {
@@ -105,6 +112,9 @@ export class HostCalls {
       const worker = this.#c.table.get(name)
       if (!worker) return { kind: 'not-owner' }
       mail = this.#mail(worker, call, chain, signal)
+      const caller = chain.at(-1)
+      const peer = { node: this.#init.node, ...(caller !== undefined && { with: caller }) }
+      worker.meter.exchanged(peer, call.body?.length ?? 0)
       if (!worker.offer(mail)) mail.fail(overloaded(name))
       return mail.outcome
     }

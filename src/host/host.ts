@@ -88,7 +88,7 @@ export class Host {
     this.#table = table
     this.#calls = new HostCalls(
       { clock, send: components.send, table },
-      { tokens, calls: setup.calls },
+      { node, tokens, calls: setup.calls },
     )
     this.#sessions = new Sessions({ table, clock, log }, limits)
     this.#forwarder = new Forwarder(

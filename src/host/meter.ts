@@ -1,4 +1,6 @@
+import type { WorkerTraffic } from '../rpc.ts'
 import type { Clock } from '../world.ts'
+import { Traffic, type TrafficPeer } from './traffic.ts'
 
 /** Figures are means over about this time: long enough that a burst each second reads as steady. */
 const MEAN_MS = 3_000
@@ -44,6 +46,7 @@ export class WorkerMeter {
   readonly openedMs: number
   readonly #clock: Clock
   readonly #work: HostWork
+  #traffic: Traffic | undefined
   #busyMs = 0
   #last = { turns: 0, ioBytes: 0, busyMs: 0 }
   #lastMs: number
@@ -61,6 +64,17 @@ export class WorkerMeter {
     const ms = this.#clock.nowMs() - startedMs
     this.#busyMs += ms
     this.#work.busyMs += ms
+  }
+
+  /** Something was exchanged with that peer. */
+  exchanged(peer: TrafficPeer, bytes: number): void {
+    this.#traffic ??= new Traffic()
+    this.#traffic.note(peer, bytes)
+  }
+
+  /** With whom it exchanges most. */
+  get traffic(): readonly WorkerTraffic[] {
+    return this.#traffic?.told() ?? []
   }
 
   /** A turn has ended. */
@@ -85,6 +99,7 @@ export class WorkerMeter {
     this.requestsPerSecond += ((turns * 1_000) / elapsedMs - this.requestsPerSecond) * weight
     this.ioBytesPerSecond += ((ioBytes * 1_000) / elapsedMs - this.ioBytesPerSecond) * weight
     this.cpuShare += (cpuMs / elapsedMs - this.cpuShare) * weight
+    this.#traffic?.sample(elapsedMs)
   }
 
   /** It has done nothing for longer than the means look back. */
@@ -93,5 +108,6 @@ export class WorkerMeter {
     this.requestsPerSecond = 0
     this.ioBytesPerSecond = 0
     this.cpuShare = 0
+    this.#traffic = undefined
   }
 }

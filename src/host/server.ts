@@ -18,6 +18,7 @@ import { KeyedInvocation, PlainInvocation } from './invocation.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { sendError } from './response.ts'
 import { SocketTraffic } from './socket-traffic.ts'
+import type { TrafficPeer } from './traffic.ts'
 import type { WorkerTable } from './worker-table.ts'
 
 /** A front keeps its connections longer than it leaves them idle; this is longer still. */
@@ -89,7 +90,9 @@ export class HostServer {
       this.inFlight--
       const bytes = this.#traffic.since(socket)
       const meter = this.#table.awake(String(req.headers[HEADER.worker]))?.meter
-      if (meter) meter.ioBytes += bytes
+      if (!meter) return
+      meter.ioBytes += bytes
+      meter.exchanged(senderOf(req), bytes)
     })
     if (this.#closing) res.setHeader('connection', 'close')
     try {
@@ -222,6 +225,14 @@ export class HostServer {
     if (this.#closing) return '503 Service Unavailable'
     return handler ? undefined : '400 Bad Request'
   }
+}
+
+/** Another worker, a task, or a front: that is no node, and only its machine is known. */
+function senderOf({ headers, socket }: IncomingMessage): TrafficPeer {
+  const node = one(headers[HEADER.node])
+  const caller = parseChain(one(headers[HEADER.chain])).at(-1)
+  if (node === undefined) return { address: socket.remoteAddress ?? '' }
+  return caller === undefined ? { node } : { with: caller, node }
 }
 
 function one(value: string | string[] | undefined): string | undefined {

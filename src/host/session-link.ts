@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { FrameBatch } from '../frame-batch.ts'
 import { type Frame, FrameDecoder, type SessionId } from '../session-frames.ts'
@@ -30,6 +31,11 @@ export class SessionLink {
     socket.on('error', () => socket.destroy())
     socket.on('end', () => socket.end())
     socket.once('close', () => handlers.closed(this))
+  }
+
+  /** Of the front's machine; empty when it is not known. */
+  get address(): string {
+    return (this.#socket as Partial<Socket>).remoteAddress ?? ''
   }
 
   send(frame: Frame): void {

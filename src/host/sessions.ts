@@ -257,6 +257,7 @@ export class Sessions {
     } else {
       session.inSeq = n
       session.worker.meter.ioBytes += data.length
+      session.worker.meter.exchanged({ address: link.address }, data.length)
       session.worker.offer(new MessageMail(session, this.#clock.nowMs(), n, data), true)
     }
   }

@@ -106,6 +106,7 @@ export class StatsSampler {
     const { meter, state } = worker
     const cannotMove = this.#init.cannotMove(worker)
     const standby = this.#init.standbyOf(worker)
+    const { traffic } = meter
     return {
       class: worker.id.class,
       key: worker.id.key,
@@ -123,6 +124,7 @@ export class StatsSampler {
       ...(worker.frozen ? { frozen: true } : {}),
       ...(cannotMove ? { cannotMove } : {}),
       ...(standby ? { standby } : {}),
+      ...(traffic.length > 0 ? { traffic } : {}),
     }
   }
 }

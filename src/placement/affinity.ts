@@ -8,8 +8,11 @@
 import { costBase, IO_BYTES_PER_SECOND_MAX } from './cost.ts'
 import type { Candidate } from './types.ts'
 
-/** Cores that a message a second between two processes takes at both ends, at least. */
-const MESSAGE_CORES = 0.000_5
+/**
+ * What a message a second between two nodes is worth, in cores: half a millisecond of CPU at both
+ * ends together, and three times as much for who waits meanwhile.
+ */
+const MESSAGE_CORES = 0.002
 
 /** What passes between a worker and those on some nodes. */
 export interface Traffic {

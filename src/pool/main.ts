@@ -28,8 +28,8 @@ class Pool {
     const log = createLogger({ role: 'pool', id: setup.node }, setup.logLevel)
     const tokens = new Tokens(setup.tokens)
     this.#tokens = tokens
-    const { calls } = setup
-    this.#calls = new TaskCalls({ clock: realWorld.clock, send: tell }, { tokens, calls })
+    const { node, calls } = setup
+    this.#calls = new TaskCalls({ clock: realWorld.clock, send: tell }, { node, tokens, calls })
     const threads = setup.limits.threads ?? availableParallelism()
     this.#runner = new TaskRunner({ log, calls: this.#calls }, { limits: setup.limits, threads })
     this.#server = new TaskServer({ log, runner: this.#runner, tokens }, setup)
