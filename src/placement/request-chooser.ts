@@ -13,7 +13,7 @@ import { TargetLoads } from './target-loads.ts'
 /** Largest exponent: e^300 times any slope is finite. */
 const EXPONENT_MAX = 300
 /** Requests for each that a target serves at a time, from which on it is full. */
-const QUEUED_PER_THREAD = 8
+const QUEUED_PER_THREAD = 64
 
 /** Targets whose cost is reckoned anew at each choice, in turn. */
 const RECKONED = 2

@@ -15,7 +15,7 @@ interface Place<T> {
 }
 
 /** From this part of the time limit on, the newest is served first. */
-const LONG_WAIT = 0.1
+const LONG_WAIT = 0.5
 
 export class RequestLine<T> {
   readonly #places: Place<T>[] = []

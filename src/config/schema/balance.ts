@@ -22,7 +22,7 @@ export const balanceSchema = z
       .min(1)
       .default(512)
       .describe(
-        'Requests of one shard in flight at one target, from which on it is full. One that tells how many it serves at a time (`aries-load`; pools do) is full with eight requests for each.',
+        'Requests of one shard in flight at one target, from which on it is full. One that tells how many it serves at a time (`aries-load`; pools do) is full with 64 requests for each.',
       ),
     queueMax: z
       .int()
