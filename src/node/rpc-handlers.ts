@@ -44,7 +44,7 @@ export interface RpcComponents {
 }
 
 const isActivate = record({
-  decision: optional(record({ candidates: list(record({ node: text })) })),
+  decision: optional(record({ candidates: list(record({ id: text })) })),
   handOver: optional(count),
 })
 
