@@ -23,6 +23,7 @@ interface Span {
 
 const SPANS: Readonly<Record<PresetName, Span>> = {
   quick: { faultsMs: 6_000, lastMsMax: 2_000, calmMsMax: 30_000, quietMs: 1_500 },
+  local: { faultsMs: 8_000, lastMsMax: 3_000, calmMsMax: 40_000, quietMs: 2_000 },
   lan: { faultsMs: 30_000, lastMsMax: 15_000, calmMsMax: 240_000, quietMs: 5_000 },
   wan: { faultsMs: 100_000, lastMsMax: 60_000, calmMsMax: 1_800_000, quietMs: 20_000 },
 }
@@ -152,6 +153,7 @@ function pickNodes(random: Random, quick: boolean): number {
 
 function pickPreset(random: Random, quick: boolean): PresetName {
   const dice = random.next()
-  if (quick || dice < 0.7) return 'quick'
+  if (quick || dice < 0.4) return 'quick'
+  if (dice < 0.7) return 'local'
   return dice < 0.9 ? 'lan' : 'wan'
 }

@@ -7,7 +7,7 @@ const ASKED_QUICK_16_MS = 250
 
 /** From the loss of a machine, which refuses nothing, until the last of the others holds it for gone. */
 export function* crashRows({ quick }: TableInit): Generator<TableRow> {
-  for (const preset of ['quick', 'lan', 'wan'] as const) {
+  for (const preset of ['quick', 'local', 'lan', 'wan'] as const) {
     for (const members of quick ? [16, 100] : [16, 100, 1_000]) yield crashRow(preset, members)
   }
 }

@@ -43,6 +43,6 @@ t.test('a changed module is deployed when it is saved', async (t) => {
   const admin = `127.0.0.1:${ports.frontAdmin}`
   const refused = await aries(['restart', 'n1', '--admin', admin])
   t.equal(refused.code, 1, 'the only node cannot be emptied')
-  t.match(refused.stdout, /n1 was not restarted: counter\/a stayed: no other node takes workers/)
+  t.match(refused.stdout, /n1 was not restarted: counter\/a stayed: no other node takes it/)
   t.equal(await answer(), 'two', 'it is in use again')
 })
