@@ -113,6 +113,7 @@ const hog: Scene = {
     run.watch(SETTLE_MS)
     const [full, ...others] = nodes as [SimNode, ...SimNode[]]
     for (const node of others) node.otherCpu = 3.6
+    others[0]!.otherBytes = 0.77 * MEMORY_BYTES_MAX - others[0]!.memoryBytes
     run.watch(5_000)
     const workersBytes = full.memoryBytes - full.otherBytes
     full.otherBytes = 0.97 * MEMORY_BYTES_MAX - workersBytes

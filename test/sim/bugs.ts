@@ -1,19 +1,11 @@
-/** Bugs to be found by the simulation of moves: each a change to one place of one file. */
+import type { Bug } from './find-bug.ts'
 
-export interface Bug {
-  /** What is wrong then. */
-  readonly name: string
+/** Bugs to be found by the simulation of moves. */
+export interface MoveBug extends Bug {
   readonly phase: 'prepare' | 'copy' | 'fence' | 'commit' | 'switch' | 'clean' | 'rest'
-  /** Below `src`. */
-  readonly file: string
-  /** Stands in the file exactly once. */
-  readonly find: string
-  readonly replace: string
-  /** It is found within so many seeds from 1 on; `walk`: by the exhaustive walk. */
-  readonly seeds: number | 'walk'
 }
 
-export const BUGS: readonly Bug[] = [
+export const BUGS: readonly MoveBug[] = [
   {
     name: 'a move that breaks before its fence has no end',
     phase: 'prepare',

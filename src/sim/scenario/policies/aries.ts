@@ -11,6 +11,8 @@ import type { JobMove, JobView, MachineView, Policy, PolicyInit } from '../polic
 const CANDIDATES = 3
 const HYSTERESIS = 0.1
 const REQUESTS_PER_CORE = 32
+/** What waits for a core counts as load, up to this. */
+const CPU_STRETCH_MAX = 8
 const BYTES = 1_000_000
 
 interface Sent {
@@ -59,8 +61,7 @@ export class Aries implements Policy {
   ): JobMove[] {
     const own = this.#candidate(self.index, self, nowS)
     const peers = others.map((other) => this.#candidate(self.index, other, nowS))
-    const perJob = (self.cores * self.speed) / Math.max(self.cores, self.jobs)
-    const workers = jobs.map((job) => movable(job, perJob))
+    const workers = jobs.map((job) => movable(job, self.speed))
     const ushered = proposeUsher(own, peers, workers, {
       ...USHER,
       movesMax: USHERED_MAX,
@@ -106,6 +107,7 @@ function demandOf(cpu: number, memoryMb: number): Demand {
   return { cpu, memoryBytes: memoryMb * BYTES, requests: 1, connections: 0, workers: 1 }
 }
 
+/** `cpu`: a whole core, which it takes when it gets it; as the load counts what waits for one. */
 function movable(job: JobView, cpu: number): Movable {
   const demand = demandOf(cpu, job.memoryMb)
   return { id: String(job.index), demand, stateBytes: demand.memoryBytes, ageMs: job.ageS * 1_000 }
@@ -114,9 +116,9 @@ function movable(job: JobView, cpu: number): Movable {
 /** A job counts as a worker with one request in flight: one turn that does not end, in its own host. */
 function loadOf(machine: MachineView): LoadVector {
   const cpuCapacity = machine.cores * machine.speed
-  const busy = Math.min(machine.jobs / machine.cores, 1 - machine.takenAway)
+  const wanted = machine.jobs * machine.speed + machine.takenAway * cpuCapacity
   return {
-    cpu: cpuCapacity * (busy + machine.takenAway),
+    cpu: Math.min(CPU_STRETCH_MAX * cpuCapacity, wanted),
     cpuCapacity,
     loop: 0,
     memoryBytes: machine.usedMb * BYTES,

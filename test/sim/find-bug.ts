@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+
+const REPO = join(import.meta.dirname, '../..')
+
+/** A change to one place of one file that a simulation has to find. */
+export interface Bug {
+  /** What is wrong then. */
+  readonly name: string
+  /** Below `src`. */
+  readonly file: string
+  /** Stands in the file exactly once. */
+  readonly find: string
+  readonly replace: string
+  /** It is found within so many seeds from 1 on; `walk`: by the exhaustive walk. */
+  readonly seeds: number | 'walk'
+}
+
+/** How many times the text to be changed stands in its file: it should be once. */
+export function places({ file, find }: Bug): number {
+  return readFileSync(join(REPO, 'src', file), 'utf8').split(find).length - 1
+}
+
+/** Tries the bugs, two at a time; each has to be reported by a line that `report` matches. */
+export async function findAll(
+  t: Test,
+  bugs: readonly Bug[],
+  init: { readonly area: string; readonly report: RegExp },
+): Promise<void> {
+  const queue = [...bugs]
+  const folder = t.testdir({ a: {}, b: {} })
+  const work = async (name: string): Promise<void> => {
+    const copy = copySources(join(folder, name))
+    for (let bug = queue.shift(); bug; bug = queue.shift()) {
+      const found = init.report.exec(await simulate(copy, bug, init.area))?.[0]
+      t.ok(found, `${bug.file}: ${bug.name}`)
+      if (found) t.comment(found)
+    }
+  }
+  await Promise.all([work('a'), work('b')])
+}
+
+/** A copy of the sources to spoil. */
+function copySources(folder: string): string {
+  cpSync(join(REPO, 'src'), join(folder, 'src'), { recursive: true })
+  cpSync(join(REPO, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(REPO, 'node_modules'), join(folder, 'node_modules'))
+  return folder
+}
+
+/** What the simulation of the spoilt sources prints. */
+async function simulate(folder: string, bug: Bug, area: string): Promise<string> {
+  const file = join(folder, 'src', bug.file)
+  const sound = readFileSync(file, 'utf8')
+  writeFileSync(
+    file,
+    sound.replace(bug.find, () => bug.replace),
+  )
+  const how = bug.seeds === 'walk' ? ['--exhaustive'] : ['--seeds', String(bug.seeds)]
+  const args = ['src/sim/main.ts', '--area', area, ...how, '--threads', '1', '--bail']
+  const env = { ...process.env, NODE_OPTIONS: '' }
+  const child = spawn(process.execPath, args, { cwd: folder, env })
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    text += piece
+  })
+  await once(child, 'close')
+  writeFileSync(file, sound)
+  return text
+}
