@@ -13,6 +13,8 @@ export interface Scene {
   readonly run: (run: PlacementRun) => void
 }
 
+/** Until everybody has heard of everybody: before, those few that are known get all. */
+const COLD_MS = 2_000
 const SETTLE_MS = 20_000
 const CALM_MS = 20_000
 /** Parts of the mean: what a node must have in the end, and what no node may exceed. */
@@ -122,14 +124,16 @@ const hog: Scene = {
     let curedMs: number | undefined
     run.watch(20_000 * run.patience, () => {
       if (curedMs === undefined && !isFull()) curedMs = run.clock.nowMs() - beganMs
-      if (curedMs !== undefined && isFull()) run.violate(`${full.id} is full again`)
+      // In a storm some still send what they decided on news from before.
+      const isRelapse = curedMs !== undefined && isFull() && !run.isStormy
+      if (isRelapse) run.violate(`${full.id} is full again`)
       for (const node of others) {
         if (node.memoryBytes > USHER.above * MEMORY_BYTES_MAX)
           run.violate(`${node.id} was filled up`)
       }
     })
     run.note('curedMs', curedMs ?? 1e6)
-    if (curedMs === undefined) run.violate(`${full.id} is still full`)
+    if (curedMs === undefined || isFull()) run.violate(`${full.id} is still full`)
     else if (curedMs > (run.isStormy ? 20_000 : 4_000))
       run.violate(`${full.id} was full for ${curedMs} ms`)
     const ushered = run.movesSince(beganMs, ({ why }) => why === 'usher')
@@ -144,14 +148,15 @@ const hog: Scene = {
 export const SCENES: readonly Scene[] = [join, skew, antagonist, hog]
 
 /** A stampede is more than that: a part of the mean, and what chance does to small numbers. */
-function crowd({ mean }: PlacementRun): number {
-  return CROWDED * mean + 3 * Math.sqrt(mean) + 5
+function crowd({ mean, isStormy }: PlacementRun): number {
+  return CROWDED * mean + (isStormy ? 6 : 3) * Math.sqrt(mean) + (isStormy ? 15 : 5)
 }
 
 function watchCrowds(run: PlacementRun, forMs: number): void {
   // One that was fuller to begin with is allowed to empty in its own time.
   const before = new Map(run.nodes.map((node) => [node, node.workers.size]))
   run.watch(forMs, () => {
+    if (run.clock.nowMs() < COLD_MS) return
     for (const [node, had] of before) {
       const most = Math.max(had, crowd(run))
       run.note('crowdedMost', node.workers.size / crowd(run))
