@@ -59,13 +59,6 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     seeds: 20,
   },
   {
-    name: 'ushering stops when the node is just below the mark at which it began',
-    file: 'placement/usher.ts',
-    find: 'let excess = memoryBytes - options.below * memoryBytesMax',
-    replace: 'let excess = memoryBytes - options.above * memoryBytesMax',
-    seeds: 80,
-  },
-  {
     name: 'a new worker goes where it costs most',
     file: 'placement/choose.ts',
     find: 'a.marginal + (a.place ?? 0) - b.marginal - (b.place ?? 0)',
