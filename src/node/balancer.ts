@@ -27,6 +27,8 @@ export interface BalancerInit {
   readonly limits: () => ConfigFile['placement']
   /** The load that this node reckons with; undefined before it was measured. */
   readonly load: () => LoadVector | undefined
+  /** How many times longer work takes here for the wait for a core. */
+  readonly stretch: () => number
   /** Whether workers of the class are not moved for the sake of balance. */
   readonly stays: (className: string) => boolean
   /** True while this node should move nothing on its own account. */
@@ -103,10 +105,11 @@ export class Balancer {
   #movables(workers: Iterable<WorkerFigures>): Movable[] {
     const { mover, affinities } = this.#c
     const { speed, stays } = this.#init
+    const stretch = this.#init.stretch()
     return Array.from(workers)
       .filter((worker) => !mover.isMoving(worker))
       .map((worker) => ({
-        ...movable(worker, speed),
+        ...movable(worker, { speed, stretch }),
         stays: stays(worker.class),
         affinity: affinities.of(worker, worker.traffic),
       }))
@@ -147,11 +150,16 @@ export class Balancer {
   }
 }
 
-function movable(worker: WorkerFigures, speed: number): Movable {
+function movable(
+  worker: WorkerFigures,
+  { speed, stretch }: { speed: number; stretch: number },
+): Movable {
+  // Where nothing waits it uses more: what it got here tells little of a core that many wanted.
+  const cores = Math.min(1, worker.cpuShare * stretch)
   return {
     id: formatWorkerId(worker),
     demand: {
-      cpu: worker.cpuShare * speed,
+      cpu: cores * speed,
       loop: worker.cpuShare,
       memoryBytes: worker.stateBytes,
       requests: worker.queued,

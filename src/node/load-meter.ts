@@ -28,6 +28,7 @@ export class LoadMeter {
   #sampledMs: number
   readonly #load = new ToldLoad()
   #reckoned: LoadVector | undefined
+  #stretch = 1
 
   constructor(components: LoadMeterComponents, init: { speed: number }) {
     this.#c = components
@@ -40,6 +41,14 @@ export class LoadMeter {
   /** The load that this node itself reckons with; undefined before the first sample. */
   get own(): LoadVector | undefined {
     return this.#reckoned
+  }
+
+  /**
+   * How many times longer work takes here for the wait for a core; 1: nothing waits. What is told of
+   * CPU has it, so that what a worker would use elsewhere has it, too.
+   */
+  get stretch(): number {
+    return this.#stretch
   }
 
   /** A worker has come, which is expected to use that much of a core. */
@@ -69,8 +78,9 @@ export class LoadMeter {
     const usage = process.cpuUsage(this.#cpuUsage)
     this.#cpuUsage = process.cpuUsage()
     const own = (usage.user + usage.system) / 1_000 / elapsedMs + pool.cpu + host.cpu
+    this.#stretch = this.#waiting(machine)
     return {
-      cpu: (machine.cpu ?? own) * this.#stretch(machine) * this.#speed,
+      cpu: (machine.cpu ?? own) * this.#stretch * this.#speed,
       loop: host.loop,
       requests: pool.requests + host.requests,
       // What passes over loopback only the hosts see.
@@ -78,8 +88,7 @@ export class LoadMeter {
     }
   }
 
-  /** How long one waits for a core: 1 is not at all. */
-  #stretch({ cpuPressure }: MachineFigures): number {
+  #waiting({ cpuPressure }: MachineFigures): number {
     // Of a whole machine the system knows best; nodes that share one tell the same of it.
     if (cpuPressure !== undefined) return 1 + cpuPressure
     const processes = [...this.#c.hosts.infos, ...this.#c.pools.infos]

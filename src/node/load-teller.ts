@@ -40,6 +40,11 @@ export class LoadTeller {
     return this.#meter.own
   }
 
+  /** See `LoadMeter`. */
+  get stretch(): number {
+    return this.#meter.stretch
+  }
+
   /** A worker of that class has come. */
   arrived(className: string): void {
     this.#meter.arrived(this.#classes().find(({ name }) => name === className)?.cpu ?? 0)

@@ -187,6 +187,7 @@ export class Node {
         speed: entry.speed,
         limits: () => this.#config.placement,
         load: () => this.#load.own,
+        stretch: () => this.#load.stretch,
         stays: (name) => classes().get(name)?.stay ?? false,
         paused: () =>
           this.#admission.draining ||
