@@ -4,9 +4,9 @@
  * symbolic link) send no event, so the files are also looked at every few seconds.
  */
 import { type FSWatcher, watch } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { type AriesError, toAriesError } from '../errors.ts'
+import { fileSign } from '../file-sign.ts'
 import { loadConfig } from './load.ts'
 import { mapRefusal } from './map.ts'
 import { Problems } from './problems.ts'
@@ -167,15 +167,6 @@ function refuseMap(before: Config, after: Config): void {
   const problems = new Problems(after.mapFile)
   problems.addAt(after.mapFile, undefined, words)
   throw problems.toError()
-}
-
-async function fileSign(file: string): Promise<string> {
-  try {
-    const { ino, size, mtimeMs } = await stat(file)
-    return `${ino} ${size} ${mtimeMs}`
-  } catch {
-    return 'absent'
-  }
 }
 
 function asText(config: Config): string {

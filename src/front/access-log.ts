@@ -6,7 +6,7 @@ import { AccessFile } from './access-file.ts'
 import { commonLine } from './common-line.ts'
 import type { EngineHooks, ExchangeRecord } from './http1/stats.ts'
 
-export type AccessLogSettings = NonNullable<ConfigFile['accessLog']>
+type AccessLogSettings = NonNullable<ConfigFile['accessLog']>
 
 /** From this status on an exchange is logged whatever `sample` is. */
 const STATUS_FAILED = 400

@@ -1,11 +1,12 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import type { Listener } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
+import { fileSign } from '../file-sign.ts'
 import type { Logger } from '../log.ts'
 
 /** A certificate with its chain, and its key, as PEM. */
-export interface Certificate {
+interface Certificate {
   readonly cert: string
   readonly key: string
   /** Host names that it is for, small letters; `*.` stands for one label. */
@@ -103,7 +104,7 @@ export class Certificates {
 }
 
 /** Throws `ARIES_E_CONFIG` unless both files are there, are PEM, and belong together. */
-export async function loadCertificate({ cert, key }: Files): Promise<Certificate> {
+async function loadCertificate({ cert, key }: Files): Promise<Certificate> {
   const [certText, keyText] = await Promise.all([readPem(cert), readPem(key)])
   try {
     const parsed = new X509Certificate(certText)
@@ -139,15 +140,6 @@ async function signsOf(listeners: readonly Listener[]): Promise<string> {
   const files = listeners.flatMap((listener) =>
     'http' in listener ? (listener.tls?.certificates ?? []) : [],
   )
-  const signs = files.flatMap(({ cert, key }) => [cert, key]).map(signOf)
+  const signs = files.flatMap(({ cert, key }) => [cert, key]).map(fileSign)
   return (await Promise.all(signs)).join('\n')
-}
-
-async function signOf(file: string): Promise<string> {
-  try {
-    const { ino, mtimeMs, size } = await stat(file)
-    return `${ino} ${mtimeMs} ${size}`
-  } catch {
-    return ''
-  }
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { createSecureContext, createServer, type SecureContext, type Server } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '../log.ts'
 import type { TlsTerms } from './certificates.ts'
 import type { ShardStats } from './metrics.ts'
@@ -49,7 +50,8 @@ export class TlsTerminator {
 
   /** For handshakes from now on; connections that are open stay as they are. */
   set(terms: TlsTerms): void {
-    if (terms === this.#terms) return
+    // They come with every reload of the configuration, whatever it changed.
+    if (isDeepStrictEqual(terms, this.#terms)) return
     this.#terms = terms
     this.#exact = new Map()
     this.#wildcard = new Map()

@@ -41,6 +41,28 @@ export type PresetName = 'lan' | 'wan' | 'local' | 'quick'
 /** Largest datagram, header and tag included: passes every common path unfragmented. */
 export const DATAGRAM_BYTES_MAX = 1_400
 
+// Up to some sixteen members on one machine or one switch, whose cores are busy with other things:
+// a dead one is known in half a second, and a loop that is late for a fifth of one is none.
+const LOCAL: GossipTimes = {
+  probeIntervalMs: 100,
+  probeTimeoutMs: 50,
+  probesPerRound: 2,
+  helpers: 3,
+  suspicionMult: 2,
+  suspicionMaxMult: 4,
+  confirmations: 1,
+  retransmitMult: 6,
+  cutMs: 20,
+  newsIntervalMs: 20,
+  gossipIntervalMs: 300,
+  gossipFanout: 3,
+  goneGossipMs: 15_000,
+  syncIntervalMs: 10_000,
+  reprobeIntervalMs: 500,
+  leaveMs: 300,
+  lifeguard: true,
+}
+
 export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
   // memberlist's LAN values with the shorter probe of a switched network.
   lan: {
@@ -83,47 +105,16 @@ export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
     leaveMs: 2_000,
     lifeguard: true,
   },
-  // Up to some sixteen members on one machine or one switch, whose cores are busy with other things:
-  // a dead one is known in half a second, and a loop that is late for a fifth of one is none.
-  local: {
-    probeIntervalMs: 100,
-    probeTimeoutMs: 50,
-    probesPerRound: 2,
-    helpers: 3,
-    suspicionMult: 2,
-    suspicionMaxMult: 4,
-    confirmations: 1,
-    retransmitMult: 6,
-    cutMs: 20,
-    newsIntervalMs: 20,
-    gossipIntervalMs: 300,
-    gossipFanout: 3,
-    goneGossipMs: 15_000,
-    syncIntervalMs: 10_000,
-    reprobeIntervalMs: 500,
-    leaveMs: 300,
-    lifeguard: true,
-  },
+  local: LOCAL,
   // Up to some sixteen members on one switch: a dead one is known to all in a quarter of a second
   // (two rounds until it is probed, one for the verdict, the suspicion, and to tell it).
   quick: {
+    ...LOCAL,
     probeIntervalMs: 50,
     probeTimeoutMs: 25,
     probesPerRound: 4,
-    helpers: 3,
-    suspicionMult: 2,
-    suspicionMaxMult: 4,
-    confirmations: 1,
-    retransmitMult: 6,
     cutMs: 10,
     newsIntervalMs: 10,
-    gossipIntervalMs: 300,
-    gossipFanout: 3,
-    goneGossipMs: 15_000,
-    syncIntervalMs: 10_000,
-    reprobeIntervalMs: 500,
-    leaveMs: 300,
-    lifeguard: true,
   },
 }
 
