@@ -37,6 +37,7 @@ export class Certificates {
   #terms: ReadonlyMap<string, TlsTerms> = new Map()
   #listeners: readonly Listener[] = []
   #signs = ''
+  #isWatching = false
   #timer: NodeJS.Timeout | undefined
 
   /** `changed`: other certificates than before are in `terms`. */
@@ -56,15 +57,23 @@ export class Certificates {
     this.#terms = await this.#read(listeners)
     this.#listeners = listeners
     this.#signs = signs
-    clearTimeout(this.#timer)
-    if (this.#terms.size > 0) this.#checkLater()
+    this.#checkLater()
+  }
+
+  /** Looks after the files from now on. */
+  start(): void {
+    this.#isWatching = true
+    this.#checkLater()
   }
 
   stop(): void {
+    this.#isWatching = false
     clearTimeout(this.#timer)
   }
 
   #checkLater(): void {
+    clearTimeout(this.#timer)
+    if (!this.#isWatching || this.#terms.size === 0) return
     this.#timer = setTimeout(() => void this.#check(), CHECK_MS).unref()
   }
 

@@ -110,6 +110,7 @@ export class Front {
       await membership.leave()
       throw thrown
     }
+    this.#certificates.start()
     this.#health.set(upstreamsOf(table, this.#listeners), health)
     this.#refreshing = setInterval(() => this.#refreshBoard(), BOARD_INTERVAL_MS)
   }
