@@ -3,13 +3,13 @@ import t from 'tap'
 import { parseChain } from '../../src/calls/chain.ts'
 import { AriesError } from '../../src/errors.ts'
 import { FrameBatch } from '../../src/frame-batch.ts'
-import { ChunkDecoder } from '../../src/front/http1/chunk-decoder.ts'
-import { HeadFinder } from '../../src/front/http1/head-finder.ts'
-import { ParsedRequest } from '../../src/front/http1/request-head.ts'
 import { ParsedResponse } from '../../src/front/http1/response-head.ts'
 import { Envelope } from '../../src/gossip/envelope.ts'
 import { figuresOf } from '../../src/gossip/load-row.ts'
 import { decodePacket, PacketWriter } from '../../src/gossip/packet.ts'
+import { ChunkDecoder } from '../../src/http1/chunk-decoder.ts'
+import { HeadFinder } from '../../src/http1/head-finder.ts'
+import { ParsedRequest } from '../../src/http1/request-head.ts'
 import { isWorkerName, parseWorkerId } from '../../src/identity.ts'
 import { encodeOutput, gapFrame, OutputDecoder, STREAM } from '../../src/jobs/output-frames.ts'
 import { encodeMessage, MessageDecoder, type WireMessage } from '../../src/move/codec.ts'
@@ -276,7 +276,7 @@ t.test('HTTP/1: heads and chunks', async (t) => {
     decode: (bytes) => {
       only('ARIES_E_BAD_REQUEST', () => new HeadFinder().find(bytes))
       const text = bytes.toString('latin1')
-      const request = (): unknown => new ParsedRequest(text, '127.0.0.1')
+      const request = (): unknown => new ParsedRequest(text)
       for (const parse of [request, () => new ParsedResponse(text)]) {
         try {
           parse()

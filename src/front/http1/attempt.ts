@@ -1,12 +1,12 @@
 import { AriesError, toAriesError } from '../../errors.ts'
+import { NEVER } from '../../http1/deadlines.ts'
+import type { Outbox } from '../../http1/outbox.ts'
 import type { AttemptFailure, AttemptOutcome, Refusal, Target } from '../plan.ts'
+import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
-import { NEVER } from './deadlines.ts'
 import type { ExchangeClient } from './exchange.ts'
 import { type Framing, interimHeadText, requestHeadText, responseHeadText } from './head-edit.ts'
 import { DOWN_GRACE_MS, INTERIM_MAX } from './limits.ts'
-import type { Outbox } from './outbox.ts'
-import type { ParsedRequest } from './request-head.ts'
 import type { ParsedResponse } from './response-head.ts'
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
 import type { PoolWaiter } from './upstream-pools.ts'
@@ -21,7 +21,7 @@ export type AttemptEnd = 'again' | 'final' | 'stale' | 'blameless'
 export interface AttemptExchange {
   readonly engine: EngineContext
   readonly client: ExchangeClient
-  readonly head: ParsedRequest
+  readonly head: ClientRequest
   /** Whether a byte of the body has come from the client. */
   readonly bodyBegan: boolean
   /** The body as far as it has come; only asked before the attempt sends anything. */

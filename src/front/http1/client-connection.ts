@@ -1,17 +1,18 @@
 import type { Socket } from 'node:net'
 import { AriesError, toAriesError } from '../../errors.ts'
+import { BodyReader } from '../../http1/body-reader.ts'
+import { NEVER, type Timed } from '../../http1/deadlines.ts'
+import { HeadFinder } from '../../http1/head-finder.ts'
+import { LINGER_MS, PIPELINE_BYTES_MAX } from '../../http1/limits.ts'
+import { Listeners } from '../../http1/listeners.ts'
+import { Outbox } from '../../http1/outbox.ts'
+import { checkUnfinishedHead } from '../../http1/request-head.ts'
 import type { Plan } from '../plan.ts'
-import { BodyReader } from './body-reader.ts'
+import { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
-import { NEVER, type Timed } from './deadlines.ts'
 import { Exchange, type ExchangeClient } from './exchange.ts'
 import { forwardedHost, forwardedLines, passedOnLines, type Scheme } from './forwarding.ts'
-import { HeadFinder } from './head-finder.ts'
-import { LINGER_MS, PIPELINE_BYTES_MAX } from './limits.ts'
-import { Listeners } from './listeners.ts'
-import { Outbox } from './outbox.ts'
 import { errorReply, replyText } from './reply.ts'
-import { checkUnfinishedHead, ParsedRequest } from './request-head.ts'
 import { Tunnel } from './tunnel.ts'
 import type { UpstreamConnection } from './upstream-connection.ts'
 
@@ -102,7 +103,7 @@ export class ClientConnection implements ExchangeClient, Timed {
 
   // For the exchange.
 
-  forwarded(head: ParsedRequest): string {
+  forwarded(head: ClientRequest): string {
     return this.#trusted
       ? passedOnLines(head.fields, this.#remoteAddress, this.#scheme, head.host)
       : this.#forwarded + forwardedHost(head.host)
@@ -256,10 +257,11 @@ export class ClientConnection implements ExchangeClient, Timed {
     const buffer = this.#pending
     if (buffer === undefined) return false
     const { headBytesMax } = this.#engine.init
-    let head: ParsedRequest
+    let head: ClientRequest
     try {
       const end = this.#finder.find(buffer)
-      checkUnfinishedHead(end < 0 ? buffer.length : end, this.#finder.hasLine, headBytesMax)
+      const bytes = end < 0 ? buffer.length : end
+      checkUnfinishedHead(bytes, this.#finder.hasLine, headBytesMax, 'front.headBytesMax')
       if (end < 0) return false
       this.#pending = end < buffer.length ? buffer.subarray(end) : undefined
       this.#finder.reset()
@@ -270,7 +272,7 @@ export class ClientConnection implements ExchangeClient, Timed {
       }
       const text = buffer.toString('latin1', 0, end)
       const trust = this.#trusted ? this.#engine.forwarding : undefined
-      head = new ParsedRequest(text, this.#remoteAddress, this.#scheme, trust)
+      head = new ClientRequest(text, this.#remoteAddress, this.#scheme, trust)
     } catch (thrown) {
       this.#refuse(toAriesError(thrown))
       return false
@@ -279,7 +281,7 @@ export class ClientConnection implements ExchangeClient, Timed {
     return true
   }
 
-  #begin(head: ParsedRequest): void {
+  #begin(head: ClientRequest): void {
     this.#state = BUSY
     this.deadlineMs = NEVER
     if (head.chunked) this.#body.chunked()

@@ -1,7 +1,7 @@
 import type { ConfigFile } from '../../config/schema.ts'
+import type { Deadlines } from '../../http1/deadlines.ts'
 import type { Logger } from '../../log.ts'
 import type { BodyLimit, Planner } from '../plan.ts'
-import type { Deadlines } from './deadlines.ts'
 import type { Forwarding } from './forwarding.ts'
 import type { EngineHooks, EngineStats } from './stats.ts'
 import type { UpstreamPools } from './upstream-pools.ts'

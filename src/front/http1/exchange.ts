@@ -1,4 +1,5 @@
 import { AriesError } from '../../errors.ts'
+import type { Outbox } from '../../http1/outbox.ts'
 import { SAFE_TO_REPEAT } from '../../wire.ts'
 import type {
   AttemptFailure,
@@ -10,6 +11,7 @@ import type {
   Target,
 } from '../plan.ts'
 import { Attempt, type AttemptEnd, type AttemptExchange } from './attempt.ts'
+import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
 import {
   bodyGone,
@@ -20,16 +22,14 @@ import {
 } from './exchange-errors.ts'
 import { fieldLines, maxForwards } from './head-edit.ts'
 import { ATTEMPTS_MAX, LOST_ATTEMPTS_MAX, LOST_TARGETS_MAX } from './limits.ts'
-import type { Outbox } from './outbox.ts'
 import { errorReply, type Reply, replyText } from './reply.ts'
-import type { ParsedRequest } from './request-head.ts'
 import type { UpstreamConnection } from './upstream-connection.ts'
 
 /** What an exchange needs of the connection of its client. */
 export interface ExchangeClient {
   readonly out: Outbox
   /** The lines about the client for a target. */
-  forwarded(head: ParsedRequest): string
+  forwarded(head: ClientRequest): string
   readonly bodyEnded: boolean
   readonly trailers: string
   /** Hands what is already here of the body to `clientData`. */
@@ -61,7 +61,7 @@ const NOT_APPLIED: ReadonlySet<AttemptFailure['phase']> = new Set([
 export class Exchange implements AttemptExchange {
   readonly engine: EngineContext
   readonly client: ExchangeClient
-  readonly head: ParsedRequest
+  readonly head: ClientRequest
   readonly #startedMs = performance.now()
   #picker: Picker | undefined
   #attempt: Attempt | undefined
@@ -83,7 +83,7 @@ export class Exchange implements AttemptExchange {
   #error: AriesError | undefined
   #done = false
 
-  constructor(engine: EngineContext, client: ExchangeClient, head: ParsedRequest) {
+  constructor(engine: EngineContext, client: ExchangeClient, head: ClientRequest) {
     this.engine = engine
     this.client = client
     this.head = head

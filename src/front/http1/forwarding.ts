@@ -1,7 +1,7 @@
 import { type BlockList, isIP } from 'node:net'
+import type { Fields } from '../../http1/fields.ts'
+import { FORWARDED, hasAt } from '../../http1/grammar.ts'
 import { subnetsOf } from '../../subnets.ts'
-import type { Fields } from './fields.ts'
-import { FORWARDED, hasAt } from './grammar.ts'
 
 /** Addresses looked at in one chain: what a client can make long must not cost more. */
 const HOPS_MAX = 32

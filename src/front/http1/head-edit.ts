@@ -1,7 +1,6 @@
 /** The heads that the engine writes: what came, without what ends here, with what it adds. */
 import { STATUS_CODES } from 'node:http'
 import { AriesError } from '../../errors.ts'
-import type { Target } from '../plan.ts'
 import {
   ARIES_FAULT,
   ARIES_LOAD,
@@ -18,8 +17,9 @@ import {
   OTHER,
   TRANSFER_ENCODING,
   UPGRADE,
-} from './grammar.ts'
-import type { ParsedRequest } from './request-head.ts'
+} from '../../http1/grammar.ts'
+import type { ParsedRequest } from '../../http1/request-head.ts'
+import type { Target } from '../plan.ts'
 import type { ParsedResponse } from './response-head.ts'
 
 /** How the body of a response is framed towards the client. */

@@ -1,7 +1,7 @@
 import type { AriesError } from '../../errors.ts'
+import type { Outbox } from '../../http1/outbox.ts'
+import type { ParsedRequest } from '../../http1/request-head.ts'
 import { replyHeadText } from './head-edit.ts'
-import type { Outbox } from './outbox.ts'
-import type { ParsedRequest } from './request-head.ts'
 
 /** A response of the engine's own. */
 export interface Reply {

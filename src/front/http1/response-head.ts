@@ -1,5 +1,10 @@
 import { AriesError } from '../../errors.ts'
-import { type ConnectionOptions, connectionOptions, Fields, parseLength } from './fields.ts'
+import {
+  type ConnectionOptions,
+  connectionOptions,
+  Fields,
+  parseLength,
+} from '../../http1/fields.ts'
 import {
   ARIES_FAULT,
   ARIES_LOAD,
@@ -11,7 +16,7 @@ import {
   KEEP_ALIVE,
   SP,
   TRANSFER_ENCODING,
-} from './grammar.ts'
+} from '../../http1/grammar.ts'
 
 /** Thrown as the request side's code; the connection to the target turns it into `ARIES_E_BAD_GATEWAY`. */
 function bad(why: string): AriesError {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
+import type { Timed } from '../../http1/deadlines.ts'
 import type { EngineContext } from './context.ts'
-import type { Timed } from './deadlines.ts'
 
 /** The two ends of an upgraded connection. */
 export interface TunnelEnds {

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AriesError, toAriesError } from '../../errors.ts'
+import { BodyReader } from '../../http1/body-reader.ts'
+import { type Deadlines, NEVER, type Timed } from '../../http1/deadlines.ts'
+import { HeadFinder } from '../../http1/head-finder.ts'
+import { Listeners } from '../../http1/listeners.ts'
+import { Outbox } from '../../http1/outbox.ts'
 import type { Target } from '../plan.ts'
-import { BodyReader } from './body-reader.ts'
-import { type Deadlines, NEVER, type Timed } from './deadlines.ts'
-import { HeadFinder } from './head-finder.ts'
 import { DISCARD_BYTES_MAX, POOL_IDLE_MS, POOL_IDLE_MS_MAX } from './limits.ts'
-import { Listeners } from './listeners.ts'
-import { Outbox } from './outbox.ts'
 import { ParsedResponse } from './response-head.ts'
 
 /** Who uses a connection for one attempt: an exchange. */

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { AriesError, toAriesError } from '../../errors.ts'
+import { type Deadlines, NEVER, type Timed } from '../../http1/deadlines.ts'
 import type { Target } from '../plan.ts'
-import { type Deadlines, NEVER, type Timed } from './deadlines.ts'
 import { TARGET_CONNECTIONS_MAX } from './limits.ts'
 import type { EngineStats } from './stats.ts'
 import { UpstreamConnection, type UpstreamHome } from './upstream-connection.ts'

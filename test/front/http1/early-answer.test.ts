@@ -2,13 +2,13 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
-import { Deadlines } from '../../../src/front/http1/deadlines.ts'
 import { emptyStats } from '../../../src/front/http1/stats.ts'
 import type {
   UpstreamConnection,
   UpstreamUser,
 } from '../../../src/front/http1/upstream-connection.ts'
 import { UpstreamPools } from '../../../src/front/http1/upstream-pools.ts'
+import { Deadlines } from '../../../src/http1/deadlines.ts'
 import { until } from '../../helpers/until.ts'
 import { targetAt } from './harness.ts'
 

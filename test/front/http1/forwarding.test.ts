@@ -1,6 +1,6 @@
 import t from 'tap'
-import { Fields } from '../../../src/front/http1/fields.ts'
 import { Forwarding, passedOnLines, schemeOf } from '../../../src/front/http1/forwarding.ts'
+import { Fields } from '../../../src/http1/fields.ts'
 import { isSubnet } from '../../../src/subnets.ts'
 import { ask, rawOrigin, startFrontTo, targetAt } from './harness.ts'
 

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { AriesError } from '../../../src/errors.ts'
-import { Deadlines } from '../../../src/front/http1/deadlines.ts'
 import { emptyStats } from '../../../src/front/http1/stats.ts'
 import type { UpstreamConnection } from '../../../src/front/http1/upstream-connection.ts'
 import { type PoolWaiter, UpstreamPools } from '../../../src/front/http1/upstream-pools.ts'
+import { Deadlines } from '../../../src/http1/deadlines.ts'
 import { until } from '../../helpers/until.ts'
 import { dial, rawOrigin, startFrontTo, targetAt } from './harness.ts'
 

@@ -2,7 +2,7 @@
  * The header lines of a head, kept as offsets into its text: nothing is copied until somebody asks
  * for a value, and lines that pass unchanged are copied in runs.
  */
-import { AriesError } from '../../errors.ts'
+import { AriesError } from '../errors.ts'
 import {
   COLON,
   CONNECTION,

@@ -1,4 +1,4 @@
-import { AriesError } from '../../errors.ts'
+import { AriesError } from '../errors.ts'
 import { CR, LF } from './grammar.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { AriesError } from '../../errors.ts'
+import { AriesError } from '../errors.ts'
 import { Fields } from './fields.ts'
 import { CR, FIELD_VALUE, LF, OTHER } from './grammar.ts'
 import { CHUNK_EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX } from './limits.ts'

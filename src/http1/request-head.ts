@@ -1,7 +1,5 @@
-import { AriesError } from '../../errors.ts'
-import type { RequestHead } from '../plan.ts'
+import { AriesError } from '../errors.ts'
 import { type ConnectionOptions, connectionOptions, Fields, parseLength } from './fields.ts'
-import { type Forwarding, type Scheme, schemeOf } from './forwarding.ts'
 import {
   CONTENT_LENGTH,
   EXPECT,
@@ -24,14 +22,15 @@ function bad(why: string): AriesError {
  * A request head, checked: whatever two parsers could read differently was refused
  * (RFC 9112 §3, §5, §6; RFC 9110 §7.2).
  */
-export class ParsedRequest implements RequestHead {
+export class ParsedRequest {
   readonly method: string
+  /** Origin-form: path and query as sent (absolute-form is already reduced). */
   readonly target: string
+  /** `target` up to the first `?`. */
   readonly path: string
   readonly minorVersion: 0 | 1
+  /** Value of `Upgrade` when the client asks for one (and `Connection` names it). */
   readonly upgrade: string | undefined
-  readonly remoteAddress: string
-  readonly scheme: Scheme
   readonly fields: Fields
   readonly connection: ConnectionOptions
   /** Host of the request, of an absolute-form target before the Host line; '' in HTTP/1.0 without. */
@@ -42,13 +41,9 @@ export class ParsedRequest implements RequestHead {
   readonly contentLength: number
   readonly chunked: boolean
   readonly expectContinue: boolean
-  #pairs: [string, string][] | undefined
 
-  /**
-   * `text`: the whole head in latin1, with its empty line. `trust`: `peer` is a trusted proxy, which
-   * tells who its client is, and how it came. Throws the `AriesError` to answer with.
-   */
-  constructor(text: string, peer: string, scheme: Scheme = 'http', trust?: Forwarding) {
+  /** `text`: the whole head in latin1, with its empty line. Throws the `AriesError` to answer with. */
+  constructor(text: string) {
     let at = 0
     while (TOKEN[text.charCodeAt(at)] === 1) at++
     if (at === 0 || at > METHOD_BYTES_MAX || text.charCodeAt(at) !== SP) throw bad('bad method')
@@ -59,8 +54,6 @@ export class ParsedRequest implements RequestHead {
     if (at === targetStart || text.charCodeAt(at) !== SP) throw bad('bad request target')
     this.minorVersion = parseVersion(text, at + 1)
     this.fields = new Fields(text, at + 11)
-    this.remoteAddress = trust ? trust.clientOf(this.fields, peer) : peer
-    this.scheme = trust ? schemeOf(this.fields, scheme) : scheme
     const form = parseTarget(this.method, text.slice(targetStart, at))
     this.target = form.target
     const query = form.target.indexOf('?')
@@ -86,15 +79,6 @@ export class ParsedRequest implements RequestHead {
     return this.minorVersion === 1 || this.connection.keepAlive
   }
 
-  header(name: string): string | undefined {
-    return name === 'host' && this.host !== '' ? this.host : this.fields.get(name)
-  }
-
-  get headers(): readonly (readonly [string, string])[] {
-    this.#pairs ??= this.fields.pairs()
-    return this.#pairs
-  }
-
   /**
    * One protocol at a time, and never h2c: a tunnel of HTTP/2 would carry requests past the routes.
    */
@@ -113,13 +97,21 @@ function targetTooLong(): AriesError {
   )
 }
 
-/** Throws what to answer to a head that has grown past `bytesMax` without an end. */
-export function checkUnfinishedHead(bytes: number, hasLine: boolean, bytesMax: number): void {
+/**
+ * Throws what to answer to a head that has grown past `bytesMax` without an end; `limit` says where
+ * that is set.
+ */
+export function checkUnfinishedHead(
+  bytes: number,
+  hasLine: boolean,
+  bytesMax: number,
+  limit: string,
+): void {
   if (!hasLine && bytes > TARGET_BYTES_MAX + METHOD_BYTES_MAX + 16) throw targetTooLong()
   if (bytes > bytesMax) {
     throw new AriesError(
       'ARIES_E_HEAD_TOO_LARGE',
-      `the head is larger than front.headBytesMax (${bytesMax} bytes)`,
+      `the head is larger than ${bytesMax} bytes (${limit})`,
     )
   }
 }
