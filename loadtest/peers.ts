@@ -9,6 +9,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { leash } from '../test/helpers/leash.ts'
 import { freePort } from '../test/helpers/ports.ts'
 import { startPostgres } from '../test/helpers/postgres.ts'
 import { until } from '../test/helpers/until.ts'
@@ -80,6 +81,7 @@ const workerd: Contender = {
     const child = spawn(binary, ['serve', '--experimental', ...where, config], {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
+    leash(child)
     const url = `http://127.0.0.1:${port}`
     const stop = async (): Promise<void> => {
       const ended = once(child, 'exit')

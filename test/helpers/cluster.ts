@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import type { AdminApi } from '../../src/admin/api.ts'
+import { leash } from './leash.ts'
 import { type Machines, SWITCH_ADDRESS } from './machines.ts'
 import { freePorts } from './ports.ts'
 import { until } from './until.ts'
@@ -271,6 +272,7 @@ export class TestCluster {
       stdio: ['ignore', log, log],
     })
     closeSync(log)
+    leash(child)
     this.#children.set(id, child)
   }
 
