@@ -52,3 +52,14 @@ export class Outbox {
     this.#stream.write(text, 'latin1')
   }
 }
+
+/** Writes one piece of a body, in chunked coding if it has to be. */
+export function writePiece(out: Outbox, piece: Buffer, chunked: boolean): void {
+  if (!chunked) {
+    out.piece(piece)
+    return
+  }
+  out.text(`${piece.length.toString(16)}\r\n`)
+  out.piece(piece)
+  out.text('\r\n')
+}

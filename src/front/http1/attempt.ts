@@ -1,14 +1,12 @@
 import { AriesError, toAriesError } from '../../errors.ts'
 import { NEVER } from '../../http1/deadlines.ts'
-import type { Outbox } from '../../http1/outbox.ts'
 import type { AttemptFailure, AttemptOutcome, Refusal, Target } from '../plan.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
 import type { ExchangeClient } from './exchange.ts'
-import { type Framing, interimHeadText, requestHeadText, responseHeadText } from './head-edit.ts'
 import { DOWN_GRACE_MS, INTERIM_MAX } from './limits.ts'
 import type { ParsedResponse } from './response-head.ts'
-import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
+import type { UpstreamLink, UpstreamUser } from './upstream-link.ts'
 import type { PoolWaiter } from './upstream-pools.ts'
 
 /**
@@ -33,8 +31,8 @@ export interface AttemptExchange {
   answered(outcome: AttemptOutcome): void
   /** Whether the answer is to be dropped, and the request sent elsewhere. */
   refused(answer: AttemptOutcome): Refusal | undefined
-  /** A response head was written. `last`: no other request can follow it. */
-  responding(status: number, last: boolean): void
+  /** A response head is about to be written. */
+  responding(status: number): void
   responseBytes(bytes: number): void
   /** The response is complete and written. */
   completed(): void
@@ -42,8 +40,8 @@ export interface AttemptExchange {
   truncated(): void
   /** No response. */
   attemptFailed(failure: AttemptFailure, how: AttemptEnd): void
-  /** The connection became a tunnel; `ended` to be called when it ends. */
-  tunnelled(connection: UpstreamConnection): void
+  /** The target switched protocols: its connection is a tunnel now. */
+  tunnelled(response: ParsedResponse, link: UpstreamLink): void
 }
 
 const CONNECTING = 0
@@ -56,10 +54,9 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   readonly target: Target
   readonly #exchange: AttemptExchange
   #state = CONNECTING
-  #connection: UpstreamConnection | undefined
+  #connection: UpstreamLink | undefined
   #interims = 0
   #sentMs = 0
-  #chunkedOut = false
   #isDown = false
 
   constructor(exchange: AttemptExchange, target: Target) {
@@ -88,11 +85,11 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   // The request.
 
-  connected(connection: UpstreamConnection): void {
+  connected(connection: UpstreamLink): void {
     const { head, client, bodyBegan, kept } = this.#exchange
-    let text: string
+    connection.assign(this)
     try {
-      text = requestHeadText(head, this.target, client.forwarded(head), !bodyBegan)
+      connection.begin(head, this.target, client.forwarded(head), !bodyBegan)
     } catch (thrown) {
       this.#state = OVER
       connection.abandon()
@@ -101,8 +98,6 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     }
     this.#state = SENDING
     this.#connection = connection
-    connection.assign(this)
-    connection.out.text(text)
     for (let i = 0; i < kept.length; i++) this.send(kept[i]!)
     this.#exchange.bodySent()
     if (client.bodyEnded) this.sendEnd()
@@ -115,14 +110,13 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   }
 
   send(piece: Buffer): void {
-    writePiece(this.#connection!.out, piece, this.#exchange.head.chunked)
+    this.#connection!.piece(piece)
   }
 
   sendEnd(): void {
     const connection = this.#connection!
-    const { head, client, engine } = this.#exchange
-    if (head.chunked) connection.out.text(`0\r\n${client.trailers}\r\n`)
-    connection.sentAll = true
+    const { client, engine } = this.#exchange
+    connection.end(client.trailers)
     if (this.#state !== SENDING) return
     this.#sentMs = performance.now()
     connection.deadlineMs = engine.deadlines.after(engine.init.responseTimeoutMs)
@@ -130,7 +124,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   flush(): void {
     const connection = this.#connection!
-    if (connection.out.flush()) {
+    if (connection.flush()) {
       this.#exchange.client.release()
       return
     }
@@ -150,7 +144,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   upstreamHead(response: ParsedResponse): 'none' | 'body' | 'tunnel' {
     if (response.status === 101) return this.#switchProtocols(response)
     if (response.interim) return this.#interim(response)
-    const { head, client, engine } = this.#exchange
+    const { head, client } = this.#exchange
     const bodiless = head.method === 'HEAD' || response.bodiless
     const follows = bodiless ? 'none' : 'body'
     if (response.status === 421 && response.fault === 'ARIES_E_NOT_OWNER') {
@@ -170,12 +164,9 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       }
     }
     this.#exchange.answered(outcome)
-    const framing = this.#framing(response, bodiless)
-    const last = framing === 'until-close' || !head.keepAlive || !client.bodyEnded || engine.closing
     this.#state = RESPONDING
-    this.#chunkedOut = framing === 'chunked'
-    this.#exchange.responding(response.status, last)
-    client.out.text(responseHeadText(response, head, framing, last, engine.nodeLine))
+    this.#exchange.responding(response.status)
+    client.response.begin(head, response, bodiless, client.bodyEnded)
     this.#expectPiece(this.#connection!)
     return follows
   }
@@ -183,14 +174,14 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   upstreamData(piece: Buffer): void {
     if (this.#state !== RESPONDING) return
     this.#exchange.responseBytes(piece.length)
-    writePiece(this.#exchange.client.out, piece, this.#chunkedOut)
+    this.#exchange.client.response.piece(piece)
   }
 
   upstreamEnd(trailers: string): void {
     if (this.#state !== RESPONDING) return
     this.#state = OVER
     this.#connection = undefined
-    if (this.#chunkedOut) this.#exchange.client.out.text(`0\r\n${trailers}\r\n`)
+    this.#exchange.client.response.end(trailers)
     this.#exchange.completed()
   }
 
@@ -201,7 +192,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     if (this.#state !== RESPONDING) return
     if (ready) this.#expectPiece(connection)
     else {
-      connection.stream.pause()
+      connection.pause()
       connection.deadlineMs = NEVER
     }
   }
@@ -209,7 +200,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   clientDrained(): void {
     const connection = this.#connection
     if (connection === undefined || this.#state !== RESPONDING) return
-    connection.stream.resume()
+    connection.resume()
     this.#expectPiece(connection)
   }
 
@@ -271,12 +262,10 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   #interim(response: ParsedResponse): 'none' {
     if (++this.#interims > INTERIM_MAX) throw new Error('too many interim responses')
-    const { head, client, bodyBegan, engine } = this.#exchange
+    const { head, client, bodyBegan } = this.#exchange
     // HTTP/1.0 knows none; and who has begun to send its body needs no leave to do so.
     const wanted = response.status !== 100 || (head.expectContinue && !bodyBegan)
-    if (head.minorVersion === 1 && wanted) {
-      client.out.text(interimHeadText(response, engine.nodeLine))
-    }
+    if (head.minorVersion === 1 && wanted) client.response.interim(response)
     return 'none'
   }
 
@@ -320,15 +309,14 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   #switchProtocols(response: ParsedResponse): 'tunnel' {
     const connection = this.#connection!
-    const { head, client, engine } = this.#exchange
+    const { head, client } = this.#exchange
     if (head.upgrade === undefined || !client.bodyEnded || !connection.sentAll) {
       throw new Error('it switched protocols without being asked')
     }
     this.#exchange.answered(this.#outcome(response))
     this.#state = OVER
     this.#connection = undefined
-    client.out.text(interimHeadText(response, engine.nodeLine))
-    this.#exchange.tunnelled(connection)
+    this.#exchange.tunnelled(response, connection)
     return 'tunnel'
   }
 
@@ -344,13 +332,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     }
   }
 
-  #framing(response: ParsedResponse, bodiless: boolean): Framing {
-    if (bodiless) return 'none'
-    if (response.contentLength >= 0) return 'length'
-    return response.chunked && this.#exchange.head.minorVersion === 1 ? 'chunked' : 'until-close'
-  }
-
-  #expectPiece(connection: UpstreamConnection): void {
+  #expectPiece(connection: UpstreamLink): void {
     const { deadlines, init } = this.#exchange.engine
     connection.deadlineMs = deadlines.after(init.bodyIdleTimeoutMs)
   }
@@ -358,14 +340,4 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   #fail(phase: AttemptFailure['phase'], error: AriesError, how: AttemptEnd): void {
     this.#exchange.attemptFailed({ target: this.target, phase, error }, how)
   }
-}
-
-function writePiece(out: Outbox, piece: Buffer, chunked: boolean): void {
-  if (!chunked) {
-    out.piece(piece)
-    return
-  }
-  out.text(`${piece.length.toString(16)}\r\n`)
-  out.piece(piece)
-  out.text('\r\n')
 }

@@ -12,9 +12,11 @@ import { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
 import { Exchange, type ExchangeClient } from './exchange.ts'
 import { forwardedHost, forwardedLines, passedOnLines, type Scheme } from './forwarding.ts'
-import { errorReply, replyText } from './reply.ts'
+import { errorReply } from './reply.ts'
+import type { ParsedResponse } from './response-head.ts'
+import { Http1Writer } from './response-writer.ts'
 import { Tunnel } from './tunnel.ts'
-import type { UpstreamConnection } from './upstream-connection.ts'
+import type { UpstreamLink } from './upstream-link.ts'
 
 /** Where a client connection is known as open: the engine. */
 export interface ClientHome {
@@ -34,7 +36,7 @@ const GONE = 3
  * answered in their order and what waits is bounded.
  */
 export class ClientConnection implements ExchangeClient, Timed {
-  readonly out: Outbox
+  readonly response: Http1Writer
   deadlineMs: number
   readonly #engine: EngineContext
   readonly #home: ClientHome
@@ -61,7 +63,7 @@ export class ClientConnection implements ExchangeClient, Timed {
     this.#engine = engine
     this.#home = home
     this.#socket = socket
-    this.out = new Outbox(socket)
+    this.response = new Http1Writer(engine, new Outbox(socket))
     this.#remoteAddress = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
     this.#trusted = engine.forwarding.trusts(this.#remoteAddress)
     this.#scheme = 'encrypted' in socket ? 'https' : 'http'
@@ -152,18 +154,19 @@ export class ClientConnection implements ExchangeClient, Timed {
   }
 
   flush(): boolean {
-    const ready = this.out.flush()
-    this.#engine.stats.bytesOut += this.out.bytes - this.#bytesCounted
-    this.#bytesCounted = this.out.bytes
+    const { out } = this.response
+    const ready = out.flush()
+    this.#engine.stats.bytesOut += out.bytes - this.#bytesCounted
+    this.#bytesCounted = out.bytes
     if (!ready) this.#arm()
     return ready
   }
 
-  exchangeDone(keepAlive: boolean): void {
+  exchangeDone(): void {
     this.#exchange = undefined
     this.#held = false
     if (this.#state !== BUSY) return
-    if (!keepAlive || !this.#body.ended || this.#engine.closing) {
+    if (this.response.last || !this.#body.ended || this.#engine.closing) {
       this.#linger()
       return
     }
@@ -190,18 +193,15 @@ export class ClientConnection implements ExchangeClient, Timed {
     }
   }
 
-  tunnel(connection: UpstreamConnection, ended: () => void): void {
+  tunnel(response: ParsedResponse, link: UpstreamLink, ended: () => void): void {
+    this.response.interim(response)
     this.flush()
     const fromClient = this.#detach()
-    const fromTarget = connection.detach()
-    const tunnel = new Tunnel(
-      this.#engine,
-      { client: this.#socket, target: connection.stream },
-      () => {
-        this.#home.tunnelEnded(tunnel)
-        ended()
-      },
-    )
+    const fromTarget = link.detach()
+    const tunnel = new Tunnel(this.#engine, { client: this.#socket, target: link.stream }, () => {
+      this.#home.tunnelEnded(tunnel)
+      ended()
+    })
     this.#home.tunnelBegan(tunnel)
     tunnel.begin(fromClient, fromTarget)
   }
@@ -299,7 +299,7 @@ export class ClientConnection implements ExchangeClient, Timed {
     stats.errors[error.code] = (stats.errors[error.code] ?? 0) + 1
     stats.requests++
     stats.byStatusClass[Math.trunc(error.status / 100)]!++
-    const bytesOut = replyText(this.out, errorReply(error), undefined, true, this.#engine.nodeLine)
+    const bytesOut = this.response.reply(undefined, errorReply(error), false)
     this.flush()
     this.#engine.hooks?.exchangeDone?.({
       method: '',

@@ -1,5 +1,4 @@
 import { AriesError } from '../../errors.ts'
-import type { Outbox } from '../../http1/outbox.ts'
 import { SAFE_TO_REPEAT } from '../../wire.ts'
 import type {
   AttemptFailure,
@@ -22,12 +21,14 @@ import {
 } from './exchange-errors.ts'
 import { fieldLines, maxForwards } from './head-edit.ts'
 import { ATTEMPTS_MAX, LOST_ATTEMPTS_MAX, LOST_TARGETS_MAX } from './limits.ts'
-import { errorReply, type Reply, replyText } from './reply.ts'
-import type { UpstreamConnection } from './upstream-connection.ts'
+import { errorReply, type Reply } from './reply.ts'
+import type { ParsedResponse } from './response-head.ts'
+import type { ResponseWriter } from './response-writer.ts'
+import type { UpstreamLink } from './upstream-link.ts'
 
 /** What an exchange needs of the connection of its client. */
 export interface ExchangeClient {
-  readonly out: Outbox
+  readonly response: ResponseWriter
   /** The lines about the client for a target. */
   forwarded(head: ClientRequest): string
   readonly bodyEnded: boolean
@@ -39,14 +40,15 @@ export interface ExchangeClient {
   /** Stops reading the body until `release`. */
   hold(): void
   release(): void
-  /** Writes what is in `out`; false when the client has to read first. */
+  /** Sends what was written of the response; false when the client has to read first. */
   flush(): boolean
-  /** The response is complete; `keepAlive`: another request may follow. */
-  exchangeDone(keepAlive: boolean): void
+  /** The response is complete. */
+  exchangeDone(): void
   /** Cuts the connection, visibly: the client must not take what it has for a whole response. */
   cut(): void
   take(take: Extract<Plan, { kind: 'take' }>['take']): void
-  tunnel(connection: UpstreamConnection, ended: () => void): void
+  /** `response`: the 101 of the target. */
+  tunnel(response: ParsedResponse, link: UpstreamLink, ended: () => void): void
 }
 
 const NOTHING: readonly Buffer[] = []
@@ -78,7 +80,6 @@ export class Exchange implements AttemptExchange {
   #bytesIn = 0
   #bytesOut = 0
   #status = 0
-  #last = false
   #targetId = ''
   #error: AriesError | undefined
   #done = false
@@ -185,9 +186,8 @@ export class Exchange implements AttemptExchange {
     return this.#picker!.refused?.(answer, this.repeatable && this.#lost === 0)
   }
 
-  responding(status: number, last: boolean): void {
+  responding(status: number): void {
     this.#status = status
-    this.#last = last
     this.#loseBody()
   }
 
@@ -198,7 +198,7 @@ export class Exchange implements AttemptExchange {
   completed(): void {
     this.client.flush()
     this.#finish(this.#status, undefined)
-    this.client.exchangeDone(!this.#last)
+    this.client.exchangeDone()
   }
 
   truncated(): void {
@@ -206,8 +206,8 @@ export class Exchange implements AttemptExchange {
     this.client.cut()
   }
 
-  tunnelled(connection: UpstreamConnection): void {
-    this.client.tunnel(connection, () => this.#finish(101, undefined))
+  tunnelled(response: ParsedResponse, link: UpstreamLink): void {
+    this.client.tunnel(response, link, () => this.#finish(101, undefined))
   }
 
   attemptFailed(failure: AttemptFailure, how: AttemptEnd): void {
@@ -321,11 +321,11 @@ export class Exchange implements AttemptExchange {
   }
 
   #answer(reply: Reply, failure: AttemptFailure | undefined): void {
-    const last = !this.client.dropBody() || !this.head.keepAlive || this.engine.closing
-    this.#bytesOut = replyText(this.client.out, reply, this.head, last, this.engine.nodeLine)
-    this.client.flush()
+    const { client } = this
+    this.#bytesOut = client.response.reply(this.head, reply, client.dropBody())
+    client.flush()
     this.#finish(reply.status, failure)
-    this.client.exchangeDone(!last)
+    client.exchangeDone()
   }
 
   /** RFC 9110 §7.6.2: Max-Forwards is used up, the engine answers for itself. */

@@ -5,30 +5,13 @@ import { BodyReader } from '../../http1/body-reader.ts'
 import { type Deadlines, NEVER, type Timed } from '../../http1/deadlines.ts'
 import { HeadFinder } from '../../http1/head-finder.ts'
 import { Listeners } from '../../http1/listeners.ts'
-import { Outbox } from '../../http1/outbox.ts'
+import { Outbox, writePiece } from '../../http1/outbox.ts'
 import type { Target } from '../plan.ts'
+import type { ClientRequest } from './client-request.ts'
+import { requestHeadText } from './head-edit.ts'
 import { DISCARD_BYTES_MAX, POOL_IDLE_MS, POOL_IDLE_MS_MAX } from './limits.ts'
 import { ParsedResponse } from './response-head.ts'
-
-/** Who uses a connection for one attempt: an exchange. */
-export interface UpstreamUser {
-  /** A response head; the body follows unless the answer is `none`. */
-  upstreamHead(response: ParsedResponse): 'none' | 'body' | 'tunnel'
-  upstreamData(piece: Buffer): void
-  /** The response is complete, and so is what was sent; the connection is no longer the user's. */
-  upstreamEnd(trailers: string): void
-  /** What one read brought has been handed over. */
-  upstreamFlush(): void
-  upstreamDrain(): void
-  /**
-   * The connection failed, before, in or instead of a response. Called at most once, and last.
-   * `spoke`: what the target sent is not HTTP, so that another attempt would not help.
-   */
-  upstreamFailed(error: AriesError, spoke: boolean): void
-  upstreamExpired(): void
-  /** Gossip found the target dead. */
-  upstreamDown(): void
-}
+import type { UpstreamLink, UpstreamUser } from './upstream-link.ts'
 
 /** Where a connection goes when it is free or gone: its pool. */
 export interface UpstreamHome {
@@ -47,15 +30,15 @@ const CLOSED = 3
 const RESPONSE_HEAD_BYTES_MAX = 262_144
 
 /** One connection to a target: a response parser and a place in the pool. */
-export class UpstreamConnection implements Timed {
+export class UpstreamConnection implements Timed, UpstreamLink {
   readonly target: Target
   readonly stream: Duplex
-  readonly out: Outbox
   deadlineMs = NEVER
   /** Whether it has carried a request before the current one: the target may close it meanwhile. */
   reused = false
   /** Whether the current request was sent to its end. */
   sentAll = false
+  readonly #out: Outbox
   readonly #listeners: Listeners
   readonly #home: UpstreamHome
   readonly #deadlines: Deadlines
@@ -65,6 +48,7 @@ export class UpstreamConnection implements Timed {
   #state = CONNECTING
   #user: UpstreamUser | undefined
   #pending: Buffer | undefined
+  #chunked = false
   #inBody = false
   #discarded = -1
   #reusable = false
@@ -73,7 +57,7 @@ export class UpstreamConnection implements Timed {
   constructor(target: Target, stream: Duplex, home: UpstreamHome, deadlines: Deadlines) {
     this.target = target
     this.stream = stream
-    this.out = new Outbox(stream)
+    this.#out = new Outbox(stream)
     this.#home = home
     this.#deadlines = deadlines
     this.#onPiece = (piece) => this.#piece(piece)
@@ -111,7 +95,6 @@ export class UpstreamConnection implements Timed {
     this.deadlineMs = this.#deadlines.after(this.#idleMs)
   }
 
-  /** Begins an attempt for `user`. */
   assign(user: UpstreamUser): void {
     this.#state = BUSY
     this.#user = user
@@ -121,23 +104,45 @@ export class UpstreamConnection implements Timed {
     this.#finder.reset()
   }
 
-  /** The user has no more interest; the connection is closed, for its rest belongs to nobody. */
+  begin(head: ClientRequest, target: Target, forwarded: string, askContinue: boolean): void {
+    this.#out.text(requestHeadText(head, target, forwarded, askContinue))
+    this.#chunked = head.chunked
+  }
+
+  piece(piece: Buffer): void {
+    writePiece(this.#out, piece, this.#chunked)
+  }
+
+  end(trailers: string): void {
+    if (this.#chunked) this.#out.text(`0\r\n${trailers}\r\n`)
+    this.sentAll = true
+  }
+
+  flush(): boolean {
+    return this.#out.flush()
+  }
+
+  pause(): void {
+    this.stream.pause()
+  }
+
+  resume(): void {
+    this.stream.resume()
+  }
+
+  /** The connection is closed, for its rest belongs to nobody. */
   abandon(): void {
     this.#user = undefined
     this.stream.destroy()
   }
 
-  /**
-   * The user does not want this response: read a small rest of it so that the connection can be
-   * used again. To be called from `upstreamHead`.
-   */
+  /** A small rest of the response is read, so that the connection can be used again. */
   discard(timeoutMs: number): void {
     this.#user = undefined
     this.#discarded = 0
     this.deadlineMs = this.#deadlines.after(timeoutMs)
   }
 
-  /** Hands the stream over for a tunnel, with what was read past the head: called by `#head`. */
   detach(): Buffer | undefined {
     const rest = this.#pending
     this.#pending = undefined

@@ -5,11 +5,12 @@ import type { Target } from '../plan.ts'
 import { TARGET_CONNECTIONS_MAX } from './limits.ts'
 import type { EngineStats } from './stats.ts'
 import { UpstreamConnection, type UpstreamHome } from './upstream-connection.ts'
+import type { UpstreamLink } from './upstream-link.ts'
 import { connectUpstream } from './upstream-socket.ts'
 
 /** Who wants a connection. Exactly one of the two is called, unless it cancels. */
 export interface PoolWaiter {
-  connected(connection: UpstreamConnection): void
+  connected(link: UpstreamLink): void
   connectFailed(error: AriesError): void
 }
 

@@ -2,11 +2,9 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
+import { ClientRequest } from '../../../src/front/http1/client-request.ts'
 import { emptyStats } from '../../../src/front/http1/stats.ts'
-import type {
-  UpstreamConnection,
-  UpstreamUser,
-} from '../../../src/front/http1/upstream-connection.ts'
+import type { UpstreamLink, UpstreamUser } from '../../../src/front/http1/upstream-link.ts'
 import { UpstreamPools } from '../../../src/front/http1/upstream-pools.ts'
 import { Deadlines } from '../../../src/http1/deadlines.ts'
 import { until } from '../../helpers/until.ts'
@@ -67,17 +65,18 @@ async function heardAfterReset(t: Test, whole: boolean): Promise<string[]> {
   const stats = emptyStats()
   const pools = new UpstreamPools({ deadlines, stats }, { connectTimeoutMs: 2_000 })
   const user = new User()
-  const connection = await new Promise<UpstreamConnection>((connected, connectFailed) => {
+  const connection = await new Promise<UpstreamLink>((connected, connectFailed) => {
     pools.acquire(targetAt(port), { connected, connectFailed }, true)
   })
   connection.assign(user)
-  connection.out.text('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
-  connection.out.flush()
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+  connection.begin(new ClientRequest(head, '', 'http'), targetAt(port), '', false)
+  connection.flush()
   // The event loop stands still: the reset is here before the answer was read.
   t.equal(Atomics.wait(done, 0, 0, 5_000), 'ok')
   for (let i = 0; i < 3; i++) {
-    connection.out.piece(Buffer.alloc(10_000))
-    connection.out.flush()
+    connection.piece(Buffer.alloc(10_000))
+    connection.flush()
   }
   await until('the end', () => /end|failed|expired/.test(user.heard.at(-1) ?? ''))
   await until('the connection is gone', () => stats.upstreamConnectionsOpen === 0)
