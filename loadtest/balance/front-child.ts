@@ -8,7 +8,7 @@ import { Board } from '../../src/front/board.ts'
 import { Http1Engine } from '../../src/front/http1/engine.ts'
 import { emptyStats } from '../../src/front/metrics.ts'
 import { Nodes } from '../../src/front/nodes.ts'
-import type { AttemptFailure, Picker, Target } from '../../src/front/plan.ts'
+import type { AttemptFailure, Picker, RequestHead, Target } from '../../src/front/plan.ts'
 import { createLogger } from '../../src/log.ts'
 import { realWorld } from '../../src/world.ts'
 import { CONTENDERS, type Contender } from './contenders.ts'
@@ -72,7 +72,7 @@ function rivalPickers({ make }: Contender, targets: readonly Target[]): () => Pi
 }
 
 /** The pickers of the front itself. */
-function ownPickers(ports: readonly number[], deadlineMs: number): () => Picker {
+function ownPickers(ports: readonly number[], deadlineMs: number): (head: RequestHead) => Picker {
   const board = new Board()
   const { random } = realWorld
   const nodes = new Nodes({ board, random })
@@ -90,9 +90,15 @@ function ownPickers(ports: readonly number[], deadlineMs: number): () => Picker 
     return { url: `http://127.0.0.1:${port}`, host: '127.0.0.1', port }
   })
   balancing.upstreams.set(addresses)
-  const slots = Int32Array.from(addresses, ({ url }) => balancing.upstreams.get(url).slot)
-  const group = { slots, forwarder: 'aries', line: balancing.lines.open() } as const
-  return () => new UpstreamPicker(balancing.forUpstreams, group)
+  const items = addresses.map((address) => ({
+    upstreams: [address],
+    weight: undefined,
+    priority: 0,
+    drain: false,
+  }))
+  const group = balancing.openGroup({ items, forwarder: 'aries' })
+  const bound = { group, stickiness: undefined }
+  return (head) => new UpstreamPicker(balancing.forUpstreams, bound, head)
 }
 
 const { contender, ports, deadlineMs } = JSON.parse(process.argv[2]!) as FrontInit
@@ -106,7 +112,9 @@ const { front } = configSchema.parse({
   listeners: [{ http: '127.0.0.1:1' }],
   routes: [{ path: '/*', upstreams: ['http://127.0.0.1:1'] }],
 })
-const planner = { plan: () => ({ kind: 'forward', picker: picker() }) as const }
+const planner = {
+  plan: (head: RequestHead) => ({ kind: 'forward', picker: picker(head) }) as const,
+}
 const engine = new Http1Engine({ planner, log }, front)
 const server = createServer((socket) => engine.accept(socket))
 server.listen(0, '127.0.0.1', () => process.send!((server.address() as AddressInfo).port))

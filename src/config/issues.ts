@@ -133,10 +133,16 @@ function marksOf(branch: Shape, branches: readonly Shape[]): readonly string[] {
 function shapeAt(shape: Shape, path: KeyPath): Shape | undefined {
   let at: Shape | undefined = shape
   for (const step of path) {
-    if (typeof step === 'number') at = at?.items
-    else at = at?.properties?.[step] ?? namedShape(at)
+    const branches: readonly (Shape | undefined)[] = at?.anyOf ?? [at]
+    const found = branches.map((branch) => stepInto(branch, step))
+    at = found.find((one) => one !== undefined)
   }
   return at
+}
+
+function stepInto(shape: Shape | undefined, step: string | number): Shape | undefined {
+  if (typeof step === 'number') return shape?.items
+  return shape?.properties?.[step] ?? namedShape(shape)
 }
 
 /** What stands under each name, in a section whose keys are names. */

@@ -31,8 +31,16 @@ export function describeRoutes(config: Pick<Config, 'routes'>): RouteInfo[] {
     if ('respond' in route) {
       return { path: route.path, kind: 'respond', targets: [String(route.respond.status)] }
     }
-    return { path: route.path, kind: 'upstreams', targets: route.upstreams }
+    return { path: route.path, kind: 'upstreams', targets: route.upstreams.flatMap(urlsOf) }
   })
+}
+
+/** An entry of a route's upstreams. */
+export type UpstreamEntry = Extract<Route, { upstreams: unknown }>['upstreams'][number]
+
+/** The URLs that the entry is about. */
+export function urlsOf(entry: UpstreamEntry): readonly string[] {
+  return typeof entry === 'string' ? [entry] : [entry.url].flat()
 }
 
 /** Checks those routes of `data` that have the right shape, and makes their modules absolute. */
@@ -65,7 +73,7 @@ export async function checkRoutes(
       routes.push(route)
     } else if ('respond' in route) routes.push(route)
     else {
-      checkUpstreams(route.upstreams, 'http', [...path, 'upstreams'], document, problems)
+      checkEntries(route, path, document, problems)
       routes.push(route)
     }
   }
@@ -87,6 +95,44 @@ export function checkUpstreams(
     if (parseUpstream(text, scheme) !== undefined) continue
     problems.add(document, [...path, index], `must be \`${scheme}://host:port\`, without a path`)
   }
+}
+
+function checkEntries(
+  { upstreams, sticky }: Extract<Route, { upstreams: unknown }>,
+  path: KeyPath,
+  document: Located,
+  problems: Problems,
+): void {
+  const seen = new Set<string>()
+  for (const [index, entry] of upstreams.entries()) {
+    const at: KeyPath = [...path, 'upstreams', index]
+    for (const [i, url] of urlsOf(entry).entries()) {
+      const where: KeyPath = isList(entry) ? [...at, 'url', i] : isText(entry) ? at : [...at, 'url']
+      if (parseUpstream(url, 'http') === undefined) {
+        problems.add(document, where, 'must be `http://host:port`, without a path')
+      } else if (seen.has(url)) problems.add(document, where, 'stands in the list twice')
+      seen.add(url)
+    }
+  }
+  const weights = upstreams.map((entry) => (isText(entry) ? undefined : entry.weight) ?? 1)
+  if (weights.every((weight) => weight === 0)) {
+    problems.add(document, [...path, 'upstreams'], 'needs an entry whose weight is not 0')
+  }
+  if (sticky && 'cookie' in sticky && sticky.sameSite === 'none' && sticky.secure === 'never') {
+    problems.add(
+      document,
+      [...path, 'sticky', 'secure'],
+      'must not be `never`: browsers drop a cookie of `sameSite: none` that is not secure',
+    )
+  }
+}
+
+function isText(entry: UpstreamEntry): entry is string {
+  return typeof entry === 'string'
+}
+
+function isList(entry: UpstreamEntry): boolean {
+  return !isText(entry) && typeof entry.url !== 'string'
 }
 
 const SEGMENT = /^(?::[A-Za-z_][A-Za-z0-9_]*|[^:*?#\s\\]+)$/

@@ -41,6 +41,8 @@ export interface Target {
   readonly headers?: readonly (readonly [string, string])[]
   /** Another way to connect than TCP to host and port: the `http-proxy` forwarder. */
   readonly connect?: () => Duplex
+  /** Connections to it at a time, tunnels not counted; undefined: as many as to any. */
+  readonly connectionsMax?: number | undefined
 }
 
 /** How an attempt failed. Not applied: nothing was sent, or the target said so (421, a refusal). */
@@ -85,6 +87,8 @@ export interface Picker {
   refused?(answer: AttemptOutcome, mayRepeat: boolean): Refusal | undefined
   /** A response head came. Called once per answered request, before its body is sent on. */
   answered(outcome: AttemptOutcome): void
+  /** Value of a `Set-Cookie` to add to the response that was `answered`. */
+  setCookie?(): string | undefined
   /**
    * The exchange is over, for better or worse: nothing is in flight for this request any more.
    * Called exactly once. `failure`: the last attempt failed and no other was asked for.

@@ -3,8 +3,9 @@ import type { Socket } from 'node:net'
 import { AriesError, toAriesError } from '../errors.ts'
 import { fillTemplate } from '../path-pattern.ts'
 import type { Balancing } from './balance/balancing.ts'
+import { compileStickiness } from './balance/stickiness.ts'
 import { TaskPicker, taskHeaders } from './balance/task.ts'
-import { type UpstreamGroup, UpstreamPicker } from './balance/upstreams.ts'
+import { type BoundGroup, UpstreamPicker } from './balance/upstreams.ts'
 import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
 import { countAnswer, type ShardStats } from './metrics.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
@@ -39,7 +40,7 @@ export class RoutePlanner implements Planner {
   #bodyLimits: BodyLimits
   /** What each route needs at every request, made once. */
   readonly #headers = new Map<CompiledRoute, NonNullable<Target['headers']>>()
-  readonly #groups = new Map<CompiledRoute, UpstreamGroup>()
+  readonly #groups = new Map<CompiledRoute, BoundGroup>()
 
   constructor(components: PlannerComponents, init: PlannerInit) {
     this.#components = components
@@ -55,12 +56,9 @@ export class RoutePlanner implements Planner {
     for (const route of table.routes) {
       if (route.kind === 'task') this.#headers.set(route, taskHeaders(route.task, token))
       if (route.kind === 'upstreams') {
-        const { upstreams, lines } = this.#components.balancing
-        this.#groups.set(route, {
-          slots: Int32Array.from(route.upstreams, ({ url }) => upstreams.get(url).slot),
-          forwarder: route.forwarder,
-          line: lines.open(),
-        })
+        const group = this.#components.balancing.openGroup(route)
+        const stickiness = route.sticky && compileStickiness(route.sticky, group)
+        this.#groups.set(route, { group, stickiness })
       }
     }
     this.#table = table
@@ -96,7 +94,7 @@ export class RoutePlanner implements Planner {
       case 'upstreams':
         return {
           kind: 'forward',
-          picker: new UpstreamPicker(balancing.forUpstreams, this.#groups.get(match.route)!),
+          picker: new UpstreamPicker(balancing.forUpstreams, this.#groups.get(match.route)!, head),
         }
       case 'redirect': {
         const { taken } = match as Extract<Match, { taken: unknown }>

@@ -1,6 +1,7 @@
 /** What a request must have besides its path for a route to take it. Pure. */
 import type { RouteConditions } from '../config/schema/routes.ts'
 import type { RequestHead } from './plan.ts'
+import { parameterOf } from './request-key.ts'
 
 /** What conditions are asked about. */
 export type Conditioned = Pick<RequestHead, 'method' | 'target' | 'scheme' | 'header'>
@@ -45,10 +46,4 @@ function hostIs(wanted: string): Condition {
 
 function isWanted(value: string | undefined, wanted: string): boolean {
   return value !== undefined && (wanted === ANY || value === wanted)
-}
-
-/** First value of a parameter of the query. */
-function parameterOf(target: string, name: string): string | undefined {
-  const at = target.indexOf('?')
-  return at < 0 ? undefined : (new URLSearchParams(target.slice(at + 1)).get(name) ?? undefined)
 }

@@ -4,10 +4,12 @@
  */
 import { parseUpstream } from '../config/address.ts'
 import { moduleName } from '../config/module-name.ts'
+import { type UpstreamEntry, urlsOf } from '../config/routes.ts'
 import type { Route } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { KEY_BYTES_MAX, type WorkerId } from '../identity.ts'
 import { PathPattern, type Taken } from '../path-pattern.ts'
+import type { StickyConfig } from './balance/stickiness.ts'
 import { type Conditioned, compileConditions } from './route-conditions.ts'
 
 export type CompiledRoute =
@@ -16,7 +18,8 @@ export type CompiledRoute =
   | {
       readonly kind: 'upstreams'
       readonly path: string
-      readonly upstreams: readonly UpstreamAddress[]
+      readonly items: readonly UpstreamItem[]
+      readonly sticky: StickyConfig | undefined
       readonly forwarder: 'aries' | 'http-proxy'
     }
   | {
@@ -39,6 +42,17 @@ export interface UpstreamAddress {
   readonly url: string
   readonly host: string
   readonly port: number
+  /** Of one shard; undefined: `balance.inFlightMax`, the limit of the engine. */
+  readonly inFlightMax?: number | undefined
+  readonly connectionsMax?: number | undefined
+}
+
+/** An entry of a route's upstreams. */
+export interface UpstreamItem {
+  readonly upstreams: readonly UpstreamAddress[]
+  readonly weight: number | undefined
+  readonly priority: number
+  readonly drain: boolean
 }
 
 type Kind<K extends CompiledRoute['kind']> = Extract<CompiledRoute, { kind: K }>
@@ -100,8 +114,8 @@ function compileRoute(route: Route): CompiledRoute {
   const { path } = route
   if ('task' in route) return { kind: 'task', path, task: moduleName(route.task) }
   if ('upstreams' in route) {
-    const upstreams = route.upstreams.map((url) => upstreamAddress(url, 'http'))
-    return { kind: 'upstreams', path, upstreams, forwarder: route.forwarder }
+    const { sticky, forwarder } = route
+    return { kind: 'upstreams', path, items: route.upstreams.map(compileItem), sticky, forwarder }
   }
   if ('redirect' in route) {
     return { kind: 'redirect', path, to: route.redirect, status: route.status }
@@ -114,6 +128,25 @@ function compileRoute(route: Route): CompiledRoute {
     throw new AriesError('ARIES_E_CONFIG', `route ${path}: a worker's path needs a segment ":key"`)
   }
   return { kind: 'worker', path, class: moduleName(route.worker) }
+}
+
+function compileItem(item: UpstreamEntry): UpstreamItem {
+  const { weight, priority, drain, inFlightMax, connectionsMax } =
+    typeof item === 'string' ? PLAIN_ENTRY : item
+  const upstreams = urlsOf(item).map((url) => ({
+    ...upstreamAddress(url, 'http'),
+    inFlightMax,
+    connectionsMax,
+  }))
+  return { upstreams, weight, priority, drain }
+}
+
+const PLAIN_ENTRY = {
+  weight: undefined,
+  priority: 0,
+  drain: false,
+  inFlightMax: undefined,
+  connectionsMax: undefined,
 }
 
 function decodeKey(encoded: string): string {

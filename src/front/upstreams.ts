@@ -11,12 +11,14 @@ const UPSTREAMS_MAX = 1_024
 export const UPSTREAM_SLOTS = 4 * UPSTREAMS_MAX
 
 export class Upstream {
-  readonly address: UpstreamAddress
+  address: UpstreamAddress
   /** Its place in the chooser. */
   readonly slot: number
   healthy = true
+  /** Until when clients that are bound to it may stay, on the clock of `performance`; undefined: it does not drain. */
+  #boundUntilMs: number | undefined
   readonly #log: Logger
-  readonly #target: Target
+  #target: Target
   #inFlight = 0
   #isRetired = false
   #viaHttpProxy: { target: Target; forwarder: HttpProxyForwarder } | undefined
@@ -25,8 +27,28 @@ export class Upstream {
     this.#log = components.log
     this.address = address
     this.slot = slot
-    const { url, host, port } = address
-    this.#target = { id: url, poolKey: `${host}:${port}`, host, port }
+    this.#target = targetOf(address)
+  }
+
+  /** Takes no new clients. */
+  get draining(): boolean {
+    return this.#boundUntilMs !== undefined
+  }
+
+  /** It drains, and the time of those who are bound to it is over. */
+  isLeft(nowMs: number): boolean {
+    return this.#boundUntilMs !== undefined && nowMs >= this.#boundUntilMs
+  }
+
+  /** `boundUntilMs`: undefined to take it back into use. */
+  setDrain(boundUntilMs: number | undefined): void {
+    this.#boundUntilMs = boundUntilMs
+  }
+
+  /** Its limits may have changed. */
+  setAddress(address: UpstreamAddress): void {
+    this.address = address
+    this.#target = targetOf(address)
   }
 
   target(forwarder: 'aries' | 'http-proxy'): Target {
@@ -69,6 +91,10 @@ export class Upstream {
   }
 }
 
+function targetOf({ url, host, port, connectionsMax }: UpstreamAddress): Target {
+  return { id: url, poolKey: `${host}:${port}`, host, port, connectionsMax }
+}
+
 /** Every upstream of the routes and listeners once, so that a reload does not forget its state. */
 export class Upstreams {
   readonly #log: Logger
@@ -99,6 +125,11 @@ export class Upstreams {
     this.#byUrl = new Map(
       addresses.map((address) => [address.url, before.get(address.url) ?? this.#open(address)]),
     )
+    for (const address of addresses) {
+      const upstream = this.#byUrl.get(address.url)!
+      upstream.setAddress(address)
+      this.#chooser.setInFlightMax(upstream.slot, address.inFlightMax)
+    }
     // At the start all are equally new.
     if (before.size === 0) return
     for (const [url, { slot }] of this.#byUrl) if (!before.has(url)) this.#chooser.renew(slot)
@@ -112,6 +143,14 @@ export class Upstreams {
 
   bySlot(slot: number): Upstream | undefined {
     return this.#bySlot[slot]
+  }
+
+  /** `boundMs`: how long clients that are bound to it may stay; undefined: it is back in use. */
+  setDrain(url: string, boundMs: number | undefined): void {
+    const upstream = this.#byUrl.get(url)
+    if (upstream === undefined) return
+    upstream.setDrain(boundMs === undefined ? undefined : performance.now() + boundMs)
+    this.#chooser.healthEpoch += 1
   }
 
   setHealth(url: string, healthy: boolean): void {

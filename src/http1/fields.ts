@@ -4,6 +4,7 @@
  */
 import { AriesError } from '../errors.ts'
 import {
+  ADDED,
   COLON,
   CONNECTION,
   CR,
@@ -14,6 +15,7 @@ import {
   isToken,
   LF,
   OTHER,
+  REMOVED,
   SP,
   TOKEN,
 } from './grammar.ts'
@@ -23,10 +25,10 @@ import { FIELDS_MAX } from './limits.ts'
 const STRIDE = 5
 
 export class Fields {
-  readonly text: string
+  text: string
   readonly #offsets: number[] = []
   /** Offset behind the last header line, where the empty line begins. */
-  readonly end: number
+  end: number
   count = 0
 
   /** Scans the lines of `text` from `at` to the empty line at its end. Throws `ARIES_E_BAD_REQUEST`. */
@@ -86,8 +88,31 @@ export class Fields {
 
   pairs(): [string, string][] {
     const pairs: [string, string][] = []
-    for (let i = 0; i < this.count; i++) pairs.push([this.name(i), this.value(i)])
+    for (let i = 0; i < this.count; i++) {
+      if (this.kind(i) !== REMOVED) pairs.push([this.name(i), this.value(i)])
+    }
     return pairs
+  }
+
+  /** Adds a line behind the others. Both must be what a head may have: checked before. */
+  add(name: string, value: string): void {
+    const nameEnd = this.end + name.length
+    this.#offsets.push(ADDED, this.end, nameEnd, nameEnd + 2, nameEnd + 2 + value.length)
+    const line = `${name}: ${value}\r\n`
+    this.text = `${this.text.slice(0, this.end)}${line}\r\n`
+    this.end += line.length
+    this.count++
+  }
+
+  /** Removes every line of `name` (small letters): nobody finds or copies it any more. */
+  remove(name: string): void {
+    for (let i = 0; i < this.count; i++) {
+      const start = this.#offsets[i * STRIDE + 1]!
+      const length = this.#offsets[i * STRIDE + 2]! - start
+      if (length !== name.length || !hasAt(this.text, start, name)) continue
+      this.#offsets[i * STRIDE] = REMOVED
+      this.#offsets[i * STRIDE + 2] = start
+    }
   }
 
   /** The lines whose kind `keep` marks with 1, unchanged, without what `Connection` names. */

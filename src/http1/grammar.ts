@@ -45,11 +45,15 @@ export const FORWARDED = 12
 export const MAX_FORWARDS = 13
 export const ARIES_NODE = 14
 export const ARIES_LOAD = 15
-const KINDS = 16
+/** Of a line that was taken out. */
+export const REMOVED = 16
+/** Of a line that the configuration adds: it passes, whatever the client's `Connection` names. */
+export const ADDED = 17
+const KINDS = 18
 
 /** A table for `Fields.copy`: 1 for each kind that `keep` names. */
 export function kindTable(keep: (kind: number) => boolean): Uint8Array {
-  return Uint8Array.from({ length: KINDS }, (_, kind) => (keep(kind) ? 1 : 0))
+  return Uint8Array.from({ length: KINDS }, (_, kind) => (kind !== REMOVED && keep(kind) ? 1 : 0))
 }
 
 const NAMES: readonly (readonly [string, number])[] = [

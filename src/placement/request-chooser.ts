@@ -17,6 +17,7 @@ const QUEUED_PER_THREAD = 64
 
 /** Targets whose cost is reckoned anew at each choice, in turn. */
 const RECKONED = 2
+const IN_FLIGHT_ANY = 0x7fffffff
 /** Cost of a target that is full: only others are chosen. */
 const FULL_COST = Number.POSITIVE_INFINITY
 
@@ -24,6 +25,14 @@ const FULL_COST = Number.POSITIVE_INFINITY
 export const NO_TARGET = -1
 /** There are targets, but they are full: the request had better wait. */
 export const FULL = -2
+
+/** What becomes of targets that are not healthy. */
+export type OfIll = typeof ILL_LAST | typeof ILL_NEVER | typeof ILL_TOO
+/** Chosen when there is no healthy one. */
+export const ILL_LAST = 0
+export const ILL_NEVER = 1
+/** Like the others: most are ill, so the checks may be wrong, and the few would not bear it. */
+export const ILL_TOO = 2
 
 export interface RequestChooserLimits {
   /** How many random targets are compared. */
@@ -49,6 +58,10 @@ export class RequestChooser {
   #reckonNext = 0
   /** 1: not to be chosen while there are others. */
   readonly #unhealthy: Uint8Array
+  /** Raised when the health of a target changes, or which there are. */
+  healthEpoch = 0
+  /** Own requests in flight from which on that target is full, below the limit of all. */
+  readonly #inFlightMax: Int32Array
   /** News that `#atNews` belongs to, and own requests in flight when it was first seen. */
   readonly #seenNews: Int32Array
   readonly #atNews: Int32Array
@@ -65,6 +78,7 @@ export class RequestChooser {
     this.loads = new TargetLoads(init.capacity)
     this.#costs = new Float64Array(init.capacity)
     this.#unhealthy = new Uint8Array(init.capacity)
+    this.#inFlightMax = new Int32Array(init.capacity).fill(IN_FLIGHT_ANY)
     this.#seenNews = new Int32Array(init.capacity)
     this.#atNews = new Int32Array(init.capacity)
   }
@@ -75,6 +89,12 @@ export class RequestChooser {
 
   setHealthy(slot: number, healthy: boolean): void {
     this.#unhealthy[slot] = healthy ? 0 : 1
+    this.healthEpoch += 1
+  }
+
+  /** A limit for one target; undefined: that of all. */
+  setInFlightMax(slot: number, inFlightMax: number | undefined): void {
+    this.#inFlightMax[slot] = inFlightMax ?? IN_FLIGHT_ANY
   }
 
   isHealthy(slot: number): boolean {
@@ -85,10 +105,17 @@ export class RequestChooser {
    * The slot among the first `count` of `open` to send the next request to; `NO_TARGET` or `FULL`
    * when there is none. `avoid`: slots already tried.
    *
-   * Healthy ones before the others: when no healthy one is left, those that checks have found ill
-   * may do (panic): the checks may be wrong, and a request that fails there would have failed here.
+   * Healthy ones before the others (`ofIll`): when no healthy one is left, those that checks have
+   * found ill may do (panic): the checks may be wrong, and a request that fails there would have
+   * failed here.
    */
-  choose(open: Int32Array, count: number, nowMs: number, avoid?: ReadonlySet<number>): number {
+  choose(
+    open: Int32Array,
+    count: number,
+    nowMs: number,
+    avoid?: ReadonlySet<number>,
+    ofIll: OfIll = ILL_LAST,
+  ): number {
     this.#reckonSome(open, count, nowMs)
     const costs = this.#costs
     const random = this.#random
@@ -103,12 +130,13 @@ export class RequestChooser {
       if (this.#prices !== undefined && this.#prices.news[slot] !== this.#seenNews[slot]) {
         this.#reckon(slot, nowMs)
       }
-      if (costs[slot]! >= least || this.#unhealthy[slot] === 1) continue
+      if (costs[slot]! >= least) continue
+      if (this.#unhealthy[slot] === 1 && ofIll !== ILL_TOO) continue
       if (avoid?.has(slot) === true || !this.#takesPart(slot, nowMs)) continue
       best = slot
       least = costs[slot]!
     }
-    return best < 0 ? this.#chooseAny(open, count, nowMs, avoid) : best
+    return best < 0 ? this.#chooseAny(open, count, nowMs, avoid, ofIll) : best
   }
 
   /** A request goes there; returns how many it finds there, itself included: `answered` asks for it. */
@@ -174,11 +202,12 @@ export class RequestChooser {
     )
   }
 
-  #isFull(slot: number, nowMs: number): boolean {
+  /** Whether the next request for it had better wait. */
+  isFull(slot: number, nowMs: number): boolean {
     const { loads } = this
     const own = loads.inFlight[slot]!
     if (own === 0) return false
-    if (own >= this.#limits.inFlightMax) return true
+    if (own >= this.#limits.inFlightMax || own >= this.#inFlightMax[slot]!) return true
     const threads = loads.threads[slot]!
     return threads > 0 && loads.requests(slot, nowMs) >= QUEUED_PER_THREAD * threads
   }
@@ -197,7 +226,7 @@ export class RequestChooser {
   }
 
   #reckon(slot: number, nowMs: number): void {
-    this.#costs[slot] = this.#isFull(slot, nowMs) ? FULL_COST : this.cost(slot, nowMs)
+    this.#costs[slot] = this.isFull(slot, nowMs) ? FULL_COST : this.cost(slot, nowMs)
   }
 
   /** Among all, for none of those drawn would do; seldom enough to look at each. */
@@ -206,9 +235,11 @@ export class RequestChooser {
     count: number,
     nowMs: number,
     avoid: ReadonlySet<number> | undefined,
+    ofIll: OfIll,
   ): number {
     let found = NO_TARGET
-    for (const unhealthy of [0, 1]) {
+    const last = ofIll === ILL_NEVER ? 0 : 1
+    for (let unhealthy = 0; unhealthy <= last; unhealthy++) {
       let best = NO_TARGET
       let least = Number.POSITIVE_INFINITY
       const first = Math.floor(this.#random.next() * count)
@@ -216,7 +247,7 @@ export class RequestChooser {
         const slot = open[(first + i) % count]!
         if (this.#unhealthy[slot] !== unhealthy || avoid?.has(slot) === true) continue
         found = FULL
-        if (this.#isFull(slot, nowMs)) continue
+        if (this.isFull(slot, nowMs)) continue
         const cost = this.cost(slot, nowMs)
         if (best >= 0 && cost >= least) continue
         best = slot

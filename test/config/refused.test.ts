@@ -24,6 +24,31 @@ const REFUSED: readonly {
     says: [/aries\.yaml:8:8: log\.colour: is not a known key; known are `level`/],
   },
   {
+    name: 'upstreams that cannot be as they are written',
+    config: `${CONFIG}  - path: /a
+    upstreams:
+      - { url: [http://h:1, http://h:1/x], weight: 0 }
+      - { url: http://h:1, weight: 0 }
+    sticky: { cookie: srv, sameSite: none, secure: never }
+`,
+    says: [
+      /routes\[3\]\.upstreams\[0\]\.url\[1\]: must be `http:\/\/host:port`/,
+      /routes\[3\]\.upstreams\[1\]\.url: stands in the list twice/,
+      /routes\[3\]\.upstreams: needs an entry whose weight is not 0/,
+      /routes\[3\]\.sticky\.secure: must not be `never`/,
+    ],
+  },
+  {
+    name: 'an unknown key of an upstream',
+    config: `${CONFIG}  - { path: /a, upstreams: [{ url: http://h:1, wieght: 2 }] }\n`,
+    says: [/routes\[3\]\.upstreams\[0\]\.wieght: .*did you mean `weight`/],
+  },
+  {
+    name: 'stickiness by what no request has',
+    config: `${CONFIG}  - { path: /a, upstreams: [http://h:1], sticky: { by: colour } }\n`,
+    says: [/routes\[3\]\.sticky\.by: must be `address`/],
+  },
+  {
     name: 'options of a class that no route has, with the one that was meant',
     config: `${CONFIG}classes:\n  countre: { queueMax: 1 }\n`,
     says: [

@@ -10,7 +10,7 @@ import { emptyStats } from '../../src/front/metrics.ts'
 import { Nodes } from '../../src/front/nodes.ts'
 import type { AttemptFailure, Target } from '../../src/front/plan.ts'
 import { seededRandom } from '../../src/world.ts'
-import { log, node } from './stubs.ts'
+import { itemOf, log, node, requestHead } from './stubs.ts'
 
 const random = seededRandom(11)
 
@@ -94,9 +94,10 @@ t.test('a request is tried at every upstream once', async (t) => {
   const { made, failed } = balancing(board, new Nodes({ board, random }))
   const upstreams = [1, 2, 3].map((port) => ({ url: `http://h:${port}`, host: 'h', port }))
   made.upstreams.set(upstreams)
-  const slots = Int32Array.from(upstreams, ({ url }) => made.upstreams.get(url).slot)
-  const line = made.lines.open()
-  const picker = new UpstreamPicker(made.forUpstreams, { slots, forwarder: 'aries', line })
+  const items = upstreams.map((address) => itemOf(address))
+  const group = made.openGroup({ items, forwarder: 'aries' })
+  const bound = { group, stickiness: undefined }
+  const picker = new UpstreamPicker(made.forUpstreams, bound, requestHead('/'))
   const inFlight = (): number =>
     upstreams.reduce((sum, { url }) => sum + made.upstreams.get(url).inFlight, 0)
   let target = atOnce(picker.pick())

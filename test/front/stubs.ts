@@ -6,6 +6,8 @@ import { pino } from 'pino'
 import { mapSchema } from '../../src/config/schema/map.ts'
 import { type Config, configSchema } from '../../src/config/schema.ts'
 import { type ErrorCode, errorBody } from '../../src/errors.ts'
+import { ClientRequest } from '../../src/front/http1/client-request.ts'
+import type { UpstreamAddress, UpstreamItem } from '../../src/front/routes.ts'
 import type {
   LoadVector,
   Member,
@@ -46,6 +48,24 @@ export function testConfig(parts: Record<string, unknown>): Config {
     tasks: new Map(),
     classes: new Map(),
   }
+}
+
+/** An entry of a route's upstreams that says nothing but one URL. */
+export function itemOf(
+  address: UpstreamAddress,
+  parts: Partial<Omit<UpstreamItem, 'upstreams'>> = {},
+): UpstreamItem {
+  return { upstreams: [address], weight: undefined, priority: 0, drain: false, ...parts }
+}
+
+/** A GET of `target` as the engine has parsed it. */
+export function requestHead(
+  target: string,
+  lines: readonly string[] = [],
+  peer = '127.0.0.1',
+): ClientRequest {
+  const head = [`GET ${target} HTTP/1.1`, 'Host: x', ...lines, '', '']
+  return new ClientRequest(head.join('\r\n'), peer, 'http')
 }
 
 export const IDLE: LoadVector = {

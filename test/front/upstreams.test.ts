@@ -145,3 +145,28 @@ for (const forwarder of ['aries', 'http-proxy']) {
     t.equal((await request(`${url}/legacy/x`)).statusCode, 404)
   })
 }
+
+t.test('a client with the cookie stays with its upstream until that dies', async (t) => {
+  const [a, b] = [await named(t, 'a'), await named(t, 'b')]
+  const upstreams = [
+    { url: urlOf(a), weight: 50 },
+    { url: urlOf(b), weight: 50 },
+  ]
+  const routes = [{ path: '/legacy/*', upstreams, sticky: { cookie: 'srv' } }]
+  const { url } = await startFront(t, new StubMembership(), testConfig({ routes, health: HEALTH }))
+  const ask = async (cookie: string) => {
+    const headers = cookie === '' ? {} : { cookie }
+    const answer = await request(`${url}/legacy/x`, { headers })
+    const set = String(answer.headers['set-cookie'] ?? '')
+    return { name: await answer.body.text(), cookie: /^[^;]*/.exec(set)![0] }
+  }
+  let first = await ask('')
+  while (first.name !== 'a') first = await ask('')
+  t.match(first.cookie, /^srv=[\w-]{16}$/)
+  for (let i = 0; i < 20; i++) t.same(await ask(first.cookie), { name: 'a', cookie: '' })
+  await a.kill()
+  const after = await ask(first.cookie)
+  t.equal(after.name, 'b')
+  t.match(after.cookie, /^srv=/)
+  t.not(after.cookie, first.cookie)
+})

@@ -1,6 +1,7 @@
 /** The demo's upstreams: small servers at those addresses of HTTP routes where nobody is yet. */
 import { type Address, formatAddress, isLoopback, parseUpstream } from '../../config/address.ts'
 import { listensOf } from '../../config/listens.ts'
+import { urlsOf } from '../../config/routes.ts'
 import type { Config } from '../../config/schema.ts'
 import { bindProblem, PORT_TAKEN } from './preflight.ts'
 
@@ -17,7 +18,7 @@ export async function localUpstreams(config: Config): Promise<LocalUpstreams> {
   const found = new Map<string, Address>()
   for (const route of config.routes) {
     if (!('upstreams' in route)) continue
-    for (const upstream of route.upstreams) {
+    for (const upstream of route.upstreams.flatMap(urlsOf)) {
       const address = parseUpstream(upstream, 'http')
       if (address === undefined || !isLoopback(address.host)) continue
       const name = formatAddress(address.host, address.port)

@@ -48,17 +48,18 @@ function section(name: string, schema: Schema, level: number): string[] {
 
 function nested(name: string, schema: Schema): string[] {
   if (schema.properties) return section(name, schema, 3)
-  const { items, additionalProperties: named } = schema
+  const { items, additionalProperties: named, anyOf } = schema
   if (typeof named === 'object') return section(`${name}.<name>`, named, 3)
   if (items?.properties) return section(`${name}[]`, items, 3)
-  return (items?.anyOf ?? []).flatMap((branch) =>
-    section(`${name}[]: ${markOf(branch)}`, branch, 3),
-  )
+  const [list, branches] = items?.anyOf ? ['[]', items.anyOf] : ['', anyOf ?? []]
+  return branches
+    .filter((branch) => branch.properties !== undefined)
+    .flatMap((branch) => section(`${name}${list}: ${markOf(branch)}`, branch, 3))
 }
 
-/** What tells an alternative from the others: its first key, but for those that all have. */
+/** What tells an alternative from the others: the first key that it needs, but for those that all need. */
 function markOf(branch: Schema): string {
-  return Object.keys(branch.properties ?? {}).find((key) => key !== 'path') ?? ''
+  return branch.required?.find((key) => key !== 'path') ?? ''
 }
 
 function row(key: string, schema: Schema, required: boolean): string[] {
@@ -70,7 +71,9 @@ function typeOf(schema: Schema): string {
   if (schema.type === 'array') {
     return schema.items?.type === 'string' ? 'list of strings' : 'list, see below'
   }
-  if (schema.properties || typeof schema.additionalProperties === 'object') return 'see below'
+  const branches = schema.anyOf?.filter((branch) => branch.properties !== undefined) ?? []
+  const below = schema.properties ?? branches[0] ?? schema.additionalProperties
+  if (typeof below === 'object') return 'see below'
   const { minimum, maximum } = schema
   if (minimum === undefined) return schema.type ?? ''
   const top = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? '' : ` to ${maximum}`

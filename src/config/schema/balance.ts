@@ -17,6 +17,14 @@ export const balanceSchema = z
       .describe(
         'Milliseconds in which a target that joins or comes back gets more and more requests, from a tenth of its share on.',
       ),
+    panicBelow: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.5)
+      .describe(
+        'Part of healthy upstreams of a route below which all are asked, the ill too: the checks may be wrong, and the few would not bear everything. 0: only when none is healthy.',
+      ),
     inFlightMax: z
       .int()
       .min(1)

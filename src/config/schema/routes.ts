@@ -1,6 +1,8 @@
 /** Where clients are taken, and where their requests go. */
 import { z } from 'zod'
 import { KEY_BYTES_MAX } from '../../identity.ts'
+import { stickySchema, upstreamSchema } from './upstreams.ts'
+import { TOKEN } from './values.ts'
 
 const tlsSchema = z
   .strictObject({
@@ -63,7 +65,6 @@ export const listenerSchema = z.union([
     .describe('Leads each connection to a worker, wherever it lives.'),
 ])
 
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const FIELD_VALUE = /^(?:[!-~](?:[ \t!-~]*[!-~])?)?$/
 
 const fieldName = z.string().regex(TOKEN, 'is no name of a header')
@@ -140,11 +141,14 @@ export const routeSchema = z.union([
     .strictObject({
       ...routeBase,
       upstreams: z
-        .array(z.string().describe('`http://host:port`.'))
+        .array(upstreamSchema)
         .min(1)
         .describe(
-          'The servers behind it; the healthy one that is expected to answer soonest is asked (`balance`).',
+          'The servers behind it; the healthy one that is expected to answer soonest is asked (`balance`). An entry is a URL, or says more: see below.',
         ),
+      sticky: stickySchema
+        .optional()
+        .describe('Which clients stay with an upstream; absent: none.'),
       forwarder: z
         .enum(['aries', 'http-proxy'])
         .default('aries')

@@ -13,3 +13,11 @@ export const stateBytes = z.int().min(1_024).max(268_435_456)
 
 export const ms = z.int().min(1).max(86_400_000)
 export const host = z.string().min(1).max(253)
+
+/** A name of a header or a method (RFC 9110 §5.6.2). */
+export const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+/** A token, too (RFC 6265 §4.1.1). */
+export const COOKIE_NAME = TOKEN
+/** What one request has in common with others: `src/front/request-key.ts`. */
+export const REQUEST_KEY =
+  /^(?:address|path|host|(?:header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+|query:[^&=#\s]+)$/

@@ -41,8 +41,8 @@ export abstract class BalancedPicker extends CountedPicker {
     balance.retries.deposit(performance.now())
   }
 
-  /** Slots that may be chosen: the first `count` of `open`. */
-  protected abstract get targets(): { readonly open: Int32Array; readonly count: number }
+  /** The slot for the next attempt, `NO_TARGET` or `FULL`; `tried`: not these. */
+  protected abstract choose(nowMs: number, tried: ReadonlySet<number> | undefined): number
   protected abstract target(slot: number): Target | undefined
   /** No connection could be made to the target in that slot. */
   protected abstract unreachable(slot: number): void
@@ -107,9 +107,8 @@ export abstract class BalancedPicker extends CountedPicker {
 
   /** `besides`: not that one either. */
   #choose(besides = NOT_SENT): number {
-    const { open, count } = this.targets
     if (besides !== NOT_SENT) this.#avoid(besides)
-    return this.#balance.chooser.choose(open, count, performance.now(), this.#tried)
+    return this.choose(performance.now(), this.#tried)
   }
 
   #takeInLine(failure: AttemptFailure | undefined): Target | undefined {

@@ -9,6 +9,7 @@ import type { Nodes } from '../nodes.ts'
 import { UPSTREAM_SLOTS, type Upstream, Upstreams } from '../upstreams.ts'
 import { Lines } from './lines.ts'
 import type { TaskBalance } from './task.ts'
+import { UpstreamGroup, type UpstreamGroupInit } from './upstream-group.ts'
 import type { UpstreamBalance } from './upstreams.ts'
 
 export interface BalancingComponents {
@@ -29,11 +30,15 @@ export class Balancing {
   readonly lines: Lines
   readonly tasks: TaskBalance
   readonly forUpstreams: UpstreamBalance
+  readonly #random: Random
+  #limits: ConfigFile['balance']
   readonly #retries: RetryBudget
   readonly #choosers: readonly RequestChooser[]
 
   constructor(components: BalancingComponents, limits: ConfigFile['balance']) {
     const { log, random, board, nodes, stats } = components
+    this.#random = random
+    this.#limits = limits
     const perNode = new RequestChooser(
       { random, prices: board.prices },
       { capacity: SLOTS_MAX },
@@ -61,6 +66,20 @@ export class Balancing {
     }
   }
 
+  /** For a route, until the routes change; `Upstreams` knows its upstreams already. */
+  openGroup(route: Pick<UpstreamGroupInit, 'items' | 'forwarder'>): UpstreamGroup {
+    const { upstreams, lines } = this
+    return new UpstreamGroup(
+      {
+        chooser: this.forUpstreams.chooser,
+        random: this.#random,
+        upstreamOf: (url) => upstreams.get(url),
+        line: lines.open(),
+      },
+      { ...route, panicBelow: this.#limits.panicBelow },
+    )
+  }
+
   /** Nothing could be sent to `upstream`. */
   failed({ address }: Upstream, tell: (url: string) => void): void {
     this.upstreams.setHealth(address.url, false)
@@ -73,6 +92,7 @@ export class Balancing {
   }
 
   setLimits(limits: ConfigFile['balance']): void {
+    this.#limits = limits
     for (const chooser of this.#choosers) chooser.setLimits(limits)
     this.lines.setLimits(limits)
     this.tasks.line.setLimits(limits)

@@ -44,9 +44,9 @@ export class TaskPicker extends BalancedPicker {
     this.#headers = headers
   }
 
-  protected get targets(): { open: Int32Array; count: number } {
+  protected choose(nowMs: number, tried: ReadonlySet<number> | undefined): number {
     const { open, openCount } = this.#balance.board.prices
-    return { open, count: openCount }
+    return this.#balance.chooser.choose(open, openCount, nowMs, tried)
   }
 
   protected target(slot: number): Target | undefined {

@@ -1,8 +1,10 @@
+import { NO_TARGET } from '../../placement/request-chooser.ts'
 import { type Random, randomInt } from '../../world.ts'
-import type { AttemptOutcome, Refusal, Target } from '../plan.ts'
+import type { AttemptOutcome, Refusal, RequestHead, Target } from '../plan.ts'
 import type { Upstream, Upstreams } from '../upstreams.ts'
 import { type Balance, BalancedPicker } from './balanced.ts'
-import type { Line } from './lines.ts'
+import type { Stickiness } from './stickiness.ts'
+import type { UpstreamGroup } from './upstream-group.ts'
 
 export interface UpstreamBalance extends Balance {
   readonly upstreams: Upstreams
@@ -10,11 +12,10 @@ export interface UpstreamBalance extends Balance {
   readonly onFailed: (upstream: Upstream) => void
 }
 
-/** The upstreams of a route, made once for all its requests. */
-export interface UpstreamGroup {
-  readonly slots: Int32Array
-  readonly forwarder: 'aries' | 'http-proxy'
-  readonly line: Line
+/** The upstreams of a route and who is bound to which; made once for all its requests. */
+export interface BoundGroup {
+  readonly group: UpstreamGroup
+  readonly stickiness: Stickiness | undefined
 }
 
 /** Answers that another upstream may have a better one for: gateways and servers that are not well. */
@@ -43,7 +44,8 @@ function least(
   let best: Upstream | undefined
   let ties = 0
   for (const upstream of upstreams) {
-    if ((healthyOnly && !upstream.healthy) || tried?.has(upstream)) continue
+    if (upstream.draining || tried?.has(upstream)) continue
+    if (healthyOnly && !upstream.healthy) continue
     if (best === undefined || upstream.inFlight < best.inFlight) {
       best = upstream
       ties = 1
@@ -59,21 +61,34 @@ function least(
 export class UpstreamPicker extends BalancedPicker {
   readonly #balance: UpstreamBalance
   readonly #group: UpstreamGroup
+  readonly #stickiness: Stickiness | undefined
+  readonly #head: RequestHead
+  #slot = NO_TARGET
   #upstream: Upstream | undefined
 
-  constructor(balance: UpstreamBalance, group: UpstreamGroup) {
+  constructor(balance: UpstreamBalance, { group, stickiness }: BoundGroup, head: RequestHead) {
     super(balance, group.line, 'upstreams')
     this.#balance = balance
     this.#group = group
+    this.#stickiness = stickiness
+    this.#head = head
   }
 
-  protected get targets(): { open: Int32Array; count: number } {
-    const { slots } = this.#group
-    return { open: slots, count: slots.length }
+  protected choose(nowMs: number, tried: ReadonlySet<number> | undefined): number {
+    if (this.#stickiness !== undefined) {
+      const bound = this.#stickiness.choose(this.#head, nowMs, tried)
+      if (bound !== NO_TARGET) return bound
+    }
+    return this.#group.choose(nowMs, tried)
+  }
+
+  setCookie(): string | undefined {
+    return this.#stickiness?.cookie(this.#head, this.#slot)
   }
 
   protected target(slot: number): Target | undefined {
     this.#upstream?.end()
+    this.#slot = slot
     this.#upstream = this.#balance.upstreams.bySlot(slot)
     this.#upstream?.begin()
     return this.#upstream?.target(this.#group.forwarder)
@@ -84,7 +99,7 @@ export class UpstreamPicker extends BalancedPicker {
   }
 
   protected get noneMessage(): string {
-    return 'the route has no upstream'
+    return 'the route has no upstream that takes new clients'
   }
 
   protected refusal({ status }: AttemptOutcome, mayRepeat: boolean): Refusal | undefined {

@@ -31,6 +31,8 @@ export interface AttemptExchange {
   answered(outcome: AttemptOutcome): void
   /** Whether the answer is to be dropped, and the request sent elsewhere. */
   refused(answer: AttemptOutcome): Refusal | undefined
+  /** The response that was `answered` is about to be written: what is to be changed of its head. */
+  edit(response: ParsedResponse): void
   /** A response head is about to be written. */
   responding(status: number): void
   responseBytes(bytes: number): void
@@ -164,6 +166,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       }
     }
     this.#exchange.answered(outcome)
+    this.#exchange.edit(response)
     this.#state = RESPONDING
     this.#exchange.responding(response.status)
     client.response.begin(head, response, bodiless, client.bodyEnded)
@@ -314,6 +317,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       throw new Error('it switched protocols without being asked')
     }
     this.#exchange.answered(this.#outcome(response))
+    this.#exchange.edit(response)
     this.#state = OVER
     this.#connection = undefined
     this.#exchange.tunnelled(response, connection)

@@ -181,6 +181,11 @@ export class Exchange implements AttemptExchange {
     this.#picker!.answered(outcome)
   }
 
+  edit(response: ParsedResponse): void {
+    const cookie = this.#picker!.setCookie?.()
+    if (cookie !== undefined) response.fields.add('Set-Cookie', cookie)
+  }
+
   refused(answer: AttemptOutcome): Refusal | undefined {
     if (this.#bodyLost || this.#attempts >= ATTEMPTS_MAX) return undefined
     return this.#picker!.refused?.(answer, this.repeatable && this.#lost === 0)

@@ -180,7 +180,7 @@ class UpstreamPool implements UpstreamHome, Timed {
   }
 
   #connect(target: Target): void {
-    if (this.#open.size >= this.#pools.connectionsMax) return
+    if (this.#open.size >= (target.connectionsMax ?? this.#pools.connectionsMax)) return
     let stream: Duplex
     try {
       stream = openStream(target)
