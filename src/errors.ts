@@ -230,6 +230,11 @@ const rows = {
     means: 'The map has no node of that id.',
     todo: 'See `aries nodes`.',
   },
+  ARIES_E_UPSTREAM_UNKNOWN: {
+    status: 404,
+    means: 'No route or TCP listener of the front has an upstream of that URL.',
+    todo: 'See `aries upstreams`; name it as the configuration does.',
+  },
   ARIES_E_NO_NODE: {
     status: 503,
     means: 'Every node is drained or cordoned: none takes a worker that is not open yet.',

@@ -3,7 +3,9 @@
  * `docs/reference/http-api.md` is generated from. A request that changes something must carry
  * `content-type: application/json`, so that no web page can send one across origins unasked.
  */
+
 import type { ErrorCode } from '../errors.ts'
+import type { UpstreamInfo } from '../front/upstream-states.ts'
 import type { LoadVector, MemberRole, MemberState } from '../gossip/types.ts'
 import type { JobInfo } from '../jobs/job.ts'
 import type { KeysInfo } from '../key-ring.ts'
@@ -87,6 +89,9 @@ export interface AdminApi {
   'POST /api/jobs/{id}/kill': JobInfo
   'GET /api/jobs/{id}/output': Uint8Array
   'POST /api/jobs/{id}/input': Record<string, never>
+  'GET /api/upstreams': readonly UpstreamInfo[]
+  'POST /api/upstreams/drain': UpstreamInfo
+  'POST /api/upstreams/undrain': UpstreamInfo
   'POST /api/nodes/{id}/drain': DrainReport
   'POST /api/nodes/{id}/deploy': DeployReport
   'POST /api/nodes/{id}/restart': Record<string, never>
@@ -99,6 +104,13 @@ export type AdminEndpoint = keyof AdminApi
 /** Body of `POST /api/workers/{class}/{key}/move`. */
 export interface MoveBody {
   readonly to: string
+}
+
+/** Body of `POST /api/upstreams/drain` and `undrain`. */
+export interface UpstreamBody {
+  readonly url: string
+  /** How long clients that are bound to it may stay, milliseconds. */
+  readonly boundMs?: number
 }
 
 /** Body of `POST /api/keys`. */
@@ -300,6 +312,26 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
     type: '{}',
     body: 'bytes, as `application/octet-stream`',
     errors: onJob,
+  },
+  'GET /api/upstreams': {
+    does: 'The upstreams of the asked front: which are out and why, which drain, what is in flight.',
+    answers: 'In the order of the configuration. Only fronts have any.',
+    type: 'UpstreamInfo[]',
+    errors: ['ARIES_E_BAD_REQUEST'],
+  },
+  'POST /api/upstreams/drain': {
+    does: 'Sends no new clients to an upstream; those who are bound to it stay for a time.',
+    answers: 'How it is now; the asked front alone, until it ends or takes it back.',
+    type: 'UpstreamInfo',
+    body: '{"url":"http://10.0.0.1:8080","boundMs":600000}',
+    errors: ['ARIES_E_BAD_REQUEST', 'ARIES_E_UPSTREAM_UNKNOWN'],
+  },
+  'POST /api/upstreams/undrain': {
+    does: 'Takes a drained upstream back into use.',
+    answers: 'How it is now.',
+    type: 'UpstreamInfo',
+    body: '{"url":"http://10.0.0.1:8080"}',
+    errors: ['ARIES_E_BAD_REQUEST', 'ARIES_E_UPSTREAM_UNKNOWN'],
   },
   'POST /api/nodes/{id}/drain': {
     does: 'Moves every worker off a node and places nothing new there; answers when it is done.',

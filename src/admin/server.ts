@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { adminTokens, Tokens } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
+import type { UpstreamStates } from '../front/upstream-states.ts'
 import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
 import { INPUT_TYPE, untilGone } from '../jobs/job-streams.ts'
 import type { KeyRing } from '../key-ring.ts'
@@ -13,7 +14,7 @@ import { parseJsonObject, readBody } from '../read-body.ts'
 import { CONTAINS_MAX, WORKERS_LIMIT_MAX, type WorkersQuery } from '../rpc.ts'
 import { CHECKPOINT_TYPE, HEADER } from '../wire.ts'
 import { COMPARE, WORKER_ORDERS, type WorkerOrder } from '../worker-order.ts'
-import type { AdminEndpoint, DeployBody, KeysBody, MoveBody } from './api.ts'
+import type { AdminEndpoint, DeployBody, KeysBody, MoveBody, UpstreamBody } from './api.ts'
 import type { ClusterView } from './cluster-view.ts'
 import { answerJobs, isJobEndpoint } from './job-endpoints.ts'
 
@@ -64,6 +65,9 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['POST /api/jobs/{id}/kill', /^\/api\/jobs\/([^/]+)\/kill$/],
   ['GET /api/jobs/{id}/output', /^\/api\/jobs\/([^/]+)\/output$/],
   ['POST /api/jobs/{id}/input', /^\/api\/jobs\/([^/]+)\/input$/],
+  ['GET /api/upstreams', /^\/api\/upstreams$/],
+  ['POST /api/upstreams/drain', /^\/api\/upstreams\/drain$/],
+  ['POST /api/upstreams/undrain', /^\/api\/upstreams\/undrain$/],
   ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
   ['POST /api/nodes/{id}/deploy', /^\/api\/nodes\/([^/]+)\/deploy$/],
   ['POST /api/nodes/{id}/restart', /^\/api\/nodes\/([^/]+)\/restart$/],
@@ -76,6 +80,8 @@ export interface AdminComponents {
   readonly keys: KeyRing
   readonly metrics: () => Promise<string>
   readonly log: Logger
+  /** Of a front. */
+  readonly upstreams?: Pick<UpstreamStates, 'list' | 'drain' | 'undrain'>
 }
 
 /** The admin API of a front or node: see `api.ts` and docs/reference/http-api.md. */
@@ -84,6 +90,7 @@ export class AdminServer {
   readonly #metrics: () => Promise<string>
   readonly #log: Logger
   readonly #keys: KeyRing
+  readonly #upstreams: AdminComponents['upstreams']
   readonly #server: Server
 
   constructor(components: AdminComponents) {
@@ -91,6 +98,7 @@ export class AdminServer {
     this.#keys = components.keys
     this.#metrics = components.metrics
     this.#log = components.log
+    this.#upstreams = components.upstreams
     this.#server = createServer((request, response) => void this.#serve(request, response))
   }
 
@@ -174,6 +182,11 @@ export class AdminServer {
     )
   }
 
+  #ofFront(): NonNullable<AdminComponents['upstreams']> {
+    if (this.#upstreams !== undefined) return this.#upstreams
+    throw new AriesError('ARIES_E_BAD_REQUEST', 'a node has no upstreams: ask a front')
+  }
+
   async #params(
     endpoint: AdminEndpoint,
     match: RegExpExecArray,
@@ -235,6 +248,14 @@ export class AdminServer {
         return { json: this.#keys.info }
       case 'POST /api/keys':
         return { json: await this.#keys.order(sealedOf(body)) }
+      case 'GET /api/upstreams':
+        return { json: this.#ofFront().list() }
+      case 'POST /api/upstreams/drain': {
+        const { url, boundMs } = upstreamBody(body)
+        return { json: this.#ofFront().drain(url, boundMs) }
+      }
+      case 'POST /api/upstreams/undrain':
+        return { json: this.#ofFront().undrain(upstreamBody(body).url) }
       case 'POST /api/nodes/{id}/drain':
         return { json: await view.drain(id!) }
       case 'POST /api/nodes/{id}/deploy':
@@ -247,6 +268,20 @@ export class AdminServer {
         return { json: await view.cordon(id!) }
     }
   }
+}
+
+/** Longest time that clients may stay with an upstream that drains: a week. */
+const BOUND_MS_MAX = 604_800_000
+
+function upstreamBody(body: unknown): Required<UpstreamBody> {
+  const { url, boundMs = 0 } = body as Partial<UpstreamBody>
+  if (typeof url !== 'string' || url === '') {
+    throw new AriesError('ARIES_E_BAD_REQUEST', 'the body names an upstream: {"url":"http://…"}')
+  }
+  if (Number.isSafeInteger(boundMs) && boundMs >= 0 && boundMs <= BOUND_MS_MAX) {
+    return { url, boundMs }
+  }
+  throw new AriesError('ARIES_E_BAD_REQUEST', `boundMs is a number from 0 to ${BOUND_MS_MAX}`)
 }
 
 /** A body that was not read to its end would stand before the next request. */

@@ -176,6 +176,31 @@ ${example('aries keys rotate')}`,
     .argument('<node>', 'id of the node')
     .addHelpText('after', example('aries undrain n2'))
     .action(async (id, options) => (await import('./undrain.ts')).undrain(id, options))
+  reading(program, 'upstreams', 'list the upstreams: who is out and why, who drains')
+    .addHelpText('after', example('aries upstreams'))
+    .action(async (options) => (await import('./upstreams.ts')).upstreams(options))
+  reading(program, 'drain-upstream', 'send no new clients to an upstream; wait until it is idle')
+    .argument('<url>', 'the upstream, as the configuration names it')
+    .option(
+      '--for <seconds>',
+      'how long clients that are bound to it by cookie may stay',
+      countOption(604_800),
+      600,
+    )
+    .option('--no-wait', 'do not wait until nothing is in flight there')
+    .addHelpText(
+      'after',
+      `
+Every front that is alive is told; one that starts later is not: \`drain: true\` in the configuration lasts.
+${example('aries drain-upstream http://10.0.0.1:8080 --for 60')}`,
+    )
+    .action(async (url, options) =>
+      exit(await (await import('./upstreams.ts')).drainUpstream(url, options)),
+    )
+  reading(program, 'undrain-upstream', 'take a drained upstream back into use')
+    .argument('<url>', 'the upstream, as the configuration names it')
+    .addHelpText('after', example('aries undrain-upstream http://10.0.0.1:8080'))
+    .action(async (url, options) => (await import('./upstreams.ts')).undrainUpstream(url, options))
   reading(program, 'cordon', 'place nothing new on a node; what lives there stays')
     .argument('<node>', 'id of the node')
     .addHelpText('after', example('aries cordon n2'))

@@ -52,6 +52,7 @@ export async function checkRoutes(
   const routes: Route[] = []
   const modules = new Modules(document, problems)
   const seen = new Map<string, KeyPath>()
+  const rules = new Map<string, { at: KeyPath; text: string }>()
   for (const [path, value] of items(data, 'routes')) {
     const route = routeSchema.safeParse(value).data
     if (route === undefined) continue
@@ -74,6 +75,7 @@ export async function checkRoutes(
     } else if ('respond' in route) routes.push(route)
     else {
       checkEntries(route, path, document, problems)
+      checkRules(route, path, rules, document, problems)
       routes.push(route)
     }
   }
@@ -124,6 +126,29 @@ function checkEntries(
       [...path, 'sticky', 'secure'],
       'must not be `never`: browsers drop a cookie of `sameSite: none` that is not secure',
     )
+  }
+}
+
+/** An upstream is one, on however many routes: it is checked in one way. */
+function checkRules(
+  { upstreams, health, outliers }: Extract<Route, { upstreams: unknown }>,
+  path: KeyPath,
+  rules: Map<string, { at: KeyPath; text: string }>,
+  document: Located,
+  problems: Problems,
+): void {
+  for (const [name, value] of Object.entries({ health, outliers })) {
+    if (value === undefined) continue
+    const text = JSON.stringify(value)
+    for (const url of upstreams.flatMap(urlsOf)) {
+      const other = rules.get(`${name} ${url}`)
+      if (other === undefined) rules.set(`${name} ${url}`, { at: path, text })
+      else if (other.text !== text) {
+        const words = `is another for ${url} in routes[${other.at[1]}]; an upstream has one`
+        problems.add(document, [...path, name], words)
+        break
+      }
+    }
   }
 }
 

@@ -6,7 +6,8 @@ import { z } from 'zod'
 import { KEYS_MAX } from '../keys.ts'
 import { balanceSchema } from './schema/balance.ts'
 import { type ClassConfig, classesSchema, resourcesSchema } from './schema/classes.ts'
-import { accessLogSchema, frontSchema, healthSchema } from './schema/front.ts'
+import { accessLogSchema, frontSchema } from './schema/front.ts'
+import { healthSchema, outliersSchema } from './schema/health.ts'
 import { jobsSchema } from './schema/jobs.ts'
 import type { frontEntrySchema, mapSchema, nodeEntrySchema } from './schema/map.ts'
 import { callsSchema, hostSchema, moveSchema, placementSchema, poolSchema } from './schema/node.ts'
@@ -53,6 +54,7 @@ export const configSchema = z
     balance: balanceSchema,
     accessLog: accessLogSchema,
     health: healthSchema,
+    outliers: outliersSchema,
     pool: poolSchema,
     host: hostSchema,
     classes: classesSchema,

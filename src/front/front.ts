@@ -13,13 +13,12 @@ import { checkAccessFile } from './access-file.ts'
 import { Board } from './board.ts'
 import { BoardWriter } from './board-writer.ts'
 import { Certificates } from './certificates.ts'
-import { HealthChecks } from './health.ts'
 import { type ListenerAddress, parseListener, probe, protocolOf } from './listen.ts'
 import type { FrontStats } from './metrics.ts'
 import { RouteTable } from './routes.ts'
-import { upstreamsOf } from './shard.ts'
 import type { FromShard, ShardConfig } from './shard-ipc.ts'
 import { Shards } from './shards.ts'
+import { UpstreamStates } from './upstream-states.ts'
 
 export interface FrontComponents {
   readonly log: Logger
@@ -47,7 +46,8 @@ export class Front {
   readonly #board = new Board()
   readonly #writer: BoardWriter
   readonly #certificates: Certificates
-  readonly #health: HealthChecks
+  /** Of the upstreams. */
+  readonly states: UpstreamStates
   readonly #shards: Shards
   #refreshing: NodeJS.Timeout | undefined
   #unsubscribe: () => void = () => {}
@@ -61,20 +61,20 @@ export class Front {
     this.#config = init.config
     this.#writer = new BoardWriter({ board: this.#board, log })
     this.#certificates = new Certificates({ log, changed: () => this.#newCertificates() })
-    this.#health = new HealthChecks(
-      {
-        log,
-        world,
-        onChange: (url, healthy) => this.#shards.broadcast({ type: 'health', url, healthy }),
-      },
-      init.config.health,
-    )
+    this.states = new UpstreamStates({
+      log,
+      world,
+      tell: (message) => this.#shards.broadcast(message),
+    })
     this.#shards = new Shards(
       {
         log,
         world,
         onMessage: (message) => this.#hear(message),
-        onRestart: (shard) => components.onRestart?.(shard),
+        onRestart: (shard) => {
+          this.states.shardEnded(shard)
+          components.onRestart?.(shard)
+        },
       },
       {
         count: shardsOf(init.config),
@@ -82,7 +82,8 @@ export class Front {
           front: this.#id,
           board: this.#board.buffer,
           nodes: this.#writer.views(components.membership.members()),
-          unhealthy: this.#health.unhealthy(),
+          unhealthy: this.states.unhealthy(),
+          draining: this.states.draining(),
           config: this.#shardConfig(this.#config, this.#listeners),
         }),
       },
@@ -95,7 +96,7 @@ export class Front {
    */
   async start(): Promise<void> {
     const { membership } = this.#components
-    const { routes, listeners, health, accessLog } = this.#config
+    const { routes, listeners, accessLog } = this.#config
     const table = new RouteTable(routes)
     if (accessLog) await checkAccessFile(accessLog.file)
     await this.#certificates.load(listeners)
@@ -111,7 +112,7 @@ export class Front {
       throw thrown
     }
     this.#certificates.start()
-    this.#health.set(upstreamsOf(table, this.#listeners), health)
+    this.states.set(table, this.#listeners, this.#config)
     this.#refreshing = setInterval(() => this.#refreshBoard(), BOARD_INTERVAL_MS)
   }
 
@@ -132,7 +133,7 @@ export class Front {
     clearInterval(this.#refreshing)
     this.#unsubscribe()
     this.#certificates.stop()
-    await this.#health.stop()
+    await this.states.stop()
     await this.#components.membership.leave()
   }
 
@@ -163,7 +164,7 @@ export class Front {
     }
     this.#config = config
     this.#listeners = listeners
-    this.#health.set(upstreamsOf(table, listeners), config.health)
+    this.states.set(table, listeners, config)
   }
 
   #newCertificates(): void {
@@ -200,6 +201,7 @@ export class Front {
       },
       messageBytesMax: Math.min(config.host.messageBytesMax, MESSAGE_BYTES_MAX),
       balance: config.balance,
+      outliers: config.outliers,
       token: dataTokens(config.keys)[0] ?? '',
       logLevel: config.log.level,
     }
@@ -228,7 +230,9 @@ export class Front {
         this.#refreshBoard()
         break
       case 'upstream-failed':
-        this.#health.failed(message.url)
+      case 'upstream-in-row':
+      case 'outcomes':
+        this.states.hear(message)
         break
     }
   }

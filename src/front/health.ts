@@ -6,18 +6,23 @@
 import { connect } from 'node:net'
 import { Agent, type Dispatcher, request } from 'undici'
 import type { ConfigFile } from '../config/schema.ts'
-import type { Logger } from '../log.ts'
 import type { TimerHandle, World } from '../world.ts'
 import type { UpstreamAddress } from './routes.ts'
 
+export type HealthSettings = ConfigFile['health']
+
 export interface HealthComponents {
-  readonly log: Logger
   readonly world: World
-  readonly onChange: (url: string, healthy: boolean) => void
+  /** The verdict changed; `why`: in words, for one that is ill. */
+  readonly onChange: (url: string, healthy: boolean, why: string) => void
+  readonly onPassed: (url: string) => void
+  /** Whether it had requests since this was asked last. */
+  readonly hadTraffic: (url: string) => boolean
 }
 
 interface Checked {
   readonly address: UpstreamAddress
+  settings: HealthSettings
   healthy: boolean
   /** Checks in a row that contradict the verdict. */
   contradictions: number
@@ -28,18 +33,15 @@ interface Checked {
 
 export class HealthChecks {
   readonly #components: HealthComponents
-  #init: ConfigFile['health']
   readonly #checked = new Map<string, Checked>()
   readonly #agent: Dispatcher = new Agent({ pipelining: 0, allowH2: false })
 
-  constructor(components: HealthComponents, init: ConfigFile['health']) {
+  constructor(components: HealthComponents) {
     this.#components = components
-    this.#init = init
   }
 
   /** Checks these and no others; a new one is healthy until it is found not to be. */
-  set(addresses: readonly UpstreamAddress[], init: ConfigFile['health']): void {
-    this.#init = init
+  set(addresses: readonly UpstreamAddress[], settings: HealthSettings): void {
     const urls = new Set(addresses.map((address) => address.url))
     for (const [url, checked] of this.#checked) {
       if (urls.has(url)) continue
@@ -47,9 +49,15 @@ export class HealthChecks {
       this.#checked.delete(url)
     }
     for (const address of addresses) {
-      if (this.#checked.has(address.url)) continue
+      const own = settingsOf(address, settings)
+      const known = this.#checked.get(address.url)
+      if (known !== undefined) {
+        known.settings = own
+        continue
+      }
       const checked: Checked = {
         address,
+        settings: own,
         healthy: true,
         contradictions: 0,
         failures: 0,
@@ -66,11 +74,7 @@ export class HealthChecks {
     if (checked === undefined) return
     checked.failures += 1
     checked.contradictions = 0
-    if (checked.healthy) this.#decide(checked, false)
-  }
-
-  unhealthy(): string[] {
-    return [...this.#checked.values()].filter((one) => !one.healthy).map((one) => one.address.url)
+    if (checked.healthy) this.#decide(checked, false, 'no connection could be made')
   }
 
   async stop(): Promise<void> {
@@ -80,60 +84,89 @@ export class HealthChecks {
   }
 
   async #check(checked: Checked): Promise<void> {
-    const { address, failures } = checked
-    const passed = address.url.startsWith('tcp:')
-      ? await connects(address, this.#init.timeoutMs)
-      : await this.#answers(address)
+    const { address, settings, failures } = checked
+    const fault =
+      settings.kind === 'tcp'
+        ? await connectFault(address, settings.timeoutMs)
+        : await this.#answerFault(address, settings)
     if (this.#checked.get(address.url) !== checked) return
-    if (checked.failures === failures) this.#count(checked, passed)
-    checked.timer = this.#components.world.clock.after(this.#init.intervalMs, () => {
-      void this.#check(checked)
-    })
+    if (checked.failures === failures) this.#count(checked, fault)
+    const { clock } = this.#components.world
+    checked.timer = clock.after(this.#pauseMs(checked), () => void this.#check(checked))
   }
 
-  async #answers(address: UpstreamAddress): Promise<boolean> {
+  #pauseMs({ address, settings, healthy, contradictions }: Checked): number {
+    const { intervalMs, idleIntervalMs = intervalMs, jitter } = settings
+    const isBusy = this.#components.hadTraffic(address.url) || !healthy || contradictions > 0
+    const ms = isBusy ? intervalMs : idleIntervalMs
+    return ms * (1 + jitter * (2 * this.#components.world.random.next() - 1))
+  }
+
+  /** Undefined when the answer is one that is expected. */
+  async #answerFault(
+    address: UpstreamAddress,
+    { path, host, expect, timeoutMs }: HealthSettings,
+  ): Promise<string | undefined> {
     try {
-      const { statusCode, body } = await request(new URL(this.#init.path, address.url), {
+      const { statusCode, body } = await request(new URL(path, address.url), {
         dispatcher: this.#agent,
-        headers: { 'user-agent': 'aries-health' },
-        signal: AbortSignal.timeout(this.#init.timeoutMs),
+        headers: { 'user-agent': 'aries-health', ...(host && { host }) },
+        signal: AbortSignal.timeout(timeoutMs),
       })
       await body.dump({ limit: 65_536 })
-      return statusCode < 500
-    } catch {
-      return false
+      return isExpected(statusCode, expect) ? undefined : `a check was answered ${statusCode}`
+    } catch (thrown) {
+      const { name, code } = thrown as NodeJS.ErrnoException
+      return name === 'TimeoutError'
+        ? `a check was not answered in ${timeoutMs} ms`
+        : `a check failed (${code ?? name})`
     }
   }
 
-  #count(checked: Checked, passed: boolean): void {
+  #count(checked: Checked, fault: string | undefined): void {
+    const passed = fault === undefined
+    if (passed) this.#components.onPassed(checked.address.url)
     if (passed === checked.healthy) {
       checked.contradictions = 0
       return
     }
     checked.contradictions += 1
-    if (checked.contradictions >= (passed ? this.#init.rise : this.#init.fall)) {
-      this.#decide(checked, passed)
-    }
+    const { rise, fall } = checked.settings
+    if (checked.contradictions >= (passed ? rise : fall)) this.#decide(checked, passed, fault ?? '')
   }
 
-  #decide(checked: Checked, healthy: boolean): void {
+  #decide(checked: Checked, healthy: boolean, why: string): void {
     checked.healthy = healthy
     checked.contradictions = 0
-    const { url } = checked.address
-    this.#components.log.info({ upstream: url, healthy }, 'upstream health changed')
-    this.#components.onChange(url, healthy)
+    this.#components.onChange(checked.address.url, healthy, why)
   }
 }
 
-function connects({ host, port }: UpstreamAddress, timeoutMs: number): Promise<boolean> {
+/** Those of its route over those of all; raw TCP can only be connected to. */
+function settingsOf({ url, health }: UpstreamAddress, settings: HealthSettings): HealthSettings {
+  const own = { ...settings, ...health } as HealthSettings
+  return url.startsWith('tcp:') ? { ...own, kind: 'tcp' } : own
+}
+
+function isExpected(status: number, expect: readonly string[]): boolean {
+  return expect.some((range) => {
+    const [first, last = first] = range.split('-').map(Number)
+    return status >= first! && status <= last!
+  })
+}
+
+function connectFault(
+  { host, port }: UpstreamAddress,
+  timeoutMs: number,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: timeoutMs })
-    const end = (passed: boolean): void => {
+    const end = (fault: string | undefined): void => {
       socket.destroy()
-      resolve(passed)
+      resolve(fault)
     }
-    socket.once('connect', () => end(true))
-    socket.once('timeout', () => end(false))
-    socket.once('error', () => end(false))
+    socket.once('connect', () => end(undefined))
+    socket.once('timeout', () => end(`no connection in ${timeoutMs} ms`))
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => end(`no connection (${code})`))
   })
 }

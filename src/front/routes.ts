@@ -45,7 +45,12 @@ export interface UpstreamAddress {
   /** Of one shard; undefined: `balance.inFlightMax`, the limit of the engine. */
   readonly inFlightMax?: number | undefined
   readonly connectionsMax?: number | undefined
+  /** What its route says of its checks, and of the rules for outliers. */
+  readonly health?: UpstreamsRoute['health']
+  readonly outliers?: UpstreamsRoute['outliers']
 }
+
+type UpstreamsRoute = Extract<Route, { upstreams: unknown }>
 
 /** An entry of a route's upstreams. */
 export interface UpstreamItem {
@@ -115,7 +120,7 @@ function compileRoute(route: Route): CompiledRoute {
   if ('task' in route) return { kind: 'task', path, task: moduleName(route.task) }
   if ('upstreams' in route) {
     const { sticky, forwarder } = route
-    return { kind: 'upstreams', path, items: route.upstreams.map(compileItem), sticky, forwarder }
+    return { kind: 'upstreams', path, items: compileItems(route), sticky, forwarder }
   }
   if ('redirect' in route) {
     return { kind: 'redirect', path, to: route.redirect, status: route.status }
@@ -130,13 +135,21 @@ function compileRoute(route: Route): CompiledRoute {
   return { kind: 'worker', path, class: moduleName(route.worker) }
 }
 
-function compileItem(item: UpstreamEntry): UpstreamItem {
+function compileItems({ upstreams, health, outliers }: UpstreamsRoute): UpstreamItem[] {
+  return upstreams.map((entry) => compileItem(entry, { health, outliers }))
+}
+
+function compileItem(
+  item: UpstreamEntry,
+  ofRoute: Pick<UpstreamsRoute, 'health' | 'outliers'>,
+): UpstreamItem {
   const { weight, priority, drain, inFlightMax, connectionsMax } =
     typeof item === 'string' ? PLAIN_ENTRY : item
   const upstreams = urlsOf(item).map((url) => ({
     ...upstreamAddress(url, 'http'),
     inFlightMax,
     connectionsMax,
+    ...ofRoute,
   }))
   return { upstreams, weight, priority, drain }
 }

@@ -17,6 +17,7 @@ import { VERSION } from '../version.ts'
 import { realWorld } from '../world.ts'
 import { Front } from './front.ts'
 import { FRONT_METRICS } from './metric-table.ts'
+import { UPSTREAM_METRICS } from './upstream-metrics.ts'
 
 /** Builds a front of the map and starts it: gossip, shards and admin API. */
 export async function runFront({ config, id, log }: RunOptions): Promise<Running> {
@@ -60,6 +61,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
     if (nodes.length === 0) notes.push('no node is alive')
     const { others } = gossip.mapCensus()
     if (others.length > 0) notes.push(otherMapNote(others, current.map))
+    notes.push(...front.states.notes())
     return {
       id,
       role: 'front',
@@ -75,6 +77,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
   const handover = new MapHandover({ gossip, world }, { map: config.map })
   const metrics = new Metrics({ role: 'front', id })
   addTable(metrics, FRONT_METRICS, () => front.stats())
+  addTable(metrics, UPSTREAM_METRICS, () => front.states.list())
   addTable(metrics, MEMBER_METRICS, () => gossip)
   const view = new ClusterView({ membership: gossip, peers }, { config: () => current, status })
   const keyRing = new KeyRing(
@@ -93,6 +96,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
   const admin = new AdminServer({
     view,
     keys: keyRing,
+    upstreams: front.states,
     metrics: () => metrics.text(),
     log: log.child({ component: 'admin' }),
   })

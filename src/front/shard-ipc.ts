@@ -4,6 +4,7 @@ import type { ErrorBody } from '../errors.ts'
 import type { ListenerAddress } from './listen.ts'
 import type { ShardStats } from './metrics.ts'
 import type { NodeView } from './nodes.ts'
+import type { InRow, UpstreamOutcome } from './outcomes.ts'
 import type { BodyLimits } from './planner.ts'
 
 /** The part of the configuration that a shard works by. */
@@ -18,6 +19,7 @@ export interface ShardConfig {
   /** `host.messageBytesMax`: largest WebSocket message. */
   readonly messageBytesMax: number
   readonly balance: ConfigFile['balance']
+  readonly outliers: ConfigFile['outliers']
   /** For `aries-auth`; empty: none. */
   readonly token: string
   readonly logLevel: string
@@ -33,6 +35,8 @@ export interface ShardSetup {
   readonly nodes: readonly NodeView[]
   /** Upstreams that are not healthy now. */
   readonly unhealthy: readonly string[]
+  /** Upstreams that drain, and how long those who are bound to them may stay. */
+  readonly draining: readonly { readonly url: string; readonly boundMs: number }[]
   readonly config: ShardConfig
   /** Other shards listen at the same ports. */
   readonly reusePort: boolean
@@ -49,6 +53,8 @@ export type ToShard =
    */
   | { readonly type: 'down'; readonly node: string; readonly dead: boolean }
   | { readonly type: 'health'; readonly url: string; readonly healthy: boolean }
+  /** `boundMs`: how long those who are bound to it may stay; absent: it is back in use. */
+  | { readonly type: 'drain'; readonly url: string; readonly boundMs: number | undefined }
   /** Finish what runs for at most `graceMs`, then end the thread. */
   | { readonly type: 'stop'; readonly graceMs: number }
 
@@ -62,3 +68,16 @@ export type FromShard =
   /** A connection to the pool of that node failed. */
   | { readonly type: 'pool-failed'; readonly node: string }
   | { readonly type: 'upstream-failed'; readonly url: string }
+  /** Requests there failed in a row. */
+  | {
+      readonly type: 'upstream-in-row'
+      readonly url: string
+      readonly rule: InRow
+      readonly count: number
+    }
+  /** Once a second: upstreams that have or had requests. */
+  | {
+      readonly type: 'outcomes'
+      readonly shard: number
+      readonly outcomes: readonly UpstreamOutcome[]
+    }

@@ -7,17 +7,17 @@ import { AccessLog } from './access-log.ts'
 import { Balancing } from './balance/balancing.ts'
 import { Board } from './board.ts'
 import { Engines } from './engines.ts'
-import type { ListenerAddress } from './listen.ts'
 import { Listeners } from './listeners.ts'
 import { emptyStats, type ShardStats, type SplicedBytes } from './metrics.ts'
 import { Nodes } from './nodes.ts'
 import { RoutePlanner } from './planner.ts'
 import { Resolver } from './resolver.ts'
-import { RouteTable, type UpstreamAddress } from './routes.ts'
+import { RouteTable } from './routes.ts'
 import { Sessions, type SessionsLimits } from './sessions.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
 import { TcpSplicer } from './tcp.ts'
 import { TcpClients } from './tcp-clients.ts'
+import { upstreamsOf } from './upstream-addresses.ts'
 import type { Upstream } from './upstreams.ts'
 import { WebSocketClients } from './websocket-clients.ts'
 
@@ -30,6 +30,7 @@ export interface ShardComponents {
 
 export class Shard {
   readonly #components: ShardComponents
+  readonly #shard: number
   #config: ShardConfig
   readonly #stats: ShardStats = emptyStats()
   readonly #bytes: SplicedBytes = { in: 0, out: 0 }
@@ -70,9 +71,20 @@ export class Shard {
     const onUpstreamFailed = (url: string): void => post({ type: 'upstream-failed', url })
     const onPoolFailed = (node: string): void => post({ type: 'pool-failed', node })
     this.#balancing = new Balancing(
-      { log, random, board, nodes: this.#nodes, stats, onPoolFailed, onUpstreamFailed },
+      {
+        log,
+        random,
+        board,
+        nodes: this.#nodes,
+        stats,
+        onPoolFailed,
+        onUpstreamFailed,
+        onUpstreamInRow: (url, rule, count) => post({ type: 'upstream-in-row', url, rule, count }),
+      },
       config.balance,
     )
+    this.#balancing.upstreams.setRules(config.outliers)
+    this.#shard = setup.shard
     this.#sessions = new Sessions(
       { log, owners: this.#owners, nodes: this.#nodes, stats },
       { front: setup.front, shard: setup.shard, boot: setup.boot },
@@ -91,6 +103,7 @@ export class Shard {
     const table = new RouteTable(config.routes)
     this.#balancing.upstreams.set(upstreamsOf(table, config.listeners))
     for (const url of setup.unhealthy) this.#balancing.upstreams.setHealth(url, false)
+    for (const { url, boundMs } of setup.draining) this.#balancing.upstreams.setDrain(url, boundMs)
     this.#planner = new RoutePlanner(
       {
         balancing: this.#balancing,
@@ -157,6 +170,9 @@ export class Shard {
       case 'health':
         this.#balancing.upstreams.setHealth(message.url, message.healthy)
         break
+      case 'drain':
+        this.#balancing.upstreams.setDrain(message.url, message.boundMs)
+        break
     }
   }
 
@@ -191,12 +207,17 @@ export class Shard {
     this.#stats.bytesIn += this.#bytes.in
     this.#stats.bytesOut += this.#bytes.out
     this.#components.post({ type: 'stats', stats: this.#stats })
+    const outcomes = this.#balancing.upstreams.outcomes()
+    if (outcomes.length > 0) {
+      this.#components.post({ type: 'outcomes', shard: this.#shard, outcomes })
+    }
   }
 
   async #reload(call: number, config: ShardConfig): Promise<void> {
     const before = upstreamsOf(new RouteTable(this.#config.routes), this.#config.listeners)
     try {
       const table = new RouteTable(config.routes)
+      this.#balancing.upstreams.setRules(config.outliers)
       this.#balancing.upstreams.set([...before, ...upstreamsOf(table, config.listeners)])
       await this.#listeners.set(config.listeners)
       this.#balancing.upstreams.set(upstreamsOf(table, config.listeners))
@@ -215,37 +236,6 @@ export class Shard {
       this.#components.post({ type: 'failed', call, error: toAriesError(thrown).toBody() })
     }
   }
-}
-
-/** Every upstream of the routes and the TCP listeners, once each, with the least of its limits. */
-export function upstreamsOf(
-  table: RouteTable,
-  listeners: readonly ListenerAddress[],
-): UpstreamAddress[] {
-  const all = [
-    ...table.routes.flatMap((route) =>
-      route.kind === 'upstreams' ? route.items.flatMap((item) => item.upstreams) : [],
-    ),
-    ...listeners.flatMap((listener) => listener.upstreams ?? []),
-  ]
-  const byUrl = new Map<string, UpstreamAddress>()
-  for (const address of all) {
-    const other = byUrl.get(address.url)
-    byUrl.set(address.url, other === undefined ? address : withLeast(address, other))
-  }
-  return [...byUrl.values()]
-}
-
-function withLeast(a: UpstreamAddress, b: UpstreamAddress): UpstreamAddress {
-  return {
-    ...a,
-    inFlightMax: least(a.inFlightMax, b.inFlightMax),
-    connectionsMax: least(a.connectionsMax, b.connectionsMax),
-  }
-}
-
-function least(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined ? b : b === undefined ? a : Math.min(a, b)
 }
 
 function ownersLimits({ front }: ShardConfig): OwnersInit {

@@ -3,6 +3,7 @@ import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { RequestChooser } from '../placement/request-chooser.ts'
 import { HttpProxyForwarder } from './forward/http-proxy.ts'
+import { type InRow, type InRowLimits, Outcomes, type UpstreamOutcome } from './outcomes.ts'
 import type { Target } from './plan.ts'
 import type { UpstreamAddress } from './routes.ts'
 
@@ -15,6 +16,8 @@ export class Upstream {
   /** Its place in the chooser. */
   readonly slot: number
   healthy = true
+  /** What `inFlight` was when it was told last. */
+  told = 0
   /** Until when clients that are bound to it may stay, on the clock of `performance`; undefined: it does not drain. */
   #boundUntilMs: number | undefined
   readonly #log: Logger
@@ -91,20 +94,57 @@ export class Upstream {
   }
 }
 
+function rulesOf(rules: InRowLimits, { outliers }: UpstreamAddress): InRowLimits {
+  return {
+    consecutive5xx: outliers?.consecutive5xx ?? rules.consecutive5xx,
+    consecutiveGateway: outliers?.consecutiveGateway ?? rules.consecutiveGateway,
+  }
+}
+
 function targetOf({ url, host, port, connectionsMax }: UpstreamAddress): Target {
   return { id: url, poolKey: `${host}:${port}`, host, port, connectionsMax }
+}
+
+export interface UpstreamsComponents {
+  readonly log: Logger
+  readonly chooser: RequestChooser
+  /** Requests there failed in a row. */
+  readonly onInRow: (url: string, rule: InRow, count: number) => void
 }
 
 /** Every upstream of the routes and listeners once, so that a reload does not forget its state. */
 export class Upstreams {
   readonly #log: Logger
   readonly #chooser: RequestChooser
+  readonly counted: Outcomes
+  #rules: InRowLimits = { consecutive5xx: 0, consecutiveGateway: 0 }
   #byUrl = new Map<string, Upstream>()
   readonly #bySlot: (Upstream | undefined)[] = []
 
-  constructor(components: { log: Logger; chooser: RequestChooser }) {
+  constructor(components: UpstreamsComponents) {
     this.#log = components.log
     this.#chooser = components.chooser
+    this.counted = new Outcomes(UPSTREAM_SLOTS, (slot, rule, count) => {
+      const upstream = this.#bySlot[slot]
+      if (upstream !== undefined) components.onInRow(upstream.address.url, rule, count)
+    })
+  }
+
+  /** Of all upstreams whose route says nothing else; in force with the next `set`. */
+  setRules(rules: InRowLimits): void {
+    this.#rules = rules
+  }
+
+  /** How those that have or had requests since the last call answered them. */
+  outcomes(): UpstreamOutcome[] {
+    const outcomes: UpstreamOutcome[] = []
+    for (const [url, { slot, inFlight, told }] of this.#byUrl) {
+      const taken = this.counted.take(slot)
+      if (taken.requests === 0 && inFlight === told) continue
+      this.#byUrl.get(url)!.told = inFlight
+      outcomes.push({ url, ...taken, inFlight })
+    }
+    return outcomes
   }
 
   /**
@@ -129,6 +169,7 @@ export class Upstreams {
       const upstream = this.#byUrl.get(address.url)!
       upstream.setAddress(address)
       this.#chooser.setInFlightMax(upstream.slot, address.inFlightMax)
+      this.counted.setLimits(upstream.slot, rulesOf(this.#rules, address))
     }
     // At the start all are equally new.
     if (before.size === 0) return
@@ -158,7 +199,9 @@ export class Upstreams {
     if (upstream === undefined || upstream.healthy === healthy) return
     upstream.healthy = healthy
     this.#chooser.setHealthy(upstream.slot, healthy)
-    if (healthy) this.#chooser.renew(upstream.slot)
+    if (!healthy) return
+    this.#chooser.renew(upstream.slot)
+    this.counted.renew(upstream.slot)
   }
 
   close(): void {
@@ -169,6 +212,7 @@ export class Upstreams {
     let slot = 0
     while (this.#bySlot[slot] !== undefined || this.#chooser.loads.inFlight[slot] !== 0) slot++
     this.#chooser.setHealthy(slot, true)
+    this.counted.renew(slot)
     const upstream = new Upstream({ log: this.#log }, address, slot)
     this.#bySlot[slot] = upstream
     return upstream

@@ -30,6 +30,7 @@ async function shardConfig(): Promise<ShardConfig> {
     accessLog: undefined,
     messageBytesMax: 1_000,
     balance: config.balance,
+    outliers: config.outliers,
     token: '',
     logLevel: 'silent',
   }
@@ -40,7 +41,14 @@ function make(config: ShardConfig, onRestart: (shard: number) => void = () => {}
     { log, world: realWorld, onMessage: () => {}, onRestart },
     {
       count: 2,
-      setup: () => ({ front: 'f1', board: new Board().buffer, nodes: [], unhealthy: [], config }),
+      setup: () => ({
+        front: 'f1',
+        board: new Board().buffer,
+        nodes: [],
+        unhealthy: [],
+        draining: [],
+        config,
+      }),
     },
   )
 }

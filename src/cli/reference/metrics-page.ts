@@ -1,6 +1,7 @@
 import { MEMBER_METRICS } from '../../admin/member-metrics.ts'
 import type { MetricRow } from '../../admin/metrics.ts'
 import { FRONT_METRICS } from '../../front/metric-table.ts'
+import { UPSTREAM_METRICS } from '../../front/upstream-metrics.ts'
 import { NODE_METRICS } from '../../node/metrics.ts'
 import { markdownTable, page } from './markdown.ts'
 
@@ -9,7 +10,7 @@ export function metricsPage(): string {
   return page('Metrics', [
     'Every front and node answers `GET /metrics` on its admin port, in the text format of Prometheus. All samples carry `role` and `id`. Besides those below there are the usual figures of a Node.js process (`process_*`, `nodejs_*`).',
     '## Fronts',
-    table(FRONT_METRICS.map(([row]) => row)),
+    table([...FRONT_METRICS, ...UPSTREAM_METRICS].map(([row]) => row)),
     '## Nodes',
     table(NODE_METRICS.map(([row]) => row)),
     '## Both',

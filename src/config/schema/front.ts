@@ -1,4 +1,4 @@
-/** Sections of the fronts: their limits, the checks of upstreams. */
+/** Sections of the fronts: their limits, the access log. */
 import { z } from 'zod'
 import { isSubnet } from '../../subnets.ts'
 import { ms } from './values.ts'
@@ -118,26 +118,3 @@ export const accessLogSchema = z
   })
   .optional()
   .describe('A line for each HTTP request that the fronts have answered; absent: none.')
-
-export const healthSchema = z
-  .strictObject({
-    path: z
-      .string()
-      .startsWith('/')
-      .default('/')
-      .describe('Path asked of each upstream; any status below 500 is well.'),
-    intervalMs: ms.default(1_000).describe('Milliseconds between two checks of an upstream.'),
-    timeoutMs: ms.default(500).describe('Milliseconds that an upstream has to answer a check.'),
-    rise: z
-      .int()
-      .min(1)
-      .default(1)
-      .describe('Good checks in a row that make an upstream healthy again.'),
-    fall: z
-      .int()
-      .min(1)
-      .default(2)
-      .describe('Bad checks in a row that make it unhealthy; one alone may be chance.'),
-  })
-  .prefault({})
-  .describe('Checks of the upstreams of HTTP routes.')

@@ -1,6 +1,7 @@
 /** Where clients are taken, and where their requests go. */
 import { z } from 'zod'
 import { KEY_BYTES_MAX } from '../../identity.ts'
+import { routeHealthSchema, routeOutliersSchema } from './health.ts'
 import { stickySchema, upstreamSchema } from './upstreams.ts'
 import { TOKEN } from './values.ts'
 
@@ -146,6 +147,8 @@ export const routeSchema = z.union([
         .describe(
           'The servers behind it; the healthy one that is expected to answer soonest is asked (`balance`). An entry is a URL, or says more: see below.',
         ),
+      health: routeHealthSchema.optional(),
+      outliers: routeOutliersSchema.optional(),
       sticky: stickySchema
         .optional()
         .describe('Which clients stay with an upstream; absent: none.'),

@@ -44,6 +44,8 @@ export abstract class BalancedPicker extends CountedPicker {
   /** The slot for the next attempt, `NO_TARGET` or `FULL`; `tried`: not these. */
   protected abstract choose(nowMs: number, tried: ReadonlySet<number> | undefined): number
   protected abstract target(slot: number): Target | undefined
+  /** What became of an attempt at that slot: its status, 0 for no answer. */
+  protected noted?(slot: number, status: number): void
   /** No connection could be made to the target in that slot. */
   protected abstract unreachable(slot: number): void
   protected abstract get noneMessage(): string
@@ -127,6 +129,7 @@ export abstract class BalancedPicker extends CountedPicker {
     const told = load === undefined ? undefined : parseLoad(load)
     if (told !== undefined) chooser.told(this.#slot, told.requests, told.threads, nowMs)
     this.#isTold = true
+    this.noted?.(this.#slot, status)
     if (status >= 500) chooser.failed(this.#slot, this.#sentMs, nowMs)
     else chooser.answered(this.#slot, this.#sentMs, nowMs, this.#found)
   }
@@ -138,6 +141,7 @@ export abstract class BalancedPicker extends CountedPicker {
     this.#avoid(this.#slot)
     if (!this.#isTold) {
       this.#isTold = true
+      this.noted?.(this.#slot, 0)
       this.#balance.chooser.failed(this.#slot, this.#sentMs, performance.now())
     }
     this.#release()

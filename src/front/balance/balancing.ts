@@ -6,6 +6,7 @@ import type { Random } from '../../world.ts'
 import { type Board, SLOTS_MAX } from '../board.ts'
 import type { ShardStats } from '../metrics.ts'
 import type { Nodes } from '../nodes.ts'
+import type { InRow } from '../outcomes.ts'
 import { UPSTREAM_SLOTS, type Upstream, Upstreams } from '../upstreams.ts'
 import { Lines } from './lines.ts'
 import type { TaskBalance } from './task.ts'
@@ -22,6 +23,8 @@ export interface BalancingComponents {
   readonly onPoolFailed: (node: string) => void
   /** A connection to that upstream failed. */
   readonly onUpstreamFailed: (url: string) => void
+  /** Requests to that upstream failed in a row. */
+  readonly onUpstreamInRow?: (url: string, rule: InRow, count: number) => void
 }
 
 /** All that a shard balances by. */
@@ -48,7 +51,11 @@ export class Balancing {
     this.#choosers = [perNode, perUpstream]
     this.lines = new Lines(limits)
     this.#retries = new RetryBudget(retryLimits(limits), performance.now())
-    this.upstreams = new Upstreams({ log, chooser: perUpstream })
+    this.upstreams = new Upstreams({
+      log,
+      chooser: perUpstream,
+      onInRow: components.onUpstreamInRow ?? (() => {}),
+    })
     const shared = { lines: this.lines, retries: this.#retries, stats }
     this.tasks = {
       ...shared,

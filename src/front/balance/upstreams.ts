@@ -94,6 +94,12 @@ export class UpstreamPicker extends BalancedPicker {
     return this.#upstream?.target(this.#group.forwarder)
   }
 
+  protected override noted(slot: number, status: number): void {
+    const { counted } = this.#balance.upstreams
+    if (status === 0) counted.unanswered(slot)
+    else counted.answered(slot, status)
+  }
+
   protected unreachable(): void {
     if (this.#upstream !== undefined) this.#balance.onFailed(this.#upstream)
   }
