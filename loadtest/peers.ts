@@ -2,10 +2,9 @@
  * What Aries is compared with, installed on demand into `loadtest/peers` (git ignores it) so that
  * nobody needs it who does not compare, and started as processes of their own.
  */
-import { execFileSync, fork, spawn } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,9 +12,8 @@ import { leash } from '../test/helpers/leash.ts'
 import { freePort } from '../test/helpers/ports.ts'
 import { startPostgres } from '../test/helpers/postgres.ts'
 import { until } from '../test/helpers/until.ts'
-import { progress } from './report.ts'
+import { installModules, PEERS_FOLDER, requirePeer } from './peer-modules.ts'
 
-const FOLDER = fileURLToPath(new URL('./peers/', import.meta.url))
 const VERSIONS = { express: '5.3.0', workerd: '1.20261117.1' } as const
 
 type PeerModule = keyof typeof VERSIONS
@@ -34,40 +32,7 @@ export interface Running {
 
 /** Installs the peers; returns those that could be had, and says why one could not. */
 export function installPeers(): Contender[] {
-  const modules = Object.keys(VERSIONS) as PeerModule[]
-  if (!modules.every(isInstalled)) install()
-  return modules
-    .filter((module) => {
-      if (isInstalled(module)) return true
-      progress(`going on without ${module}`)
-      return false
-    })
-    .map((module) => ({ workerd, express })[module])
-}
-
-function install(): void {
-  progress('installing the peers: npm install in loadtest/peers')
-  mkdirSync(FOLDER, { recursive: true })
-  const manifest = { private: true, dependencies: VERSIONS }
-  writeFileSync(join(FOLDER, 'package.json'), JSON.stringify(manifest, null, 2))
-  try {
-    execFileSync('npm', ['install', '--no-audit', '--no-fund'], { cwd: FOLDER, stdio: 'ignore' })
-  } catch (error) {
-    progress(`npm install: ${String(error)}`)
-  }
-}
-
-function requirePeer(path: string): unknown {
-  return createRequire(join(FOLDER, 'package.json'))(path)
-}
-
-function isInstalled(module: PeerModule): boolean {
-  try {
-    const { version } = requirePeer(`${module}/package.json`) as { version: string }
-    return version === VERSIONS[module]
-  } catch {
-    return false
-  }
+  return installModules(VERSIONS).map((name) => CONTENDERS[name as PeerModule])
 }
 
 const workerd: Contender = {
@@ -99,7 +64,7 @@ const express: Contender = {
   async start(keys) {
     const postgres = await startPostgres()
     const file = fileURLToPath(new URL('./express-counter.ts', import.meta.url))
-    const child = fork(file, [FOLDER, postgres.url, String(keys)], {
+    const child = fork(file, [PEERS_FOLDER, postgres.url, String(keys)], {
       execArgv: [],
       env: { ...process.env, NODE_ENV: 'production' },
     })
@@ -113,3 +78,5 @@ const express: Contender = {
     return { url: `http://127.0.0.1:${port}`, stop }
   },
 }
+
+const CONTENDERS: Readonly<Record<PeerModule, Contender>> = { workerd, express }
