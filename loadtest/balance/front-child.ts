@@ -97,7 +97,7 @@ function ownPickers(ports: readonly number[], deadlineMs: number): (head: Reques
     drain: false,
   }))
   const group = balancing.openGroup({ items, forwarder: 'aries' })
-  const bound = { group, stickiness: undefined }
+  const bound = { group, stickiness: undefined, retried: new Set<number>() }
   return (head) => new UpstreamPicker(balancing.forUpstreams, bound, head)
 }
 

@@ -76,6 +76,9 @@ export async function checkRoutes(
     else {
       checkEntries(route, path, document, problems)
       checkRules(route, path, rules, document, problems)
+      for (const name of unknownNames(route.rewrite ?? '', route.path)) {
+        problems.add(document, [...path, 'rewrite'], `has \`${name}\`, and its path has not`)
+      }
       routes.push(route)
     }
   }

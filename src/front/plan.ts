@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { AriesError } from '../errors.ts'
+import type { ForwardTerms } from './route-terms.ts'
 
 /** A parsed and validated request head. Header names are as sent; look-ups ignore case. */
 export interface RequestHead {
@@ -25,6 +26,8 @@ export interface RequestHead {
   /** Value of `Upgrade` when the client asks for one (and `Connection` names it). */
   readonly upgrade: string | undefined
   readonly remoteAddress: string
+  /** Of the whole head. */
+  readonly bytes: number
   /** How the client came: of the connection, or as a trusted proxy tells it. */
   readonly scheme: 'http' | 'https'
 }
@@ -115,7 +118,13 @@ export type Plan =
       readonly kind: 'forward'
       readonly picker: Picker
       /** What the targets take, where it is known: larger bodies are not sent to them. */
-      readonly bodyLimit?: BodyLimit
+      readonly bodyLimit?: BodyLimit | undefined
+      /** What the route has of its own; `bodyLimit` is in it. */
+      readonly terms?: ForwardTerms | undefined
+      /** Path and query for the target; undefined: as they came. */
+      readonly rewritten?: string | undefined
+      /** `Host` for the target, empty for its own address; undefined: as it came. */
+      readonly host?: string | undefined
     }
   /**
    * The front ends the upgrade itself: the engine hands over the socket, paused and without

@@ -1,5 +1,6 @@
 import { METHODS } from 'node:http'
 import type { Socket } from 'node:net'
+import type { ConfigFile } from '../config/schema.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { fillTemplate } from '../path-pattern.ts'
 import type { Balancing } from './balance/balancing.ts'
@@ -10,6 +11,7 @@ import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
 import { countAnswer, type ShardStats } from './metrics.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
 import { replyError } from './reply.ts'
+import { compileTerms, type ForwardTerms } from './route-terms.ts'
 import type { CompiledRoute, Match, RouteTable } from './routes.ts'
 import type { WebSocketClients } from './websocket-clients.ts'
 
@@ -23,6 +25,9 @@ export interface PlannerComponents {
 /** What a pool, a host and http-proxy can read: Node's parser refuses every other method. */
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
+/** Statuses of upstreams that another may have a better answer for. */
+const RETRIED = [502, 503, 504]
+
 /** What the targets of a kind of route take of a body. */
 export type BodyLimits = Readonly<Record<'task' | 'worker', BodyLimit>>
 
@@ -31,6 +36,8 @@ export interface PlannerInit {
   /** For `aries-auth`; empty: none. */
   readonly token: string
   readonly bodyLimits: BodyLimits
+  /** What routes have that say nothing else. */
+  readonly front: ConfigFile['front']
 }
 
 /** Gives each request of a shard its plan by the routes in force. */
@@ -41,6 +48,7 @@ export class RoutePlanner implements Planner {
   /** What each route needs at every request, made once. */
   readonly #headers = new Map<CompiledRoute, NonNullable<Target['headers']>>()
   readonly #groups = new Map<CompiledRoute, BoundGroup>()
+  readonly #terms = new Map<CompiledRoute, ForwardTerms>()
 
   constructor(components: PlannerComponents, init: PlannerInit) {
     this.#components = components
@@ -50,15 +58,22 @@ export class RoutePlanner implements Planner {
   }
 
   /** Requests that have their plan keep it. `Upstreams` knows those of `table` already. */
-  setRoutes({ table, token, bodyLimits }: PlannerInit): void {
+  setRoutes({ table, token, bodyLimits, front }: PlannerInit): void {
     this.#headers.clear()
     this.#groups.clear()
+    this.#terms.clear()
     for (const route of table.routes) {
       if (route.kind === 'task') this.#headers.set(route, taskHeaders(route.task, token))
       if (route.kind === 'upstreams') {
-        const group = this.#components.balancing.openGroup(route)
+        const group = this.#components.balancing.openGroup(route, route.queue)
         const stickiness = route.sticky && compileStickiness(route.sticky, group)
-        this.#groups.set(route, { group, stickiness })
+        const retried = new Set(route.retry?.statuses ?? RETRIED)
+        this.#groups.set(route, { group, stickiness, retried })
+      }
+      if ('terms' in route) {
+        const ofTarget = route.kind === 'upstreams' ? undefined : bodyLimits[route.kind]
+        const terms = compileTerms(route.terms, front, ofTarget)
+        if (terms !== undefined) this.#terms.set(route, terms)
       }
     }
     this.#table = table
@@ -77,6 +92,9 @@ export class RoutePlanner implements Planner {
         new AriesError('ARIES_E_NO_ROUTE', `no route matches ${head.method} ${shown(head.path)}`),
       )
     }
+    const terms = this.#terms.size === 0 ? undefined : this.#terms.get(match.route)
+    const fault = terms?.checkHead?.(head)
+    if (fault !== undefined) return this.#reply(fault)
     const { method } = head
     if (!KNOWN_METHODS.has(method) && isReadByNode(match.route)) {
       return this.#reply(
@@ -90,15 +108,23 @@ export class RoutePlanner implements Planner {
           kind: 'forward',
           picker: new TaskPicker(balancing.tasks, this.#headers.get(match.route) ?? []),
           bodyLimit: this.#bodyLimits.task,
+          terms,
         }
-      case 'upstreams':
+      case 'upstreams': {
+        const { route, taken } = match as Extract<Match, { taken: unknown }>
+        const { rewrite, upstreamHost } = route as Extract<CompiledRoute, { kind: 'upstreams' }>
         return {
           kind: 'forward',
-          picker: new UpstreamPicker(balancing.forUpstreams, this.#groups.get(match.route)!, head),
+          picker: new UpstreamPicker(balancing.forUpstreams, this.#groups.get(route)!, head),
+          bodyLimit: undefined,
+          terms,
+          rewritten: rewrite === undefined ? undefined : fillTemplate(rewrite, taken, head.target),
+          host: upstreamHost === 'upstream' ? '' : upstreamHost,
         }
+      }
       case 'redirect': {
-        const { taken } = match as Extract<Match, { taken: unknown }>
-        const { status, to } = match.route
+        const { taken, route } = match as Extract<Match, { taken: unknown }>
+        const { status, to } = route as Extract<CompiledRoute, { kind: 'redirect' }>
         countAnswer(stats, 'none', status)
         const location = fillTemplate(to, taken, head.target)
         return { kind: 'reply', status, headers: [['Location', location]], body: '' }
@@ -116,6 +142,7 @@ export class RoutePlanner implements Planner {
           kind: 'forward',
           picker: new WorkerPicker(workers, worker, repeatable),
           bodyLimit: this.#bodyLimits.worker,
+          terms,
         }
       }
     }

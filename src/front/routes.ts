@@ -5,6 +5,7 @@
 import { parseUpstream } from '../config/address.ts'
 import { moduleName } from '../config/module-name.ts'
 import { type UpstreamEntry, urlsOf } from '../config/routes.ts'
+import type { RouteTermsConfig } from '../config/schema/routes.ts'
 import type { Route } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { KEY_BYTES_MAX, type WorkerId } from '../identity.ts'
@@ -13,13 +14,28 @@ import type { StickyConfig } from './balance/stickiness.ts'
 import { type Conditioned, compileConditions } from './route-conditions.ts'
 
 export type CompiledRoute =
-  | { readonly kind: 'task'; readonly path: string; readonly task: string }
-  | { readonly kind: 'worker'; readonly path: string; readonly class: string }
+  | {
+      readonly kind: 'task'
+      readonly path: string
+      readonly task: string
+      readonly terms: RouteTermsConfig
+    }
+  | {
+      readonly kind: 'worker'
+      readonly path: string
+      readonly class: string
+      readonly terms: RouteTermsConfig
+    }
   | {
       readonly kind: 'upstreams'
       readonly path: string
       readonly items: readonly UpstreamItem[]
       readonly sticky: StickyConfig | undefined
+      readonly queue: UpstreamsRoute['queue']
+      readonly retry: UpstreamsRoute['retry']
+      readonly rewrite: string | undefined
+      readonly upstreamHost: string | undefined
+      readonly terms: RouteTermsConfig
       readonly forwarder: 'aries' | 'http-proxy'
     }
   | {
@@ -63,8 +79,8 @@ export interface UpstreamItem {
 type Kind<K extends CompiledRoute['kind']> = Extract<CompiledRoute, { kind: K }>
 
 export type Match =
-  | { readonly route: Kind<'task' | 'upstreams' | 'respond'> }
-  | { readonly route: Kind<'redirect'>; readonly taken: Taken }
+  | { readonly route: Kind<'task' | 'respond'> }
+  | { readonly route: Kind<'redirect' | 'upstreams'>; readonly taken: Taken }
   | { readonly route: Kind<'worker'>; readonly worker: WorkerId }
 
 interface Entry {
@@ -98,7 +114,7 @@ export class RouteTable {
     for (const { route, pattern, holds } of this.#entries) {
       const taken = pattern.match(head.path)
       if (taken === undefined || holds?.(head) === false) continue
-      if (route.kind === 'redirect') return { route, taken }
+      if (route.kind === 'redirect' || route.kind === 'upstreams') return { route, taken }
       if (route.kind !== 'worker') return { route }
       return { route, worker: { class: route.class, key: decodeKey(taken['key'] ?? '') } }
     }
@@ -117,10 +133,11 @@ export function upstreamAddress(url: string, scheme: 'http' | 'tcp'): UpstreamAd
 
 function compileRoute(route: Route): CompiledRoute {
   const { path } = route
-  if ('task' in route) return { kind: 'task', path, task: moduleName(route.task) }
+  if ('task' in route) return { kind: 'task', path, task: moduleName(route.task), terms: route }
   if ('upstreams' in route) {
-    const { sticky, forwarder } = route
-    return { kind: 'upstreams', path, items: compileItems(route), sticky, forwarder }
+    const { sticky, forwarder, queue, retry, rewrite, upstreamHost } = route
+    const own = { sticky, forwarder, queue, retry, rewrite, upstreamHost, terms: route }
+    return { kind: 'upstreams', path, items: compileItems(route), ...own }
   }
   if ('redirect' in route) {
     return { kind: 'redirect', path, to: route.redirect, status: route.status }
@@ -132,7 +149,7 @@ function compileRoute(route: Route): CompiledRoute {
   if (!path.split('/').includes(':key')) {
     throw new AriesError('ARIES_E_CONFIG', `route ${path}: a worker's path needs a segment ":key"`)
   }
-  return { kind: 'worker', path, class: moduleName(route.worker) }
+  return { kind: 'worker', path, class: moduleName(route.worker), terms: route }
 }
 
 function compileItems({ upstreams, health, outliers }: UpstreamsRoute): UpstreamItem[] {

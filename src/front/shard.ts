@@ -117,7 +117,7 @@ export class Shard {
         webSockets: this.#webSockets,
         stats,
       },
-      { table, token: config.token, bodyLimits: config.bodyLimits },
+      { table, token: config.token, bodyLimits: config.bodyLimits, front: config.front },
     )
     this.#accessLog = new AccessLog({ log, random }, { front: setup.front, shard: setup.shard })
     this.#accessLog.set(config.accessLog)
@@ -223,7 +223,8 @@ export class Shard {
       this.#balancing.upstreams.set(upstreamsOf(table, config.listeners))
       this.#config = config
       this.#balancing.setLimits(config.balance)
-      this.#planner.setRoutes({ table, token: config.token, bodyLimits: config.bodyLimits })
+      const { token, bodyLimits, front } = config
+      this.#planner.setRoutes({ table, token, bodyLimits, front })
       this.#accessLog.set(config.accessLog)
       this.#engines.setLimits(config.front)
       this.#tcp.setLimits(config.front)

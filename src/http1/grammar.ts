@@ -53,7 +53,8 @@ const KINDS = 18
 
 /** A table for `Fields.copy`: 1 for each kind that `keep` names. */
 export function kindTable(keep: (kind: number) => boolean): Uint8Array {
-  return Uint8Array.from({ length: KINDS }, (_, kind) => (kind !== REMOVED && keep(kind) ? 1 : 0))
+  const kept = (kind: number): boolean => kind === ADDED || (kind !== REMOVED && keep(kind))
+  return Uint8Array.from({ length: KINDS }, (_, kind) => (kept(kind) ? 1 : 0))
 }
 
 const NAMES: readonly (readonly [string, number])[] = [

@@ -96,7 +96,7 @@ t.test('a request is tried at every upstream once', async (t) => {
   made.upstreams.set(upstreams)
   const items = upstreams.map((address) => itemOf(address))
   const group = made.openGroup({ items, forwarder: 'aries' })
-  const bound = { group, stickiness: undefined }
+  const bound = { group, stickiness: undefined, retried: new Set<number>() }
   const picker = new UpstreamPicker(made.forUpstreams, bound, requestHead('/'))
   const inFlight = (): number =>
     upstreams.reduce((sum, { url }) => sum + made.upstreams.get(url).inFlight, 0)

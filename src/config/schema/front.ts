@@ -67,6 +67,11 @@ export const frontSchema = z
     responseTimeoutMs: ms
       .default(60_000)
       .describe('Milliseconds from the request sent to the response head.'),
+    requestTimeoutMs: ms
+      .default(21_600_000)
+      .describe(
+        'Milliseconds that one request may take altogether, body and response included; long enough for a large download. Tunnels are not requests.',
+      ),
     ownerTimeoutMs: ms
       .default(10_000)
       .describe(

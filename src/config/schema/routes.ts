@@ -2,8 +2,16 @@
 import { z } from 'zod'
 import { KEY_BYTES_MAX } from '../../identity.ts'
 import { routeHealthSchema, routeOutliersSchema } from './health.ts'
+import {
+  limitsSchema,
+  OWN_HEADERS,
+  queueSchema,
+  requestEditSchema,
+  responseEditSchema,
+  retrySchema,
+} from './route-terms.ts'
 import { stickySchema, upstreamSchema } from './upstreams.ts'
-import { TOKEN } from './values.ts'
+import { fieldName, fieldValue, TOKEN } from './values.ts'
 
 const tlsSchema = z
   .strictObject({
@@ -66,17 +74,6 @@ export const listenerSchema = z.union([
     .describe('Leads each connection to a worker, wherever it lives.'),
 ])
 
-const FIELD_VALUE = /^(?:[!-~](?:[ \t!-~]*[!-~])?)?$/
-
-const fieldName = z.string().regex(TOKEN, 'is no name of a header')
-const fieldValue = z
-  .string()
-  .regex(FIELD_VALUE, 'is no value of a header: printable ASCII, without space at its ends')
-
-/** Headers that frame an answer or belong to the connection: they are the front's to write. */
-const OWN_HEADERS =
-  /^(connection|content-length|transfer-encoding|keep-alive|upgrade|trailer|te|aries-.*)$/i
-
 /** The host is none of the client's to choose. */
 const REDIRECT = /^(\/|https?:\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?(\/|$))[!-~]*$/i
 
@@ -109,6 +106,21 @@ const routeBase = {
     .describe('Only requests that have these query parameters; `*` for any value.'),
 }
 
+/** Of routes that forward. */
+const terms = {
+  limits: limitsSchema.optional(),
+  requestHeaders: requestEditSchema
+    .optional()
+    .describe('What is changed in the head of the request before it is sent on.'),
+  responseHeaders: responseEditSchema
+    .optional()
+    .describe('What is changed in the head of the response before it is sent on.'),
+}
+
+export type RouteTermsConfig = {
+  readonly [K in keyof typeof terms]?: z.output<(typeof terms)[K]>
+}
+
 export type RouteConditions = {
   readonly [K in 'host' | 'scheme' | 'methods' | 'headers' | 'query']?: z.output<
     (typeof routeBase)[K]
@@ -124,6 +136,7 @@ export const routeSchema = z.union([
         .describe(
           'Module of a task, relative to this file; its file name is the name of the task.',
         ),
+      ...terms,
     })
     .describe('Runs a task on the node where it costs least.'),
   z
@@ -134,6 +147,7 @@ export const routeSchema = z.union([
         .describe(
           'Module of a worker class, relative to this file; its file name is the name of the class. The path has one segment `:key`.',
         ),
+      ...terms,
     })
     .describe(
       'Asks the worker of that class and key, wherever it lives; the first request makes it.',
@@ -147,6 +161,24 @@ export const routeSchema = z.union([
         .describe(
           'The servers behind it; the healthy one that is expected to answer soonest is asked (`balance`). An entry is a URL, or says more: see below.',
         ),
+      rewrite: z
+        .string()
+        .regex(/^\/[!-"$-~]*$/, 'must begin with / and be printable ASCII without # or ?')
+        .refine((text) => !text.includes('?'), 'must not have a query: it goes along')
+        .optional()
+        .describe(
+          'The path that the upstreams are asked for, with the `:name` and the last `*` of the path; absent: as it came. `/api/*` and `/*` strip a prefix. The query goes along.',
+        ),
+      upstreamHost: z
+        .string()
+        .regex(/^(upstream|[a-z0-9_.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?)$/i, 'is no host')
+        .optional()
+        .describe(
+          'The `Host` that the upstreams get: a host, or `upstream` for their own address; absent: what the client asked for.',
+        ),
+      ...terms,
+      queue: queueSchema.optional(),
+      retry: retrySchema.optional(),
       health: routeHealthSchema.optional(),
       outliers: routeOutliersSchema.optional(),
       sticky: stickySchema

@@ -21,3 +21,19 @@ export const COOKIE_NAME = TOKEN
 /** What one request has in common with others: `src/front/request-key.ts`. */
 export const REQUEST_KEY =
   /^(?:address|path|host|(?:header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+|query:[^&=#\s]+)$/
+
+/** A value of a header: printable ASCII, without space at its ends. */
+export const FIELD_VALUE = /^(?:[!-~](?:[ \t!-~]*[!-~])?)?$/
+
+export const fieldName = z.string().regex(TOKEN, 'is no name of a header')
+export const fieldValue = z
+  .string()
+  .regex(FIELD_VALUE, 'is no value of a header: printable ASCII, without space at its ends')
+
+/** Variables of `fieldTemplate`; `{{` is none. */
+export const VARIABLE =
+  /\{\{|\{(client|scheme|host|method|path|query|(?:header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+)\}/g
+export const fieldTemplate = fieldValue.refine(
+  (text) => !text.replace(VARIABLE, '').includes('{'),
+  'has a `{` that begins no variable; `{{` is a brace',
+)

@@ -74,14 +74,21 @@ export class Balancing {
   }
 
   /** For a route, until the routes change; `Upstreams` knows its upstreams already. */
-  openGroup(route: Pick<UpstreamGroupInit, 'items' | 'forwarder'>): UpstreamGroup {
+  openGroup(
+    route: Pick<UpstreamGroupInit, 'items' | 'forwarder'>,
+    queue?: { readonly max?: number | undefined; readonly timeoutMs?: number | undefined },
+  ): UpstreamGroup {
     const { upstreams, lines } = this
+    const { queueMax, queueTimeoutMs } = this.#limits
     return new UpstreamGroup(
       {
         chooser: this.forUpstreams.chooser,
         random: this.#random,
         upstreamOf: (url) => upstreams.get(url),
-        line: lines.open(),
+        line: lines.open({
+          queueMax: queue?.max ?? queueMax,
+          queueTimeoutMs: queue?.timeoutMs ?? queueTimeoutMs,
+        }),
       },
       { ...route, panicBelow: this.#limits.panicBelow },
     )

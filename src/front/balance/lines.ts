@@ -88,8 +88,9 @@ export class Lines {
     this.#limits = limits
   }
 
-  open(): Line {
-    return new Line(this, this.#limits)
+  /** `limits`: those of a route that has its own. */
+  open(limits = this.#limits): Line {
+    return new Line(this, limits)
   }
 
   /** For lines opened from now on. */

@@ -16,11 +16,9 @@ export interface UpstreamBalance extends Balance {
 export interface BoundGroup {
   readonly group: UpstreamGroup
   readonly stickiness: Stickiness | undefined
+  /** Statuses that another upstream may have a better answer for. */
+  readonly retried: ReadonlySet<number>
 }
-
-/** Answers that another upstream may have a better one for: gateways and servers that are not well. */
-const STATUS_MIN = 502
-const STATUS_MAX = 504
 
 /**
  * For a raw connection: the upstream with the fewest of them; ties at random. Among the healthy ones that were
@@ -61,16 +59,19 @@ function least(
 export class UpstreamPicker extends BalancedPicker {
   readonly #balance: UpstreamBalance
   readonly #group: UpstreamGroup
+  readonly #retried: ReadonlySet<number>
   readonly #stickiness: Stickiness | undefined
   readonly #head: RequestHead
   #slot = NO_TARGET
   #upstream: Upstream | undefined
 
-  constructor(balance: UpstreamBalance, { group, stickiness }: BoundGroup, head: RequestHead) {
+  constructor(balance: UpstreamBalance, bound: BoundGroup, head: RequestHead) {
+    const { group, stickiness, retried } = bound
     super(balance, group.line, 'upstreams')
     this.#balance = balance
     this.#group = group
     this.#stickiness = stickiness
+    this.#retried = retried
     this.#head = head
   }
 
@@ -109,7 +110,7 @@ export class UpstreamPicker extends BalancedPicker {
   }
 
   protected refusal({ status }: AttemptOutcome, mayRepeat: boolean): Refusal | undefined {
-    return mayRepeat && status >= STATUS_MIN && status <= STATUS_MAX ? 'failed' : undefined
+    return mayRepeat && this.#retried.has(status) ? 'failed' : undefined
   }
 
   override done(...args: Parameters<BalancedPicker['done']>): void {

@@ -1,6 +1,7 @@
 import { AriesError, toAriesError } from '../../errors.ts'
 import { NEVER } from '../../http1/deadlines.ts'
 import type { AttemptFailure, AttemptOutcome, Refusal, Target } from '../plan.ts'
+import { type ForwardTimes, limitText } from '../route-terms.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
 import type { ExchangeClient } from './exchange.ts'
@@ -20,6 +21,9 @@ export interface AttemptExchange {
   readonly engine: EngineContext
   readonly client: ExchangeClient
   readonly head: ClientRequest
+  readonly times: ForwardTimes
+  /** When the whole exchange must be over, on the clock of `Deadlines`. */
+  readonly untilMs: number
   /** Whether a byte of the body has come from the client. */
   readonly bodyBegan: boolean
   /** The body as far as it has come; only asked before the attempt sends anything. */
@@ -66,6 +70,10 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     this.target = target
   }
 
+  get connectTimeoutMs(): number {
+    return this.#exchange.times.connectTimeoutMs
+  }
+
   /** `fresh`: over a new connection, not a pooled one. */
   begin(fresh: boolean): void {
     this.#exchange.engine.stats.attempts++
@@ -100,6 +108,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     }
     this.#state = SENDING
     this.#connection = connection
+    this.#arm(connection, NEVER)
     for (let i = 0; i < kept.length; i++) this.send(kept[i]!)
     this.#exchange.bodySent()
     if (client.bodyEnded) this.sendEnd()
@@ -117,11 +126,11 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   sendEnd(): void {
     const connection = this.#connection!
-    const { client, engine } = this.#exchange
+    const { client, times } = this.#exchange
     connection.end(client.trailers)
     if (this.#state !== SENDING) return
     this.#sentMs = performance.now()
-    connection.deadlineMs = engine.deadlines.after(engine.init.responseTimeoutMs)
+    this.#arm(connection, times.responseTimeoutMs)
   }
 
   flush(): void {
@@ -137,7 +146,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   upstreamDrain(): void {
     const connection = this.#connection
     if (connection === undefined) return
-    if (this.#state === SENDING && !connection.sentAll) connection.deadlineMs = NEVER
+    if (this.#state === SENDING && !connection.sentAll) this.#arm(connection, NEVER)
     this.#exchange.client.release()
   }
 
@@ -158,7 +167,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       return follows
     }
     const outcome = this.#outcome(response)
-    if (response.status >= 502 && response.status <= 504) {
+    if (response.status >= 500) {
       const refusal = this.#exchange.refused(outcome)
       if (refusal !== undefined) {
         this.#refused(refusal, response)
@@ -196,7 +205,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     if (ready) this.#expectPiece(connection)
     else {
       connection.pause()
-      connection.deadlineMs = NEVER
+      this.#arm(connection, NEVER)
     }
   }
 
@@ -248,10 +257,12 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       this.#exchange.truncated()
       return
     }
-    const limit = sentAll ? 'responseTimeoutMs' : 'bodyIdleTimeoutMs'
+    const { times, untilMs, engine } = this.#exchange
+    const isOver = engine.deadlines.nowMs >= untilMs
+    const limit = isOver ? 'requestTimeoutMs' : sentAll ? 'responseTimeoutMs' : 'bodyIdleTimeoutMs'
     const error = new AriesError(
       'ARIES_E_TIMEOUT',
-      `target ${this.target.id} did not answer within front.${limit} (${this.#exchange.engine.init[limit]} ms); the request may have been applied`,
+      `target ${this.target.id} did not answer within ${limitText(times, limit)}; the request may have been applied`,
     )
     this.#fail(sentAll ? 'waiting' : 'sending', error, 'final')
   }
@@ -306,7 +317,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     const connection = this.#connection!
     this.#connection = undefined
     this.#state = OVER
-    if (connection.sentAll) connection.discard(this.#exchange.engine.init.bodyIdleTimeoutMs)
+    if (connection.sentAll) connection.discard(this.#exchange.times.bodyIdleTimeoutMs)
     else connection.abandon()
   }
 
@@ -337,8 +348,13 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   }
 
   #expectPiece(connection: UpstreamLink): void {
-    const { deadlines, init } = this.#exchange.engine
-    connection.deadlineMs = deadlines.after(init.bodyIdleTimeoutMs)
+    this.#arm(connection, this.#exchange.times.bodyIdleTimeoutMs)
+  }
+
+  /** Something must happen within `ms`, and all within the time of the whole exchange. */
+  #arm(connection: UpstreamLink, ms: number): void {
+    const { engine, untilMs } = this.#exchange
+    connection.deadlineMs = Math.min(engine.deadlines.after(ms), untilMs)
   }
 
   #fail(phase: AttemptFailure['phase'], error: AriesError, how: AttemptEnd): void {

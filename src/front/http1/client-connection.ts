@@ -8,6 +8,7 @@ import { Listeners } from '../../http1/listeners.ts'
 import { Outbox } from '../../http1/outbox.ts'
 import { checkUnfinishedHead } from '../../http1/request-head.ts'
 import type { Plan } from '../plan.ts'
+import { limitText } from '../route-terms.ts'
 import { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
 import { Exchange, type ExchangeClient } from './exchange.ts'
@@ -96,10 +97,10 @@ export class ClientConnection implements ExchangeClient, Timed {
   expired(): void {
     this.deadlineMs = NEVER
     if (this.#state === READING && this.#pending !== undefined) {
-      this.#refuse(tooSlow('head', 'headTimeoutMs', this.#engine.init.headTimeoutMs))
+      this.#refuse(tooSlow('head', `front.headTimeoutMs (${this.#engine.init.headTimeoutMs} ms)`))
     } else if (this.#state === BUSY && !this.#socket.writableNeedDrain) {
-      const { bodyIdleTimeoutMs } = this.#engine.init
-      this.#exchange?.fail(tooSlow('body', 'bodyIdleTimeoutMs', bodyIdleTimeoutMs))
+      const { times } = this.#exchange ?? this.#engine
+      this.#exchange?.fail(tooSlow('body', limitText(times, 'bodyIdleTimeoutMs')))
     } else this.#socket.destroy()
   }
 
@@ -194,11 +195,13 @@ export class ClientConnection implements ExchangeClient, Timed {
   }
 
   tunnel(response: ParsedResponse, link: UpstreamLink, ended: () => void): void {
+    const { tunnelIdleTimeoutMs } = (this.#exchange ?? this.#engine).times
     this.response.interim(response)
     this.flush()
     const fromClient = this.#detach()
     const fromTarget = link.detach()
-    const tunnel = new Tunnel(this.#engine, { client: this.#socket, target: link.stream }, () => {
+    const ends = { client: this.#socket, target: link.stream }
+    const tunnel = new Tunnel(this.#engine, ends, tunnelIdleTimeoutMs, () => {
       this.#home.tunnelEnded(tunnel)
       ended()
     })
@@ -331,7 +334,7 @@ export class ClientConnection implements ExchangeClient, Timed {
     if (this.#state !== BUSY) return
     const waiting = this.#socket.writableNeedDrain || (!this.#body.ended && !this.#held)
     this.deadlineMs = waiting
-      ? this.#engine.deadlines.after(this.#engine.init.bodyIdleTimeoutMs)
+      ? this.#engine.deadlines.after((this.#exchange ?? this.#engine).times.bodyIdleTimeoutMs)
       : NEVER
   }
 
@@ -388,9 +391,9 @@ export class ClientConnection implements ExchangeClient, Timed {
   }
 }
 
-function tooSlow(part: 'head' | 'body', limit: string, ms: number): AriesError {
+function tooSlow(part: 'head' | 'body', limit: string): AriesError {
   return new AriesError(
     'ARIES_E_REQUEST_TIMEOUT',
-    `the request ${part} did not come within front.${limit} (${ms} ms)`,
+    `the request ${part} did not come within ${limit}`,
   )
 }

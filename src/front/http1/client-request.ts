@@ -6,6 +6,9 @@ import { type Forwarding, type Scheme, schemeOf } from './forwarding.ts'
 export class ClientRequest extends ParsedRequest implements RequestHead {
   readonly remoteAddress: string
   readonly scheme: Scheme
+  /** What the target is asked for, when it is not `target`, and as which host; '': its own. */
+  rewritten: string | undefined
+  sentHost: string | undefined
   #pairs: [string, string][] | undefined
 
   /**
@@ -20,6 +23,10 @@ export class ClientRequest extends ParsedRequest implements RequestHead {
 
   header(name: string): string | undefined {
     return name === 'host' && this.host !== '' ? this.host : this.fields.get(name)
+  }
+
+  get bytes(): number {
+    return this.fields.text.length
   }
 
   get headers(): readonly (readonly [string, string])[] {

@@ -2,6 +2,7 @@ import type { ConfigFile } from '../../config/schema.ts'
 import type { Deadlines } from '../../http1/deadlines.ts'
 import type { Logger } from '../../log.ts'
 import type { BodyLimit, Planner } from '../plan.ts'
+import type { ForwardTimes } from '../route-terms.ts'
 import type { Forwarding } from './forwarding.ts'
 import type { EngineHooks, EngineStats } from './stats.ts'
 import type { UpstreamPools } from './upstream-pools.ts'
@@ -16,6 +17,8 @@ export interface EngineContext {
   readonly nodeLine: string
   /** For bodies on any route. */
   readonly bodyLimit: BodyLimit
+  /** For routes that have none of their own. */
+  readonly times: ForwardTimes
   readonly forwarding: Forwarding
   readonly deadlines: Deadlines
   readonly pools: UpstreamPools

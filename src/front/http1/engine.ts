@@ -5,6 +5,7 @@ import { Deadlines } from '../../http1/deadlines.ts'
 import type { Logger } from '../../log.ts'
 import { HEADER } from '../../wire.ts'
 import type { Planner } from '../plan.ts'
+import { timesOf } from '../route-terms.ts'
 import { ClientConnection, type ClientHome } from './client-connection.ts'
 import type { EngineContext } from './context.ts'
 import { Forwarding } from './forwarding.ts'
@@ -42,6 +43,7 @@ export class Http1Engine implements ClientHome {
       hooks: components.hooks,
       init,
       bodyLimit: { bytesMax: init.bodyBytesMax, setting: 'front.bodyBytesMax' },
+      times: timesOf(init),
       nodeLine: init.front === undefined ? '' : fieldLines([[HEADER.node, init.front]]),
       forwarding: new Forwarding(init.trustedProxies),
       deadlines,

@@ -9,6 +9,7 @@ import type {
   Refusal,
   Target,
 } from '../plan.ts'
+import type { ForwardTerms, ForwardTimes } from '../route-terms.ts'
 import { Attempt, type AttemptEnd, type AttemptExchange } from './attempt.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
@@ -64,8 +65,11 @@ export class Exchange implements AttemptExchange {
   readonly engine: EngineContext
   readonly client: ExchangeClient
   readonly head: ClientRequest
+  times: ForwardTimes
+  untilMs: number
   readonly #startedMs = performance.now()
   #picker: Picker | undefined
+  #terms: ForwardTerms | undefined
   #attempt: Attempt | undefined
   #attempts = 0
   /** Attempts that ended with the connection lost while the target had the request. */
@@ -89,12 +93,13 @@ export class Exchange implements AttemptExchange {
     this.client = client
     this.head = head
     this.#bodyLimit = engine.bodyLimit
+    this.times = engine.times
+    this.untilMs = engine.deadlines.after(engine.times.requestTimeoutMs)
     engine.stats.requests++
     engine.stats.exchangesActive++
   }
 
   begin(): void {
-    if (this.#refusesBody(this.head.contentLength)) return
     if (maxForwards(this.head) === 0) {
       this.#finalRecipient()
       return
@@ -109,15 +114,19 @@ export class Exchange implements AttemptExchange {
   #run(plan: Plan): void {
     if (plan.kind === 'forward') {
       this.#picker = plan.picker
-      const { bodyLimit } = plan
-      if (bodyLimit !== undefined && bodyLimit.bytesMax < this.#bodyLimit.bytesMax) {
+      const { bodyLimit, terms, rewritten, host } = plan
+      if (terms !== undefined) this.#setTerms(terms)
+      else if (bodyLimit !== undefined && bodyLimit.bytesMax < this.#bodyLimit.bytesMax) {
         this.#bodyLimit = bodyLimit
-        // The target would cut the connection with the body under way: its answer might be lost.
-        if (this.#refusesBody(this.head.contentLength)) return
       }
+      if (rewritten !== undefined) this.head.rewritten = rewritten
+      if (host !== undefined) this.head.sentHost = host
+      // The target would cut the connection with the body under way: its answer might be lost.
+      if (this.#refusesBody(this.head.contentLength)) return
       this.client.feed()
       if (!this.#done) this.#pick(undefined)
     } else if (plan.kind === 'reply') {
+      if (this.#refusesBody(this.head.contentLength)) return
       // Before anything is written: a header that cannot be sent is a fault of ours.
       fieldLines(plan.headers)
       this.#answer(plan, undefined)
@@ -125,6 +134,14 @@ export class Exchange implements AttemptExchange {
       this.#finish(101, undefined)
       this.client.take(plan.take)
     }
+  }
+
+  #setTerms(terms: ForwardTerms): void {
+    this.#terms = terms
+    this.#bodyLimit = terms.bodyLimit
+    this.times = terms.times
+    this.untilMs = this.engine.deadlines.after(terms.times.requestTimeoutMs)
+    terms.request?.(this.head.fields, this.head)
   }
 
   // The client's side.
@@ -182,12 +199,13 @@ export class Exchange implements AttemptExchange {
   }
 
   edit(response: ParsedResponse): void {
+    this.#terms?.response?.(response.fields, this.head)
     const cookie = this.#picker!.setCookie?.()
     if (cookie !== undefined) response.fields.add('Set-Cookie', cookie)
   }
 
   refused(answer: AttemptOutcome): Refusal | undefined {
-    if (this.#bodyLost || this.#attempts >= ATTEMPTS_MAX) return undefined
+    if (this.#bodyLost || this.#attempts >= this.#attemptsMax) return undefined
     return this.#picker!.refused?.(answer, this.repeatable && this.#lost === 0)
   }
 
@@ -227,11 +245,15 @@ export class Exchange implements AttemptExchange {
     else if (this.#bodyLost) this.fail(bodyGone(failure), failure)
     // The request itself may be what kills its targets: it must not go through all of them.
     else if (this.#losesTargets) this.fail(failure.error, failure)
-    else if (this.#attempts >= ATTEMPTS_MAX) this.fail(tooManyAttempts(failure), failure)
+    else if (this.#attempts >= this.#attemptsMax) this.fail(tooManyAttempts(failure), failure)
     else this.#again(failure, how)
   }
 
   // Attempts.
+
+  get #attemptsMax(): number {
+    return Math.min(ATTEMPTS_MAX, this.#terms?.attemptsMax ?? ATTEMPTS_MAX)
+  }
 
   #noteLost(target: Target): void {
     this.#lost++

@@ -20,6 +20,7 @@ import {
 } from '../../http1/grammar.ts'
 import type { ParsedRequest } from '../../http1/request-head.ts'
 import type { Target } from '../plan.ts'
+import type { ClientRequest } from './client-request.ts'
 import type { ParsedResponse } from './response-head.ts'
 
 /** How the body of a response is framed towards the client. */
@@ -61,21 +62,23 @@ export function fieldLines(pairs: Pairs): string {
  * `Expect: 100-continue`, because no body byte has come yet.
  */
 export function requestHeadText(
-  head: ParsedRequest,
+  head: ClientRequest,
   target: Target,
   forwarded: string,
   askContinue: boolean,
 ): string {
-  const keep = head.hostReplaced
+  const host = head.sentHost ?? head.host
+  const hostReplaced = head.hostReplaced || head.sentHost !== undefined
+  const keep = hostReplaced
     ? REQUEST_KEPT_NO_HOST
     : head.expectContinue && askContinue
       ? REQUEST_KEPT_EXPECT
       : REQUEST_KEPT
-  let out = `${head.method} ${head.target} HTTP/1.1\r\n`
-  if (head.host === '') out += `Host: ${target.host}:${target.port}\r\n`
-  else if (head.hostReplaced) out += `Host: ${head.host}\r\n`
+  let out = `${head.method} ${head.rewritten ?? head.target} HTTP/1.1\r\n`
+  if (host === '') out += `Host: ${target.host}:${target.port}\r\n`
+  else if (hostReplaced) out += `Host: ${host}\r\n`
   out += head.fields.copy(keep, head.connection.nominated)
-  if (head.hostReplaced && head.expectContinue && askContinue) out += 'Expect: 100-continue\r\n'
+  if (hostReplaced && head.expectContinue && askContinue) out += 'Expect: 100-continue\r\n'
   out += maxForwardsLine(head)
   if (head.chunked) out += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength >= 0) out += `Content-Length: ${head.contentLength}\r\n`

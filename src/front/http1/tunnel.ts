@@ -13,14 +13,16 @@ export class Tunnel implements Timed {
   deadlineMs: number
   readonly #engine: EngineContext
   readonly #ends: TunnelEnds
+  readonly #idleTimeoutMs: number
   readonly #ended: () => void
   #open = true
 
-  constructor(engine: EngineContext, ends: TunnelEnds, ended: () => void) {
+  constructor(engine: EngineContext, ends: TunnelEnds, idleTimeoutMs: number, ended: () => void) {
     this.#engine = engine
     this.#ends = ends
+    this.#idleTimeoutMs = idleTimeoutMs
     this.#ended = ended
-    this.deadlineMs = engine.deadlines.after(engine.init.tunnelIdleTimeoutMs)
+    this.deadlineMs = engine.deadlines.after(idleTimeoutMs)
   }
 
   /** Begins to splice; the arguments are what was read of each side already. */
@@ -48,7 +50,7 @@ export class Tunnel implements Timed {
 
   #splice(from: Duplex, to: Duplex): void {
     from.on('data', (chunk: Buffer) => {
-      this.deadlineMs = this.#engine.deadlines.after(this.#engine.init.tunnelIdleTimeoutMs)
+      this.deadlineMs = this.#engine.deadlines.after(this.#idleTimeoutMs)
       if (!to.write(chunk)) from.pause()
     })
     to.on('drain', () => from.resume())

@@ -10,6 +10,8 @@ import { connectUpstream } from './upstream-socket.ts'
 
 /** Who wants a connection. Exactly one of the two is called, unless it cancels. */
 export interface PoolWaiter {
+  /** Undefined: the pools' own. */
+  readonly connectTimeoutMs?: number
   connected(link: UpstreamLink): void
   connectFailed(error: AriesError): void
 }
@@ -79,6 +81,7 @@ export class UpstreamPools {
 interface Waiting {
   readonly waiter: PoolWaiter
   readonly target: Target
+  readonly timeoutMs: number
   readonly untilMs: number
 }
 
@@ -109,16 +112,17 @@ class UpstreamPool implements UpstreamHome, Timed {
         return
       }
     }
-    const untilMs = this.#pools.components.deadlines.after(this.#pools.connectTimeoutMs)
-    this.#waiting.push({ waiter, target, untilMs })
-    this.#setDeadline()
-    this.#connect(target)
+    const timeoutMs = waiter.connectTimeoutMs ?? this.#pools.connectTimeoutMs
+    const untilMs = this.#pools.components.deadlines.after(timeoutMs)
+    this.#waiting.push({ waiter, target, timeoutMs, untilMs })
+    this.deadlineMs = Math.min(this.deadlineMs, untilMs)
+    this.#connect(target, timeoutMs)
   }
 
   cancel(waiter: PoolWaiter): void {
     const index = this.#waiting.findIndex((waiting) => waiting.waiter === waiter)
     if (index >= 0) this.#waiting.splice(index, 1)
-    this.#setDeadline()
+    if (this.#waiting.length === 0) this.deadlineMs = NEVER
   }
 
   opened(connection: UpstreamConnection): void {
@@ -148,18 +152,22 @@ class UpstreamPool implements UpstreamHome, Timed {
     const index = this.#idle.indexOf(connection)
     if (index >= 0) this.#idle.splice(index, 1)
     const next = this.#waiting[0]
-    if (next !== undefined && this.#waiting.length > this.#connecting) this.#connect(next.target)
+    if (next !== undefined && this.#waiting.length > this.#connecting)
+      this.#connect(next.target, next.timeoutMs)
     else this.#removeIfEmpty()
   }
 
   expired(): void {
     const nowMs = this.#pools.components.deadlines.nowMs
-    while (this.#waiting.length > 0 && this.#waiting[0]!.untilMs <= nowMs) {
-      const { waiter, target } = this.#shift()!
-      waiter.connectFailed(
+    const late = this.#waiting.filter(({ untilMs }) => untilMs <= nowMs)
+    for (const waiting of late) {
+      const index = this.#waiting.indexOf(waiting)
+      if (index < 0) continue
+      this.#waiting.splice(index, 1)
+      waiting.waiter.connectFailed(
         new AriesError(
           'ARIES_E_NO_TARGET',
-          `target ${target.id} gave no connection within connectTimeoutMs (${this.#pools.connectTimeoutMs})`,
+          `target ${waiting.target.id} gave no connection within connectTimeoutMs (${waiting.timeoutMs})`,
         ),
       )
     }
@@ -179,7 +187,7 @@ class UpstreamPool implements UpstreamHome, Timed {
     for (const connection of this.#idle) connection.stream.destroy()
   }
 
-  #connect(target: Target): void {
+  #connect(target: Target, timeoutMs: number): void {
     if (this.#open.size >= (target.connectionsMax ?? this.#pools.connectionsMax)) return
     let stream: Duplex
     try {
@@ -195,7 +203,7 @@ class UpstreamPool implements UpstreamHome, Timed {
     stats.upstreamConnectionsTotal++
     const connection = new UpstreamConnection(target, stream, this, deadlines)
     this.#open.add(connection)
-    connection.open(this.#pools.connectTimeoutMs)
+    connection.open(timeoutMs)
   }
 
   #removeIfEmpty(): void {
@@ -206,12 +214,14 @@ class UpstreamPool implements UpstreamHome, Timed {
 
   #shift(): Waiting | undefined {
     const waiting = this.#waiting.shift()
-    if (waiting !== undefined) this.#setDeadline()
+    if (this.#waiting.length === 0) this.deadlineMs = NEVER
     return waiting
   }
 
+  /** The first of those who wait; routes differ in how long they do. */
   #setDeadline(): void {
-    this.deadlineMs = this.#waiting[0]?.untilMs ?? NEVER
+    this.deadlineMs = NEVER
+    for (const { untilMs } of this.#waiting) this.deadlineMs = Math.min(this.deadlineMs, untilMs)
   }
 }
 
