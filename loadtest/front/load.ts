@@ -39,7 +39,7 @@ async function fireWrk({ case: of, port, ms }: Shot): Promise<Hits> {
   const pin = canPin ? ['taskset', '-c', String(LOAD_CORE)] : []
   const wrk = ['wrk', '-t1', `-c${of.connections}`, `-d${Math.max(1, Math.round(ms / 1_000))}s`]
   const url = `${scheme}://127.0.0.1:${port}${of.path}`
-  const [file = '', ...args] = [...pin, ...wrk, '-s', SCRIPT, url]
+  const [file, ...args] = [...pin, ...wrk, '-s', SCRIPT, url]
   const { stdout } = await run(file, args)
   const result = /^RESULT (.*)$/m.exec(stdout)
   if (result === null) throw new Error(`wrk said nothing: ${stdout}`)
