@@ -90,6 +90,11 @@ const rows = {
       'The node failed after a request that is not safe to repeat was sent to it: it may or may not have been applied.',
     todo: 'Read the state before you send it again.',
   },
+  ARIES_E_RATE_LIMITED: {
+    status: 429,
+    means: 'The client sends requests faster than the route lets it; nothing was sent to a target.',
+    todo: 'Wait for `Retry-After`; `rateLimits` of the route says how fast it may be.',
+  },
   ARIES_E_OVERLOADED: {
     status: 503,
     means: 'A queue is full; the request was not started.',

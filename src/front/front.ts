@@ -15,6 +15,7 @@ import { BoardWriter } from './board-writer.ts'
 import { Certificates } from './certificates.ts'
 import { type ListenerAddress, parseListener, probe, protocolOf } from './listen.ts'
 import type { FrontStats } from './metrics.ts'
+import { RateTable } from './rate-table.ts'
 import { RouteTable } from './routes.ts'
 import type { FromShard, ShardConfig } from './shard-ipc.ts'
 import { Shards } from './shards.ts'
@@ -44,6 +45,7 @@ export class Front {
   #config: Config
   #listeners: ListenerAddress[] = []
   readonly #board = new Board()
+  readonly #rates = new RateTable()
   readonly #writer: BoardWriter
   readonly #certificates: Certificates
   /** Of the upstreams. */
@@ -81,6 +83,7 @@ export class Front {
         setup: () => ({
           front: this.#id,
           board: this.#board.buffer,
+          rates: this.#rates.buffer,
           nodes: this.#writer.views(components.membership.members()),
           unhealthy: this.states.unhealthy(),
           draining: this.states.draining(),

@@ -55,6 +55,18 @@ export const FRONT_METRICS: MetricTable<FrontStats> = [
     (s) => s.retries,
   ],
   [
+    {
+      name: 'aries_front_requests_refused_total',
+      help: 'Requests refused before a target was chosen: `rate` (429, `rateLimits`), `lag` (503, `front.shedLagMs`).',
+      kind: 'counter',
+      labels: ['why'],
+    },
+    (s) => [
+      [{ why: 'rate' }, s.rateLimited],
+      [{ why: 'lag' }, s.shed],
+    ],
+  ],
+  [
     { name: 'aries_front_requests_in_flight', help: 'Requests in flight.', kind: 'gauge' },
     (s) => s.inFlight,
   ],

@@ -23,6 +23,9 @@ export interface ShardStats {
   readonly latency: { readonly counts: number[]; sumMs: number }
   /** Attempts after the first. */
   retries: number
+  /** Requests that were refused because of a limit of rate, and because the shard was late. */
+  rateLimited: number
+  shed: number
   /** Requests in flight now. */
   inFlight: number
   /** Requests that wait because every target is full. */
@@ -74,6 +77,8 @@ export function emptyStats(): ShardStats {
     requests: { task: classes(), worker: classes(), upstreams: classes(), none: classes() },
     latency: { counts: Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0), sumMs: 0 },
     retries: 0,
+    rateLimited: 0,
+    shed: 0,
     inFlight: 0,
     queued: 0,
     connections: 0,
@@ -104,6 +109,8 @@ const GAUGES = [
 ] as const
 const COUNTERS = [
   'retries',
+  'rateLimited',
+  'shed',
   'connectionsTotal',
   'tlsFailures',
   'sessionsTotal',

@@ -10,9 +10,12 @@ import { type BoundGroup, UpstreamPicker } from './balance/upstreams.ts'
 import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
 import { countAnswer, type ShardStats } from './metrics.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
+import { RateLimits } from './rate-limits.ts'
+import type { RateTable } from './rate-table.ts'
 import { replyError } from './reply.ts'
 import { compileTerms, type ForwardTerms } from './route-terms.ts'
 import type { CompiledRoute, Match, RouteTable } from './routes.ts'
+import type { Shedder } from './shedder.ts'
 import type { WebSocketClients } from './websocket-clients.ts'
 
 export interface PlannerComponents {
@@ -20,6 +23,8 @@ export interface PlannerComponents {
   readonly workers: WorkerBalance
   readonly webSockets: WebSocketClients
   readonly stats: ShardStats
+  readonly rates: RateTable
+  readonly shedder: Shedder
 }
 
 /** What a pool, a host and http-proxy can read: Node's parser refuses every other method. */
@@ -49,6 +54,7 @@ export class RoutePlanner implements Planner {
   readonly #headers = new Map<CompiledRoute, NonNullable<Target['headers']>>()
   readonly #groups = new Map<CompiledRoute, BoundGroup>()
   readonly #terms = new Map<CompiledRoute, ForwardTerms>()
+  readonly #rates = new Map<CompiledRoute, RateLimits>()
 
   constructor(components: PlannerComponents, init: PlannerInit) {
     this.#components = components
@@ -62,13 +68,21 @@ export class RoutePlanner implements Planner {
     this.#headers.clear()
     this.#groups.clear()
     this.#terms.clear()
+    this.#rates.clear()
     for (const route of table.routes) {
       if (route.kind === 'task') this.#headers.set(route, taskHeaders(route.task, token))
       if (route.kind === 'upstreams') {
-        const group = this.#components.balancing.openGroup(route, route.queue)
+        const group = this.#components.balancing.openGroup(route, {
+          ...route.queue,
+          priority: route.priority,
+        })
         const stickiness = route.sticky && compileStickiness(route.sticky, group)
         const retried = new Set(route.retry?.statuses ?? RETRIED)
         this.#groups.set(route, { group, stickiness, retried })
+      }
+      if (route.rateLimits) {
+        const { rates } = this.#components
+        this.#rates.set(route, new RateLimits(rates, route.name, route.rateLimits))
       }
       if ('terms' in route) {
         const ofTarget = route.kind === 'upstreams' ? undefined : bodyLimits[route.kind]
@@ -92,6 +106,8 @@ export class RoutePlanner implements Planner {
         new AriesError('ARIES_E_NO_ROUTE', `no route matches ${head.method} ${shown(head.path)}`),
       )
     }
+    const refusal = this.#refusal(match.route, head)
+    if (refusal !== undefined) return refusal
     const terms = this.#terms.size === 0 ? undefined : this.#terms.get(match.route)
     const fault = terms?.checkHead?.(head)
     if (fault !== undefined) return this.#reply(fault)
@@ -106,7 +122,11 @@ export class RoutePlanner implements Planner {
       case 'task':
         return {
           kind: 'forward',
-          picker: new TaskPicker(balancing.tasks, this.#headers.get(match.route) ?? []),
+          picker: new TaskPicker(
+            balancing.tasks,
+            balancing.taskLine(match.route.priority),
+            this.#headers.get(match.route) ?? [],
+          ),
           bodyLimit: this.#bodyLimits.task,
           terms,
         }
@@ -146,6 +166,22 @@ export class RoutePlanner implements Planner {
         }
       }
     }
+  }
+
+  /** Before anything is done for the request: it came too fast, or the shard is late. */
+  #refusal(route: CompiledRoute, head: RequestHead): Plan | undefined {
+    const { shedder, stats } = this.#components
+    if ('priority' in route && shedder.refuses(route.priority)) {
+      stats.shed += 1
+      const message = `the shard is late by ${Math.round(shedder.lagMs)} ms (front.shedLagMs)`
+      return this.#reply(new AriesError('ARIES_E_OVERLOADED', message))
+    }
+    if (this.#rates.size === 0) return undefined
+    const limited = this.#rates.get(route)?.refusal(head)
+    if (limited === undefined) return undefined
+    stats.rateLimited += 1
+    countAnswer(stats, 'none', limited.error.status)
+    return replyError(limited.error, limited.headers)
   }
 
   #planSession(head: RequestHead, worker: Extract<Match, { worker: unknown }>['worker']): Plan {

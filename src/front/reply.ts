@@ -8,12 +8,15 @@ import type { Plan } from './plan.ts'
 /** Seconds after which a refused client may try again. */
 const RETRY_AFTER_S = '1'
 
-/** The answer as a plan for the engine. */
-export function replyError(error: AriesError): Extract<Plan, { kind: 'reply' }> {
+/** The answer as a plan for the engine. `headers`: beside those of every error. */
+export function replyError(
+  error: AriesError,
+  headers: readonly (readonly [string, string])[] = [],
+): Extract<Plan, { kind: 'reply' }> {
   return {
     kind: 'reply',
     status: error.status,
-    headers: errorHeaders(error),
+    headers: [...errorHeaders(error), ...headers],
     body: JSON.stringify(error.toBody()),
   }
 }

@@ -6,6 +6,7 @@ import { parseUpstream } from '../config/address.ts'
 import { moduleName } from '../config/module-name.ts'
 import { type UpstreamEntry, urlsOf } from '../config/routes.ts'
 import type { RouteTermsConfig } from '../config/schema/routes.ts'
+import type { Priority } from '../config/schema/traffic.ts'
 import type { Route } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { KEY_BYTES_MAX, type WorkerId } from '../identity.ts'
@@ -13,22 +14,31 @@ import { PathPattern, type Taken } from '../path-pattern.ts'
 import type { StickyConfig } from './balance/stickiness.ts'
 import { type Conditioned, compileConditions } from './route-conditions.ts'
 
-export type CompiledRoute =
+/** What all routes may have. */
+interface RouteBase {
+  readonly path: string
+  readonly rateLimits: Route['rateLimits']
+  /** Tells it from the other routes, also after a reload. */
+  readonly name: string
+}
+
+export type CompiledRoute = RouteBase & RouteKinds
+
+type RouteKinds =
   | {
       readonly kind: 'task'
-      readonly path: string
       readonly task: string
       readonly terms: RouteTermsConfig
+      readonly priority: Priority
     }
   | {
       readonly kind: 'worker'
-      readonly path: string
       readonly class: string
       readonly terms: RouteTermsConfig
+      readonly priority: Priority
     }
   | {
       readonly kind: 'upstreams'
-      readonly path: string
       readonly items: readonly UpstreamItem[]
       readonly sticky: StickyConfig | undefined
       readonly queue: UpstreamsRoute['queue']
@@ -36,17 +46,16 @@ export type CompiledRoute =
       readonly rewrite: string | undefined
       readonly upstreamHost: string | undefined
       readonly terms: RouteTermsConfig
+      readonly priority: Priority
       readonly forwarder: 'aries' | 'http-proxy'
     }
   | {
       readonly kind: 'redirect'
-      readonly path: string
       readonly to: string
       readonly status: number
     }
   | {
       readonly kind: 'respond'
-      readonly path: string
       readonly status: number
       readonly headers: readonly (readonly [string, string])[]
       readonly body: string
@@ -96,7 +105,7 @@ export class RouteTable {
   /** Throws `ARIES_E_CONFIG` on a route that cannot be served. */
   constructor(routes: readonly Route[]) {
     this.#entries = routes.map((route) => ({
-      route: compileRoute(route),
+      route: { ...compileRoute(route), ...baseOf(route) },
       pattern: new PathPattern(route.path),
       holds: compileConditions(route),
     }))
@@ -131,25 +140,49 @@ export function upstreamAddress(url: string, scheme: 'http' | 'tcp'): UpstreamAd
   return { url, ...address }
 }
 
-function compileRoute(route: Route): CompiledRoute {
+function baseOf({ path, host, rateLimits }: Route): RouteBase {
+  return { path, rateLimits, name: `${host ?? ''}${path}` }
+}
+
+function compileRoute(route: Route): RouteKinds {
   const { path } = route
-  if ('task' in route) return { kind: 'task', path, task: moduleName(route.task), terms: route }
+  if ('task' in route)
+    return {
+      kind: 'task',
+      task: moduleName(route.task),
+      terms: route,
+      priority: route.priority ?? 'normal',
+    }
   if ('upstreams' in route) {
     const { sticky, forwarder, queue, retry, rewrite, upstreamHost } = route
-    const own = { sticky, forwarder, queue, retry, rewrite, upstreamHost, terms: route }
-    return { kind: 'upstreams', path, items: compileItems(route), ...own }
+    const own = {
+      sticky,
+      forwarder,
+      queue,
+      retry,
+      rewrite,
+      upstreamHost,
+      terms: route,
+      priority: route.priority ?? 'normal',
+    }
+    return { kind: 'upstreams', items: compileItems(route), ...own }
   }
   if ('redirect' in route) {
-    return { kind: 'redirect', path, to: route.redirect, status: route.status }
+    return { kind: 'redirect', to: route.redirect, status: route.status }
   }
   if ('respond' in route) {
     const { status, headers, body } = route.respond
-    return { kind: 'respond', path, status, headers: Object.entries(headers), body }
+    return { kind: 'respond', status, headers: Object.entries(headers), body }
   }
   if (!path.split('/').includes(':key')) {
     throw new AriesError('ARIES_E_CONFIG', `route ${path}: a worker's path needs a segment ":key"`)
   }
-  return { kind: 'worker', path, class: moduleName(route.worker), terms: route }
+  return {
+    kind: 'worker',
+    class: moduleName(route.worker),
+    terms: route,
+    priority: route.priority ?? 'normal',
+  }
 }
 
 function compileItems({ upstreams, health, outliers }: UpstreamsRoute): UpstreamItem[] {

@@ -32,6 +32,8 @@ export interface ShardSetup {
   readonly boot: number
   /** Buffer of the `Board`. */
   readonly board: SharedArrayBuffer
+  /** Buffer of the `RateTable`. */
+  readonly rates: SharedArrayBuffer
   readonly nodes: readonly NodeView[]
   /** Upstreams that are not healthy now. */
   readonly unhealthy: readonly string[]

@@ -11,10 +11,12 @@ import { Listeners } from './listeners.ts'
 import { emptyStats, type ShardStats, type SplicedBytes } from './metrics.ts'
 import { Nodes } from './nodes.ts'
 import { RoutePlanner } from './planner.ts'
+import { RateTable } from './rate-table.ts'
 import { Resolver } from './resolver.ts'
 import { RouteTable } from './routes.ts'
 import { Sessions, type SessionsLimits } from './sessions.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
+import { Shedder } from './shedder.ts'
 import { TcpSplicer } from './tcp.ts'
 import { TcpClients } from './tcp-clients.ts'
 import { upstreamsOf } from './upstream-addresses.ts'
@@ -42,6 +44,7 @@ export class Shard {
   readonly #webSockets: WebSocketClients
   readonly #tcpClients: TcpClients
   readonly #planner: RoutePlanner
+  readonly #shedder: Shedder
   readonly #accessLog: AccessLog
   readonly #engines: Engines
   readonly #tcp: TcpSplicer
@@ -100,6 +103,7 @@ export class Shard {
       bytes: this.#bytes,
       idleTimeoutMs: () => this.#config.front.tunnelIdleTimeoutMs,
     })
+    this.#shedder = new Shedder(random, config.front.shedLagMs)
     const table = new RouteTable(config.routes)
     this.#balancing.upstreams.set(upstreamsOf(table, config.listeners))
     for (const url of setup.unhealthy) this.#balancing.upstreams.setHealth(url, false)
@@ -116,6 +120,8 @@ export class Shard {
         },
         webSockets: this.#webSockets,
         stats,
+        rates: new RateTable(setup.rates),
+        shedder: this.#shedder,
       },
       { table, token: config.token, bodyLimits: config.bodyLimits, front: config.front },
     )
@@ -147,6 +153,7 @@ export class Shard {
   /** Serves when it resolves; throws `ARIES_E_PORT_IN_USE`. */
   async start(): Promise<void> {
     await this.#listeners.set(this.#config.listeners)
+    this.#shedder.start()
     this.#reporting = setInterval(() => {
       this.#engines.sweep()
       this.report()
@@ -188,6 +195,7 @@ export class Shard {
   /** Lets what runs finish, for at most `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     clearInterval(this.#reporting)
+    this.#shedder.stop()
     this.#listeners.close()
     this.#webSockets.stop()
     await Promise.all([
@@ -227,6 +235,7 @@ export class Shard {
       this.#planner.setRoutes({ table, token, bodyLimits, front })
       this.#accessLog.set(config.accessLog)
       this.#engines.setLimits(config.front)
+      this.#shedder.setLagMax(config.front.shedLagMs)
       this.#tcp.setLimits(config.front)
       this.#owners.setLimits(ownersLimits(config))
       this.#sessions.setLimits(sessionsLimits(config))

@@ -45,7 +45,8 @@ function tasks(ids: string[]) {
   nodes.set(writer.views(members))
   const { made, failed, stats } = balancing(board, nodes)
   const { inFlight } = made.tasks.chooser.loads
-  const picker = (): TaskPicker => new TaskPicker(made.tasks, taskHeaders('t', 'tok'))
+  const picker = (): TaskPicker =>
+    new TaskPicker(made.tasks, made.taskLine('normal'), taskHeaders('t', 'tok'))
   return { inFlight, failed, stats, picker }
 }
 

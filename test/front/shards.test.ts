@@ -3,6 +3,7 @@ import { request } from 'undici'
 import { Board } from '../../src/front/board.ts'
 import { probe } from '../../src/front/listen.ts'
 import { addStats, countAnswer, countLatency, emptyStats } from '../../src/front/metrics.ts'
+import { RateTable } from '../../src/front/rate-table.ts'
 import type { ShardConfig } from '../../src/front/shard-ipc.ts'
 import { Shards } from '../../src/front/shards.ts'
 import { realWorld } from '../../src/world.ts'
@@ -44,6 +45,7 @@ function make(config: ShardConfig, onRestart: (shard: number) => void = () => {}
       setup: () => ({
         front: 'f1',
         board: new Board().buffer,
+        rates: new RateTable().buffer,
         nodes: [],
         unhealthy: [],
         draining: [],

@@ -80,6 +80,11 @@ export const frontSchema = z
     tunnelIdleTimeoutMs: ms
       .default(3_600_000)
       .describe('Milliseconds that an upgraded connection may stay silent.'),
+    shedLagMs: ms
+      .default(500)
+      .describe(
+        'Milliseconds that the event loop of a shard is late on average, from which on it refuses requests of low priority with 503, at twice that those of normal priority, ever more of them.',
+      ),
     trustedProxies: z
       .array(z.string().refine(isSubnet, 'must be an address or a subnet, as in 10.0.0.0/8'))
       .default([])

@@ -10,6 +10,7 @@ import {
   responseEditSchema,
   retrySchema,
 } from './route-terms.ts'
+import { prioritySchema, rateLimitSchema } from './traffic.ts'
 import { stickySchema, upstreamSchema } from './upstreams.ts'
 import { fieldName, fieldValue, TOKEN } from './values.ts'
 
@@ -78,6 +79,14 @@ export const listenerSchema = z.union([
 const REDIRECT = /^(\/|https?:\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?(\/|$))[!-~]*$/i
 
 const routeBase = {
+  rateLimits: z
+    .array(rateLimitSchema)
+    .min(1)
+    .max(8)
+    .optional()
+    .describe(
+      'How fast requests may come, over all shards of a front; others are answered 429 with `Retry-After`.',
+    ),
   path: z
     .string()
     .startsWith('/')
@@ -108,6 +117,7 @@ const routeBase = {
 
 /** Of routes that forward. */
 const terms = {
+  priority: prioritySchema,
   limits: limitsSchema.optional(),
   requestHeaders: requestEditSchema
     .optional()

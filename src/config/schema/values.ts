@@ -22,6 +22,9 @@ export const COOKIE_NAME = TOKEN
 export const REQUEST_KEY =
   /^(?:address|path|host|(?:header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+|query:[^&=#\s]+)$/
 
+/** The same, or all requests of the route. */
+export const RATE_KEY = new RegExp(`^route$|${REQUEST_KEY.source}`)
+
 /** A value of a header: printable ASCII, without space at its ends. */
 export const FIELD_VALUE = /^(?:[!-~](?:[ \t!-~]*[!-~])?)?$/
 

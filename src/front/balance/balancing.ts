@@ -1,3 +1,4 @@
+import type { Priority } from '../../config/schema/traffic.ts'
 import type { ConfigFile } from '../../config/schema.ts'
 import type { Logger } from '../../log.ts'
 import { RequestChooser } from '../../placement/request-chooser.ts'
@@ -8,7 +9,7 @@ import type { ShardStats } from '../metrics.ts'
 import type { Nodes } from '../nodes.ts'
 import type { InRow } from '../outcomes.ts'
 import { UPSTREAM_SLOTS, type Upstream, Upstreams } from '../upstreams.ts'
-import { Lines } from './lines.ts'
+import { type Line, Lines } from './lines.ts'
 import type { TaskBalance } from './task.ts'
 import { UpstreamGroup, type UpstreamGroupInit } from './upstream-group.ts'
 import type { UpstreamBalance } from './upstreams.ts'
@@ -37,6 +38,8 @@ export class Balancing {
   #limits: ConfigFile['balance']
   readonly #retries: RetryBudget
   readonly #choosers: readonly RequestChooser[]
+  /** Where tasks wait while every pool is full. */
+  readonly #taskLines: Readonly<Record<Priority, Line>>
 
   constructor(components: BalancingComponents, limits: ConfigFile['balance']) {
     const { log, random, board, nodes, stats } = components
@@ -50,6 +53,11 @@ export class Balancing {
     const perUpstream = new RequestChooser({ random }, { capacity: UPSTREAM_SLOTS }, limits)
     this.#choosers = [perNode, perUpstream]
     this.lines = new Lines(limits)
+    this.#taskLines = {
+      high: this.lines.open('high'),
+      normal: this.lines.open('normal'),
+      low: this.lines.open('low'),
+    }
     this.#retries = new RetryBudget(retryLimits(limits), performance.now())
     this.upstreams = new Upstreams({
       log,
@@ -62,7 +70,6 @@ export class Balancing {
       chooser: perNode,
       board,
       nodes,
-      line: this.lines.open(),
       onFailed: components.onPoolFailed,
     }
     this.forUpstreams = {
@@ -73,10 +80,18 @@ export class Balancing {
     }
   }
 
+  taskLine(priority: Priority): Line {
+    return this.#taskLines[priority]
+  }
+
   /** For a route, until the routes change; `Upstreams` knows its upstreams already. */
   openGroup(
     route: Pick<UpstreamGroupInit, 'items' | 'forwarder'>,
-    queue?: { readonly max?: number | undefined; readonly timeoutMs?: number | undefined },
+    queue?: {
+      readonly max?: number | undefined
+      readonly timeoutMs?: number | undefined
+      readonly priority?: Priority
+    },
   ): UpstreamGroup {
     const { upstreams, lines } = this
     const { queueMax, queueTimeoutMs } = this.#limits
@@ -85,7 +100,7 @@ export class Balancing {
         chooser: this.forUpstreams.chooser,
         random: this.#random,
         upstreamOf: (url) => upstreams.get(url),
-        line: lines.open({
+        line: lines.open(queue?.priority, {
           queueMax: queue?.max ?? queueMax,
           queueTimeoutMs: queue?.timeoutMs ?? queueTimeoutMs,
         }),
@@ -109,7 +124,7 @@ export class Balancing {
     this.#limits = limits
     for (const chooser of this.#choosers) chooser.setLimits(limits)
     this.lines.setLimits(limits)
-    this.tasks.line.setLimits(limits)
+    for (const line of Object.values(this.#taskLines)) line.setLimits(limits)
     this.#retries.setLimits(retryLimits(limits))
   }
 

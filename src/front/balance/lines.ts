@@ -1,4 +1,5 @@
 /** The lines of a shard: where requests wait whose targets are all full. */
+import { PRIORITIES, type Priority } from '../../config/schema/traffic.ts'
 import { AriesError } from '../../errors.ts'
 import { RequestLine, type RequestLineLimits } from '../../placement/request-line.ts'
 import type { Target } from '../plan.ts'
@@ -21,9 +22,11 @@ export type Ticket = object
 export class Line {
   readonly #lines: Lines
   readonly #line: RequestLine<Waiting>
+  readonly priority: Priority
 
-  constructor(lines: Lines, limits: RequestLineLimits) {
+  constructor(lines: Lines, priority: Priority, limits: RequestLineLimits) {
     this.#lines = lines
+    this.priority = priority
     this.#line = new RequestLine(limits)
   }
 
@@ -89,8 +92,8 @@ export class Lines {
   }
 
   /** `limits`: those of a route that has its own. */
-  open(limits = this.#limits): Line {
-    return new Line(this, limits)
+  open(priority: Priority = 'normal', limits = this.#limits): Line {
+    return new Line(this, priority, limits)
   }
 
   /** For lines opened from now on. */
@@ -112,7 +115,10 @@ export class Lines {
 
   /** A request has ended somewhere: its target may have room for another. */
   advance(): void {
-    for (const line of this.#busy) line.advance()
+    if (this.#busy.size === 0) return
+    for (const priority of PRIORITIES) {
+      for (const line of this.#busy) if (line.priority === priority) line.advance()
+    }
   }
 
   close(): void {
@@ -121,9 +127,9 @@ export class Lines {
   }
 
   #look(): void {
+    for (const line of this.#busy) line.expire()
+    this.advance()
     for (const line of this.#busy) {
-      line.expire()
-      line.advance()
       if (line.length === 0) this.#busy.delete(line)
     }
     if (this.#busy.size === 0) this.close()

@@ -10,8 +10,6 @@ type HeaderLines = NonNullable<Target['headers']>
 export interface TaskBalance extends Balance {
   readonly board: Board
   readonly nodes: Nodes
-  /** Where tasks wait while every pool is full. */
-  readonly line: Line
   /** A connection to the pool of that node failed. */
   readonly onFailed: (node: string) => void
 }
@@ -38,8 +36,9 @@ export class TaskPicker extends BalancedPicker {
   readonly #balance: TaskBalance
   readonly #headers: HeaderLines
 
-  constructor(balance: TaskBalance, headers: HeaderLines) {
-    super(balance, balance.line, 'task')
+  /** `line`: where it waits while every pool is full. */
+  constructor(balance: TaskBalance, line: Line, headers: HeaderLines) {
+    super(balance, line, 'task')
     this.#balance = balance
     this.#headers = headers
   }

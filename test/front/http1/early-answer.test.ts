@@ -73,7 +73,7 @@ async function heardAfterReset(t: Test, whole: boolean): Promise<string[]> {
   connection.begin(new ClientRequest(head, '', 'http'), targetAt(port), '', false)
   connection.flush()
   // The event loop stands still: the reset is here before the answer was read.
-  t.equal(Atomics.wait(done, 0, 0, 5_000), 'ok')
+  t.not(Atomics.wait(done, 0, 0, 5_000), 'timed-out')
   for (let i = 0; i < 3; i++) {
     connection.piece(Buffer.alloc(10_000))
     connection.flush()
