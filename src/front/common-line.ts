@@ -10,7 +10,7 @@ const UNSAFE = /["\\\p{Cc}]/gu
  */
 export function commonLine(record: ExchangeRecord, at: Date): string {
   const { remoteAddress, method, target, status, bytesOut } = record
-  const request = method === '' ? '-' : `${method} ${target} HTTP/1.${record.minorVersion}`
+  const request = method === '' ? '-' : `${method} ${target} HTTP/${record.version}`
   const bytes = bytesOut === 0 ? '-' : String(bytesOut)
   return `${remoteAddress} - - [${timeOf(at)}] "${request.replace(UNSAFE, escaped)}" ${status} ${bytes}\n`
 }

@@ -38,8 +38,9 @@ export class Engines {
     this.#current = this.#engine()
   }
 
-  accept(socket: Socket): void {
-    this.#current.accept(socket)
+  /** `priorKnowledge`: as of `Http1Engine.accept`. */
+  accept(socket: Socket, priorKnowledge: boolean): void {
+    this.#current.accept(socket, priorKnowledge)
   }
 
   /** Gossip found the target dead. */

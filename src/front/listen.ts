@@ -19,6 +19,8 @@ export interface ListenerAddress {
   readonly worker: WorkerListener | undefined
   /** Undefined: what comes is not encrypted. */
   readonly tls: TlsTerms | undefined
+  /** Whether HTTP/2 is spoken: with TLS by agreement, without by prior knowledge. */
+  readonly http2: boolean
 }
 
 /** Which worker a raw connection leads to. */
@@ -53,7 +55,8 @@ export function parseListener(listener: Listener): ListenerAddress {
       : undefined
   const worker =
     'worker' in listener ? { class: moduleName(listener.worker), key: listener.key } : undefined
-  return { name, host: (match[1] ?? match[2])!, port, upstreams, worker, tls: undefined }
+  const http2 = 'http' in listener && (listener.http2 ?? listener.tls !== undefined)
+  return { name, host: (match[1] ?? match[2])!, port, upstreams, worker, tls: undefined, http2 }
 }
 
 /** Listens, or throws `ARIES_E_PORT_IN_USE` or `ARIES_E_CONFIG` with the listener's name. */

@@ -46,7 +46,7 @@ export class Listeners {
       const address = wanted.get(key)
       if (address !== undefined) {
         open.address = address
-        if (address.tls) open.tls.set(address.tls)
+        if (address.tls) open.tls.set(address.tls, address.http2)
         continue
       }
       open.server.close()
@@ -70,7 +70,7 @@ export class Listeners {
       stats,
       onClient: (socket) => onClient(socket, open.address),
     })
-    if (address.tls) tls.set(address.tls)
+    if (address.tls) tls.set(address.tls, address.http2)
     const open: Open = { server, tls, address }
     server.on('connection', (socket) => {
       if (open.address.tls) tls.accept(socket)

@@ -130,7 +130,10 @@ export type Plan =
    * The front ends the upgrade itself: the engine hands over the socket, paused and without
    * listeners, and what it read past the head. Call `resume()` when the listeners are on.
    */
-  | { readonly kind: 'take'; readonly take: (socket: Socket, head: Buffer) => void }
+  | { readonly kind: 'take'; readonly take: (socket: UpgradedSocket, head: Buffer) => void }
+
+/** The connection of a client that asked for an upgrade, or its stream of HTTP/2. */
+export type UpgradedSocket = Duplex & Pick<Socket, 'bytesRead' | 'bytesWritten' | 'destroySoon'>
 
 export interface Planner {
   plan(head: RequestHead): Plan

@@ -1,5 +1,4 @@
 import { METHODS } from 'node:http'
-import type { Socket } from 'node:net'
 import type { ConfigFile } from '../config/schema.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { fillTemplate } from '../path-pattern.ts'
@@ -190,7 +189,7 @@ export class RoutePlanner implements Planner {
     if (fault !== undefined) return this.#reply(fault)
     return {
       kind: 'take',
-      take: (socket: Socket, early: Buffer) => webSockets.open(head, worker, socket, early),
+      take: (socket, early) => webSockets.open(head, worker, socket, early),
     }
   }
 

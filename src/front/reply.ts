@@ -1,9 +1,8 @@
 /** Answers of the front itself: an `ErrorBody` in JSON. */
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { AriesError } from '../errors.ts'
 import { HEADER } from '../wire.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, UpgradedSocket } from './plan.ts'
 
 /** Seconds after which a refused client may try again. */
 const RETRY_AFTER_S = '1'
@@ -25,7 +24,12 @@ export function replyError(
  * The answer to a request whose socket the engine has handed over; the connection ends with it.
  * `node`: who refused it.
  */
-export function writeError(socket: Socket, status: number, error: AriesError, node: string): void {
+export function writeError(
+  socket: UpgradedSocket,
+  status: number,
+  error: AriesError,
+  node: string,
+): void {
   const body = JSON.stringify(error.toBody())
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,

@@ -136,9 +136,9 @@ export class Shard {
       {
         log,
         stats,
-        onClient: (socket, { upstreams, worker }) => {
+        onClient: (socket, { upstreams, worker, tls, http2 }) => {
           if (worker !== undefined) this.#tcpClients.accept(socket, worker)
-          else if (upstreams === undefined) this.#engines.accept(socket)
+          else if (upstreams === undefined) this.#engines.accept(socket, http2 && tls === undefined)
           else
             this.#tcp.accept(
               socket,

@@ -9,8 +9,8 @@ import type { ShardStats } from './metrics.ts'
 const HANDSHAKE_TIMEOUT_MS = 10_000
 /** Clients in their handshake at once; more are closed. */
 const HANDSHAKES_MAX = 2_000
-/** What is spoken inside; a client that wants nothing of it is told so (RFC 7301 §3.2). */
-const PROTOCOLS = ['http/1.1']
+/** What is spoken inside, the best first. */
+const PROTOCOLS = ['h2', 'http/1.1']
 
 export interface TlsComponents {
   readonly log: Logger
@@ -27,11 +27,14 @@ export class TlsTerminator {
   #exact = new Map<string, SecureContext>()
   #wildcard = new Map<string, SecureContext>()
   #shaking = 0
+  #http2 = true
 
   constructor(components: TlsComponents) {
     this.#c = components
     this.#server = createServer({
-      ALPNProtocols: PROTOCOLS,
+      // A client that wants nothing of it is told so (RFC 7301 §3.2).
+      ALPNCallback: ({ protocols }) =>
+        PROTOCOLS.find((one) => protocols.includes(one) && (this.#http2 || one !== 'h2')),
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       allowHalfOpen: true,
       SNICallback: (name, done) => done(null, this.#contextFor(name)),
@@ -49,7 +52,8 @@ export class TlsTerminator {
   }
 
   /** For handshakes from now on; connections that are open stay as they are. */
-  set(terms: TlsTerms): void {
+  set(terms: TlsTerms, http2: boolean): void {
+    this.#http2 = http2
     // They come with every reload of the configuration, whatever it changed.
     if (isDeepStrictEqual(terms, this.#terms)) return
     this.#terms = terms

@@ -2,14 +2,13 @@
  * Clients with a WebSocket: it is opened only when the worker has accepted it, so that a refusal is
  * an HTTP status.
  */
-import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { AriesError } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { ClientEnd, ClientHandlers, Opening } from './client-end.ts'
 import type { SplicedBytes } from './metrics.ts'
-import type { RequestHead } from './plan.ts'
+import type { RequestHead, UpgradedSocket } from './plan.ts'
 import { writeError } from './reply.ts'
 import type { Sessions } from './sessions.ts'
 import { handshakeFault, WebSocketEndpoint } from './websocket.ts'
@@ -47,7 +46,7 @@ export class WebSocketClients {
   }
 
   /** Takes the client's socket, paused, and what it sent past the head. */
-  open(head: RequestHead, id: WorkerId, socket: Socket, early: Buffer): void {
+  open(head: RequestHead, id: WorkerId, socket: UpgradedSocket, early: Buffer): void {
     const { sessions, bytes } = this.#c
     const { bytesRead, bytesWritten } = socket
     const session = sessions.open(
@@ -94,7 +93,7 @@ export class WebSocketClients {
 class WebSocketOpening implements Opening {
   readonly request: Opening['request']
   readonly #head: RequestHead
-  readonly #socket: Socket
+  readonly #socket: UpgradedSocket
   /** What the client sent past the head. */
   readonly #early: Buffer
   readonly #endOf: (ws: WebSocket, handlers: ClientHandlers) => ClientEnd
@@ -102,7 +101,7 @@ class WebSocketOpening implements Opening {
 
   constructor(
     head: RequestHead,
-    socket: Socket,
+    socket: UpgradedSocket,
     early: Buffer,
     endOf: (ws: WebSocket, handlers: ClientHandlers) => ClientEnd,
     endpoint: WebSocketEndpoint,

@@ -1,10 +1,9 @@
 /** The client's end of a WebSocket: the handshake on a socket that the engine has handed over. */
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { AriesError } from '../errors.ts'
 import { HEADER } from '../wire.ts'
-import type { RequestHead } from './plan.ts'
+import type { RequestHead, UpgradedSocket } from './plan.ts'
 
 /** What ws reads of a request, the protocol that the worker chose, and the node where it is. */
 type UpgradeRequest = IncomingMessage & { protocol: string; node: string }
@@ -33,7 +32,7 @@ export class WebSocketEndpoint {
   upgrade(
     head: RequestHead,
     { protocol, node }: { readonly protocol: string; readonly node: string },
-    socket: Socket,
+    socket: UpgradedSocket,
     early: Buffer,
   ): WebSocket | undefined {
     let upgraded: WebSocket | undefined

@@ -163,7 +163,8 @@ export class ChunkDecoder {
   }
 }
 
-function passableTrailers(text: string): string {
+/** Of trailer lines with an empty one at their end, those that may be passed on. Throws `ARIES_E_BAD_REQUEST`. */
+export function passableTrailers(text: string): string {
   const fields = new Fields(text, 0)
   let out = ''
   for (let i = 0; i < fields.count; i++) {

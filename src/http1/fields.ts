@@ -134,6 +134,15 @@ export class Fields {
     return runStart < 0 ? out : out + this.text.slice(runStart, this.end)
   }
 
+  /** As `copy`, in the form of HTTP/2: names in small letters and values by turns, added to `out`. */
+  pairsInto(out: string[], keep: Uint8Array, nominated: readonly string[]): void {
+    for (let i = 0; i < this.count; i++) {
+      const kind = this.#offsets[i * STRIDE]!
+      if (keep[kind] !== 1 || (kind === OTHER && this.#isOneOf(i, nominated))) continue
+      out.push(this.name(i).toLowerCase(), this.value(i))
+    }
+  }
+
   #isOneOf(index: number, names: readonly string[]): boolean {
     const start = this.#offsets[index * STRIDE + 1]!
     const length = this.#offsets[index * STRIDE + 2]! - start

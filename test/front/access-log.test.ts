@@ -75,7 +75,7 @@ t.test('nothing in a request ends its quotes or steers a terminal', (t) => {
   const record = {
     method: 'GET',
     target: '/"\\\u001b[2J\u0085',
-    minorVersion: 0,
+    version: '1.0',
     remoteAddress: '::1',
     status: 499,
     targetId: '',

@@ -19,6 +19,7 @@ async function shardConfig(): Promise<ShardConfig> {
     upstreams: undefined,
     worker: undefined,
     tls: undefined,
+    http2: false,
   }
   return {
     listeners: await probe([address]),

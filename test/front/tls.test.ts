@@ -1,4 +1,5 @@
 import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectPlain } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,9 +18,9 @@ const ca = readFileSync(fixture('ca.pem'))
 
 async function start(t: Teardown, tls: object | undefined) {
   const origin = await serve(t, (req, res) => res.end(req.headers['x-forwarded-proto']))
-  const config = (terms: object | undefined) =>
+  const config = (terms: object | undefined, http2?: boolean) =>
     testConfig({
-      listeners: [{ http: '127.0.0.1:0', ...(terms && { tls: terms }) }],
+      listeners: [{ http: '127.0.0.1:0', http2, ...(terms && { tls: terms }) }],
       routes: [{ path: '/*', upstreams: [`http://127.0.0.1:${origin.port}`] }],
     })
   return { ...(await startFront(t, new StubMembership(), config(tls))), config }
@@ -55,7 +56,7 @@ const nameOf = (socket: TLSSocket) => socket.getPeerCertificate().subject.CN
 
 t.test('a client gets the certificate for the host that it names', async (t) => {
   const { port } = await start(t, { certificates: [pair('shop'), pair('any')] })
-  const socket = await open(t, port, 'shop.example', { ALPNProtocols: ['h2', 'http/1.1'] })
+  const socket = await open(t, port, 'shop.example', { ALPNProtocols: ['http/1.1'] })
   t.equal(nameOf(socket), 'shop.example')
   t.equal(socket.alpnProtocol, 'http/1.1')
   t.equal(socket.getProtocol(), 'TLSv1.3')
@@ -64,6 +65,27 @@ t.test('a client gets the certificate for the host that it names', async (t) => 
   t.equal(nameOf(await open(t, port, 'B.any.example')), 'any.example')
   await t.rejects(open(t, port, 'a.b.any.example'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
   t.equal(nameOf(await open(t, port, '', { checkServerIdentity: () => undefined })), 'shop.example')
+})
+
+t.test('HTTP/2 where the client prefers or the listener allows it', async (t) => {
+  const tls = { certificates: [pair('shop')] }
+  const { port, front, config } = await start(t, tls)
+  const both = { ALPNProtocols: ['http/1.1', 'h2'] }
+  const socket = await open(t, port, 'shop.example', both)
+  t.equal(socket.alpnProtocol, 'h2')
+  const client = connectHttp2('https://shop.example', { createConnection: () => socket })
+  t.teardown(() => client.destroy())
+  const stream = client.request({ ':path': '/x' })
+  let text = ''
+  stream.on('data', (chunk) => {
+    text += String(chunk)
+  })
+  await new Promise((done) => stream.once('close', done))
+  t.equal(text, 'https')
+  await front.setConfig(config(tls, false))
+  t.equal((await open(t, port, 'shop.example', both)).alpnProtocol, 'http/1.1')
+  t.equal(client.closed, false, 'what was agreed on stays')
+  await until('it is a client', () => front.stats().connections >= 1)
 })
 
 t.test('a session is resumed, by old clients too', async (t) => {
@@ -84,7 +106,7 @@ t.test('what is not TLS, too old or of another protocol is turned away', async (
   })
   await t.rejects(open(t, port, 'shop.example', { maxVersion: 'TLSv1.2' }), /protocol version/)
   await t.rejects(
-    open(t, port, 'shop.example', { ALPNProtocols: ['h2'] }),
+    open(t, port, 'shop.example', { ALPNProtocols: ['spdy/3'] }),
     /no application protocol/,
   )
   const plain = connectPlain(port, '127.0.0.1')

@@ -85,6 +85,43 @@ export const frontSchema = z
       .describe(
         'Milliseconds that the event loop of a shard is late on average, from which on it refuses requests of low priority with 503, at twice that those of normal priority, ever more of them.',
       ),
+    http2: z
+      .strictObject({
+        streamsMax: z
+          .int()
+          .min(1)
+          .max(10_000)
+          .default(100)
+          .describe('Requests of one connection at a time; RFC 9113 advises no less.'),
+        windowBytes: z
+          .int()
+          .min(65_535)
+          .max(16_777_216)
+          .default(65_535)
+          .describe(
+            'Bytes of a request body that a client may send ahead of what its target has taken. More are faster over long lines, and each stream may hold as many.',
+          ),
+        sessionMemoryMb: z
+          .int()
+          .min(1)
+          .max(1_024)
+          .default(10)
+          .describe('Memory that one connection may hold, MB; streams beyond are refused.'),
+        resetsPerSecond: z
+          .int()
+          .min(1)
+          .default(33)
+          .describe(
+            'Requests a second that one connection may begin and cancel for long; who cancels more (rapid reset, CVE-2023-44487) is disconnected.',
+          ),
+        resetsBurst: z
+          .int()
+          .min(1)
+          .default(1_000)
+          .describe('Requests that it may cancel at once, when a page is left for instance.'),
+      })
+      .prefault({})
+      .describe('Limits of an HTTP/2 connection of a client.'),
     trustedProxies: z
       .array(z.string().refine(isSubnet, 'must be an address or a subnet, as in 10.0.0.0/8'))
       .default([])

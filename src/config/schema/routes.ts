@@ -43,8 +43,14 @@ export const listenerSchema = z.union([
     .strictObject({
       http: z
         .string()
-        .describe('`host:port` to take HTTP/1.1 and WebSocket at; `0.0.0.0:80` for every address.'),
+        .describe('`host:port` to take HTTP and WebSocket at; `0.0.0.0:80` for every address.'),
       tls: tlsSchema.optional(),
+      http2: z
+        .boolean()
+        .optional()
+        .describe(
+          'HTTP/2 beside HTTP/1.1. With `tls` the client chooses (ALPN), and it is on unless this is `false`; without, `true` takes those that begin with HTTP/2 (h2c with prior knowledge).',
+        ),
     })
     .describe('Takes HTTP requests and WebSockets; the routes say where they go.'),
   z

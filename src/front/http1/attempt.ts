@@ -126,11 +126,11 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   sendEnd(): void {
     const connection = this.#connection!
-    const { client, times } = this.#exchange
+    const { head, client, times } = this.#exchange
     connection.end(client.trailers)
     if (this.#state !== SENDING) return
     this.#sentMs = performance.now()
-    this.#arm(connection, times.responseTimeoutMs)
+    this.#arm(connection, head.isGrpc ? times.tunnelIdleTimeoutMs : times.responseTimeoutMs)
   }
 
   flush(): void {
@@ -156,6 +156,10 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     if (response.status === 101) return this.#switchProtocols(response)
     if (response.interim) return this.#interim(response)
     const { head, client } = this.#exchange
+    // HTTP/2: to the client a 200 would be a tunnel.
+    if (head.version === '2.0' && head.upgrade !== undefined && response.status < 300) {
+      throw new Error('it did not switch protocols')
+    }
     const bodiless = head.method === 'HEAD' || response.bodiless
     const follows = bodiless ? 'none' : 'body'
     if (response.status === 421 && response.fault === 'ARIES_E_NOT_OWNER') {
@@ -348,7 +352,8 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   }
 
   #expectPiece(connection: UpstreamLink): void {
-    this.#arm(connection, this.#exchange.times.bodyIdleTimeoutMs)
+    const { head, times } = this.#exchange
+    this.#arm(connection, head.idleMs(times))
   }
 
   /** Something must happen within `ms`, and all within the time of the whole exchange. */

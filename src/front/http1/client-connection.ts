@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { AriesError, toAriesError } from '../../errors.ts'
+import { type AriesError, toAriesError } from '../../errors.ts'
 import { BodyReader } from '../../http1/body-reader.ts'
 import { NEVER, type Timed } from '../../http1/deadlines.ts'
 import { HeadFinder } from '../../http1/head-finder.ts'
@@ -12,17 +12,24 @@ import { limitText } from '../route-terms.ts'
 import { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
 import { Exchange, type ExchangeClient } from './exchange.ts'
-import { forwardedHost, forwardedLines, passedOnLines, type Scheme } from './forwarding.ts'
-import { errorReply } from './reply.ts'
+import { Peer } from './peer.ts'
+import { refuse, tooSlow } from './refusal.ts'
 import type { ParsedResponse } from './response-head.ts'
 import { Http1Writer } from './response-writer.ts'
 import { Tunnel } from './tunnel.ts'
 import type { UpstreamLink } from './upstream-link.ts'
 
+/** A connection of a client, of whatever version of HTTP. */
+export interface ClientLink {
+  /** The engine shuts down: what runs may finish, nothing begins. */
+  shutDown(): void
+  destroy(): void
+}
+
 /** Where a client connection is known as open: the engine. */
 export interface ClientHome {
   /** Removes it: closed, handed over or spliced into `successor`. */
-  left(connection: ClientConnection): void
+  left(connection: ClientLink): void
   tunnelBegan(tunnel: Tunnel): void
   tunnelEnded(tunnel: Tunnel): void
 }
@@ -36,17 +43,14 @@ const GONE = 3
  * One client connection: reads heads, one exchange at a time, so that pipelined requests are
  * answered in their order and what waits is bounded.
  */
-export class ClientConnection implements ExchangeClient, Timed {
+export class ClientConnection implements ClientLink, ExchangeClient, Timed {
   readonly response: Http1Writer
+  readonly peer: Peer
   deadlineMs: number
   readonly #engine: EngineContext
   readonly #home: ClientHome
   readonly #socket: Socket
   readonly #listeners: Listeners
-  readonly #remoteAddress: string
-  readonly #trusted: boolean
-  readonly #scheme: Scheme
-  readonly #forwarded: string
   readonly #finder = new HeadFinder()
   readonly #body = new BodyReader()
   readonly #onPiece = (piece: Buffer): void => this.#exchange?.clientData(piece)
@@ -65,10 +69,7 @@ export class ClientConnection implements ExchangeClient, Timed {
     this.#home = home
     this.#socket = socket
     this.response = new Http1Writer(engine, new Outbox(socket))
-    this.#remoteAddress = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
-    this.#trusted = engine.forwarding.trusts(this.#remoteAddress)
-    this.#scheme = 'encrypted' in socket ? 'https' : 'http'
-    this.#forwarded = forwardedLines(this.#remoteAddress, this.#scheme)
+    this.peer = new Peer(engine, socket)
     this.deadlineMs = engine.deadlines.after(engine.init.idleTimeoutMs)
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
@@ -85,9 +86,8 @@ export class ClientConnection implements ExchangeClient, Timed {
     socket.resume()
   }
 
-  /** Whether nothing is under way: no exchange, no part of a head. */
-  get idle(): boolean {
-    return this.#state === READING && this.#pending === undefined
+  shutDown(): void {
+    if (this.#state === READING && this.#pending === undefined) this.destroy()
   }
 
   destroy(): void {
@@ -107,9 +107,7 @@ export class ClientConnection implements ExchangeClient, Timed {
   // For the exchange.
 
   forwarded(head: ClientRequest): string {
-    return this.#trusted
-      ? passedOnLines(head.fields, this.#remoteAddress, this.#scheme, head.host)
-      : this.#forwarded + forwardedHost(head.host)
+    return this.peer.forwarded(head)
   }
 
   get bodyEnded(): boolean {
@@ -274,8 +272,8 @@ export class ClientConnection implements ExchangeClient, Timed {
         return true
       }
       const text = buffer.toString('latin1', 0, end)
-      const trust = this.#trusted ? this.#engine.forwarding : undefined
-      head = new ClientRequest(text, this.#remoteAddress, this.#scheme, trust)
+      const { address, scheme, trust } = this.peer
+      head = new ClientRequest(text, address, scheme, trust)
     } catch (thrown) {
       this.#refuse(toAriesError(thrown))
       return false
@@ -298,25 +296,8 @@ export class ClientConnection implements ExchangeClient, Timed {
 
   /** Answers what cannot be read as a request, and reads nothing more. */
   #refuse(error: AriesError): void {
-    const { stats } = this.#engine
-    stats.errors[error.code] = (stats.errors[error.code] ?? 0) + 1
-    stats.requests++
-    stats.byStatusClass[Math.trunc(error.status / 100)]!++
-    const bytesOut = this.response.reply(undefined, errorReply(error), false)
+    refuse(this.#engine, this, error, '1.1')
     this.flush()
-    this.#engine.hooks?.exchangeDone?.({
-      method: '',
-      target: '',
-      minorVersion: 1,
-      remoteAddress: this.#remoteAddress,
-      status: error.status,
-      targetId: '',
-      attempts: 0,
-      bytesIn: 0,
-      bytesOut,
-      ms: 0,
-      error: error.code,
-    })
     this.#linger()
   }
 
@@ -389,11 +370,4 @@ export class ClientConnection implements ExchangeClient, Timed {
     exchange?.clientGone()
     this.#home.left(this)
   }
-}
-
-function tooSlow(part: 'head' | 'body', limit: string): AriesError {
-  return new AriesError(
-    'ARIES_E_REQUEST_TIMEOUT',
-    `the request ${part} did not come within ${limit}`,
-  )
 }

@@ -15,6 +15,8 @@ export interface EngineContext {
   readonly init: ConfigFile['front']
   /** The line `aries-node` for what no node has answered; empty: none. */
   readonly nodeLine: string
+  /** The same for HTTP/2. */
+  readonly nodePairs: readonly (readonly [string, string])[]
   /** For bodies on any route. */
   readonly bodyLimit: BodyLimit
   /** For routes that have none of their own. */

@@ -4,9 +4,11 @@ import { AriesError } from '../../errors.ts'
 import { Deadlines } from '../../http1/deadlines.ts'
 import type { Logger } from '../../log.ts'
 import { HEADER } from '../../wire.ts'
+import { Http2Connection } from '../http2/client-session.ts'
+import { detectHttp2, isHttp2 } from '../http2/detect.ts'
 import type { Planner } from '../plan.ts'
 import { timesOf } from '../route-terms.ts'
-import { ClientConnection, type ClientHome } from './client-connection.ts'
+import { ClientConnection, type ClientHome, type ClientLink } from './client-connection.ts'
 import type { EngineContext } from './context.ts'
 import { Forwarding } from './forwarding.ts'
 import { fieldLines, replyHeadText } from './head-edit.ts'
@@ -30,13 +32,14 @@ export interface Http1EngineInit extends Readonly<ConfigFile['front']> {
 /** The reverse proxy's HTTP/1.1 side: takes client sockets, asks the planner, forwards. */
 export class Http1Engine implements ClientHome {
   readonly #context: EngineContext
-  readonly #clients = new Set<ClientConnection>()
+  readonly #clients = new Set<ClientLink>()
   readonly #tunnels = new Set<Tunnel>()
   #whenEmpty: (() => void) | undefined
 
   constructor(components: Http1EngineComponents, init: Http1EngineInit) {
     const deadlines = new Deadlines()
     const stats = emptyStats()
+    const nodePairs = init.front === undefined ? [] : [[HEADER.node, init.front] as const]
     this.#context = {
       planner: components.planner,
       log: components.log,
@@ -44,7 +47,8 @@ export class Http1Engine implements ClientHome {
       init,
       bodyLimit: { bytesMax: init.bodyBytesMax, setting: 'front.bodyBytesMax' },
       times: timesOf(init),
-      nodeLine: init.front === undefined ? '' : fieldLines([[HEADER.node, init.front]]),
+      nodeLine: fieldLines(nodePairs),
+      nodePairs,
       forwarding: new Forwarding(init.trustedProxies),
       deadlines,
       stats,
@@ -54,8 +58,19 @@ export class Http1Engine implements ClientHome {
     }
   }
 
-  /** Takes over a fresh client connection; nothing of it may have been read. */
-  accept(socket: Socket): void {
+  /**
+   * Takes over a fresh client connection; nothing of it may have been read. `priorKnowledge`: it may
+   * speak HTTP/2 without having agreed on it in a TLS handshake.
+   */
+  accept(socket: Socket, priorKnowledge = false): void {
+    if (!priorKnowledge) this.#accept(socket, isHttp2(socket))
+    else {
+      const { headTimeoutMs } = this.#context.init
+      detectHttp2(socket, headTimeoutMs, (seen, http2) => this.#accept(seen, http2))
+    }
+  }
+
+  #accept(socket: Socket, http2: boolean): void {
     const { stats, init, closing } = this.#context
     if (closing || socket.destroyed) {
       socket.destroy()
@@ -67,7 +82,8 @@ export class Http1Engine implements ClientHome {
       return
     }
     stats.connectionsTotal++
-    this.#clients.add(new ClientConnection(this.#context, socket, this))
+    const Connection = http2 ? Http2Connection : ClientConnection
+    this.#clients.add(new Connection(this.#context, socket, this))
     stats.connectionsOpen = this.#clients.size
   }
 
@@ -79,7 +95,7 @@ export class Http1Engine implements ClientHome {
     const context = this.#context
     context.closing = true
     context.pools.close()
-    for (const client of this.#clients) if (client.idle) client.destroy()
+    for (const client of this.#clients) client.shutDown()
     if (this.#clients.size + this.#tunnels.size > 0) await this.#emptied(graceMs)
     context.pools.destroy()
     context.deadlines.stop()
@@ -95,7 +111,7 @@ export class Http1Engine implements ClientHome {
     return { ...stats, byStatusClass: [...stats.byStatusClass], errors: { ...stats.errors } }
   }
 
-  left(connection: ClientConnection): void {
+  left(connection: ClientLink): void {
     this.#clients.delete(connection)
     this.#context.stats.connectionsOpen = this.#clients.size
     this.#checkEmpty()

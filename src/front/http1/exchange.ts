@@ -383,7 +383,7 @@ export class Exchange implements AttemptExchange {
     hooks.exchangeDone({
       method: this.head.method,
       target: this.head.target,
-      minorVersion: this.head.minorVersion,
+      version: this.head.version,
       remoteAddress: this.head.remoteAddress,
       status,
       targetId: this.#targetId,

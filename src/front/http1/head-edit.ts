@@ -43,7 +43,14 @@ const RESPONSE_DROPPED = new Set([
   ARIES_FAULT,
   ARIES_LOAD,
 ])
-const RESPONSE_KEPT = kindTable((kind) => !RESPONSE_DROPPED.has(kind))
+/** Lines of a target that its response keeps; framing is written anew. */
+export const RESPONSE_KEPT = kindTable((kind) => !RESPONSE_DROPPED.has(kind))
+
+const VIA = {
+  '1.0': 'Via: 1.0 aries\r\n',
+  '1.1': 'Via: 1.1 aries\r\n',
+  '2.0': 'Via: 2.0 aries\r\n',
+}
 
 /** Lines of `pairs`; an `AriesError` when one could break out of its line. */
 export function fieldLines(pairs: Pairs): string {
@@ -83,7 +90,7 @@ export function requestHeadText(
   if (head.chunked) out += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength >= 0) out += `Content-Length: ${head.contentLength}\r\n`
   out += forwarded
-  out += head.minorVersion === 1 ? 'Via: 1.1 aries\r\n' : 'Via: 1.0 aries\r\n'
+  out += VIA[head.version]
   if (head.upgrade !== undefined) out += `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`
   if (target.headers !== undefined) out += fieldLines(target.headers)
   return `${out}\r\n`

@@ -41,9 +41,12 @@ export class ParsedResponse {
   readonly keepAlive: boolean
   /** `timeout` of its `Keep-Alive` in milliseconds, -1 when it says none. */
   readonly keepAliveMs: number
+  /** HTTP/2: it is all of the response. */
+  readonly ended: boolean
 
   /** `text`: the whole head in latin1, with its empty line. Throws when it is not strict HTTP/1. */
-  constructor(text: string) {
+  constructor(text: string, ended = false) {
+    this.ended = ended
     const minorVersion = text.startsWith('HTTP/1.1 ') ? 1 : text.startsWith('HTTP/1.0 ') ? 0 : -1
     if (minorVersion < 0) throw bad('bad status line')
     const digits = text.slice(9, 12)

@@ -5,7 +5,8 @@ export interface ExchangeRecord {
   readonly method: string
   /** Origin-form target as the client sent it. */
   readonly target: string
-  readonly minorVersion: 0 | 1
+  /** Of HTTP. */
+  readonly version: '1.0' | '1.1' | '2.0'
   readonly remoteAddress: string
   /** Status that the client got; 499 when it left first, 0 when the connection was cut. */
   readonly status: number

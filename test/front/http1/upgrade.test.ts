@@ -1,5 +1,5 @@
-import type { Socket } from 'node:net'
 import t from 'tap'
+import type { UpgradedSocket } from '../../../src/front/plan.ts'
 import { until } from '../../helpers/until.ts'
 import {
   dial,
@@ -147,7 +147,7 @@ t.test(
 )
 
 t.test('a plan to take gets the socket and what was read past the head', async (t) => {
-  const taken: { socket: Socket; head: string }[] = []
+  const taken: { socket: UpgradedSocket; head: string }[] = []
   const front = await startFront(t, () => ({
     kind: 'take',
     take: (socket, head) => taken.push({ socket, head: head.toString() }),
