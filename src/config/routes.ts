@@ -76,6 +76,8 @@ export async function checkRoutes(
     else {
       checkEntries(route, path, document, problems)
       checkRules(route, path, rules, document, problems)
+      const mirrorPath: KeyPath = [...path, 'mirror', 'upstreams']
+      checkUpstreams(route.mirror?.upstreams ?? [], 'http', mirrorPath, document, problems)
       for (const name of unknownNames(route.rewrite ?? '', route.path)) {
         problems.add(document, [...path, 'rewrite'], `has \`${name}\`, and its path has not`)
       }

@@ -1,5 +1,11 @@
 import type { MetricTable } from '../admin/metrics.ts'
-import { type FrontStats, LATENCY_BOUNDS_MS, ROUTE_KINDS, STATUS_CLASSES } from './metrics.ts'
+import {
+  type FrontStats,
+  LATENCY_BOUNDS_MS,
+  MIRROR_OUTCOMES,
+  ROUTE_KINDS,
+  STATUS_CLASSES,
+} from './metrics.ts'
 
 /** What a front tells Prometheus, besides the figures of its process. */
 export const FRONT_METRICS: MetricTable<FrontStats> = [
@@ -65,6 +71,19 @@ export const FRONT_METRICS: MetricTable<FrontStats> = [
       [{ why: 'rate' }, s.rateLimited],
       [{ why: 'lag' }, s.shed],
     ],
+  ],
+  [
+    {
+      name: 'aries_front_mirrored_total',
+      help: 'Copies of requests for a `mirror`: `answered`, `failed`, `dropped` (too large, too many).',
+      kind: 'counter',
+      labels: ['outcome'],
+    },
+    (s) =>
+      MIRROR_OUTCOMES.map((outcome): [Record<string, string>, number] => [
+        { outcome },
+        s.mirrored[outcome],
+      ]),
   ],
   [
     { name: 'aries_front_requests_in_flight', help: 'Requests in flight.', kind: 'gauge' },

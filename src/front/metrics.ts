@@ -16,6 +16,10 @@ export const LATENCY_BOUNDS_MS = [
   1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000,
 ] as const
 
+export const MIRROR_OUTCOMES = ['answered', 'failed', 'dropped'] as const
+/** `dropped`: never sent, for the body was too large or too many were under way. */
+export type MirrorOutcome = (typeof MIRROR_OUTCOMES)[number]
+
 export interface ShardStats {
   /** Answered requests by kind of route and class of status. */
   readonly requests: Record<RouteKind, Record<StatusClass, number>>
@@ -26,6 +30,8 @@ export interface ShardStats {
   /** Requests that were refused because of a limit of rate, and because the shard was late. */
   rateLimited: number
   shed: number
+  /** Copies of requests (`mirror`): what became of them. */
+  readonly mirrored: Record<MirrorOutcome, number>
   /** Requests in flight now. */
   inFlight: number
   /** Requests that wait because every target is full. */
@@ -77,6 +83,7 @@ export function emptyStats(): ShardStats {
     requests: { task: classes(), worker: classes(), upstreams: classes(), none: classes() },
     latency: { counts: Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0), sumMs: 0 },
     retries: 0,
+    mirrored: { answered: 0, failed: 0, dropped: 0 },
     rateLimited: 0,
     shed: 0,
     inFlight: 0,
@@ -129,6 +136,7 @@ export function addStats(into: ShardStats, from: ShardStats, ended = false): voi
   from.latency.counts.forEach((count, i) => {
     into.latency.counts[i]! += count
   })
+  for (const outcome of MIRROR_OUTCOMES) into.mirrored[outcome] += from.mirrored[outcome]
   into.latency.sumMs += from.latency.sumMs
   for (const name of COUNTERS) into[name] += from[name]
   if (ended) return

@@ -106,6 +106,16 @@ export interface BodyLimit {
   readonly setting: string
 }
 
+/** Where copies of requests go; their answers are dropped. */
+export interface Mirror {
+  /** Where the next one goes; undefined: nowhere, for too many are under way. */
+  begin(): Target | undefined
+  /** It could not be made: its body is too large. */
+  dropped(): void
+  /** Called once for each that was begun. */
+  ended(answered: boolean): void
+}
+
 export type Plan =
   | {
       readonly kind: 'reply'
@@ -125,6 +135,8 @@ export type Plan =
       readonly rewritten?: string | undefined
       /** `Host` for the target, empty for its own address; undefined: as it came. */
       readonly host?: string | undefined
+      /** A copy of the request goes there. */
+      readonly mirror?: Mirror | undefined
     }
   /**
    * The front ends the upgrade itself: the engine hands over the socket, paused and without

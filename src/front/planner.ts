@@ -2,12 +2,14 @@ import { METHODS } from 'node:http'
 import type { ConfigFile } from '../config/schema.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import { fillTemplate } from '../path-pattern.ts'
+import type { Random } from '../world.ts'
 import type { Balancing } from './balance/balancing.ts'
 import { compileStickiness } from './balance/stickiness.ts'
 import { TaskPicker, taskHeaders } from './balance/task.ts'
 import { type BoundGroup, UpstreamPicker } from './balance/upstreams.ts'
 import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
 import { countAnswer, type ShardStats } from './metrics.ts'
+import { RouteMirror } from './mirrors.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
 import { RateLimits } from './rate-limits.ts'
 import type { RateTable } from './rate-table.ts'
@@ -22,6 +24,7 @@ export interface PlannerComponents {
   readonly workers: WorkerBalance
   readonly webSockets: WebSocketClients
   readonly stats: ShardStats
+  readonly random: Random
   readonly rates: RateTable
   readonly shedder: Shedder
 }
@@ -54,6 +57,7 @@ export class RoutePlanner implements Planner {
   readonly #groups = new Map<CompiledRoute, BoundGroup>()
   readonly #terms = new Map<CompiledRoute, ForwardTerms>()
   readonly #rates = new Map<CompiledRoute, RateLimits>()
+  readonly #mirrors = new Map<CompiledRoute, RouteMirror>()
 
   constructor(components: PlannerComponents, init: PlannerInit) {
     this.#components = components
@@ -68,6 +72,7 @@ export class RoutePlanner implements Planner {
     this.#groups.clear()
     this.#terms.clear()
     this.#rates.clear()
+    this.#mirrors.clear()
     for (const route of table.routes) {
       if (route.kind === 'task') this.#headers.set(route, taskHeaders(route.task, token))
       if (route.kind === 'upstreams') {
@@ -76,6 +81,9 @@ export class RoutePlanner implements Planner {
           priority: route.priority,
         })
         const stickiness = route.sticky && compileStickiness(route.sticky, group)
+        if (route.mirror) {
+          this.#mirrors.set(route, new RouteMirror(this.#components, route.mirror))
+        }
         const retried = new Set(route.retry?.statuses ?? RETRIED)
         this.#groups.set(route, { group, stickiness, retried })
       }
@@ -131,6 +139,7 @@ export class RoutePlanner implements Planner {
         }
       case 'upstreams': {
         const { route, taken } = match as Extract<Match, { taken: unknown }>
+        const mirror = this.#mirrors.size === 0 ? undefined : this.#mirrors.get(route)
         const { rewrite, upstreamHost } = route as Extract<CompiledRoute, { kind: 'upstreams' }>
         return {
           kind: 'forward',
@@ -139,6 +148,7 @@ export class RoutePlanner implements Planner {
           terms,
           rewritten: rewrite === undefined ? undefined : fillTemplate(rewrite, taken, head.target),
           host: upstreamHost === 'upstream' ? '' : upstreamHost,
+          mirror: head.upgrade === undefined && mirror?.isWanted === true ? mirror : undefined,
         }
       }
       case 'redirect': {

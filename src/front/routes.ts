@@ -43,6 +43,7 @@ type RouteKinds =
       readonly sticky: StickyConfig | undefined
       readonly queue: UpstreamsRoute['queue']
       readonly retry: UpstreamsRoute['retry']
+      readonly mirror: UpstreamsRoute['mirror']
       readonly rewrite: string | undefined
       readonly upstreamHost: string | undefined
       readonly terms: RouteTermsConfig
@@ -154,12 +155,13 @@ function compileRoute(route: Route): RouteKinds {
       priority: route.priority ?? 'normal',
     }
   if ('upstreams' in route) {
-    const { sticky, forwarder, queue, retry, rewrite, upstreamHost } = route
+    const { sticky, forwarder, queue, retry, mirror, rewrite, upstreamHost } = route
     const own = {
       sticky,
       forwarder,
       queue,
       retry,
+      mirror,
       rewrite,
       upstreamHost,
       terms: route,

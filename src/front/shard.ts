@@ -120,6 +120,7 @@ export class Shard {
         },
         webSockets: this.#webSockets,
         stats,
+        random,
         rates: new RateTable(setup.rates),
         shedder: this.#shedder,
       },

@@ -101,7 +101,8 @@ function rulesOf(rules: InRowLimits, { outliers }: UpstreamAddress): InRowLimits
   }
 }
 
-function targetOf({ url, host, port, connectionsMax }: UpstreamAddress): Target {
+/** The upstream at that address as a target. */
+export function targetOf({ url, host, port, connectionsMax }: UpstreamAddress): Target {
   return { id: url, poolKey: `${host}:${port}`, host, port, connectionsMax }
 }
 

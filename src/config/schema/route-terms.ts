@@ -54,6 +54,25 @@ export const retrySchema = z
     'When a request is sent again; always to another upstream, only when that is safe, and within the budget (`balance.retryRatio`).',
   )
 
+export const mirrorSchema = z
+  .strictObject({
+    upstreams: z
+      .array(z.string().describe('`http://host:port`.'))
+      .min(1)
+      .max(64)
+      .describe('The servers that get the copies, in turn. Nobody checks them.'),
+    part: z.number().min(0).max(1).default(1).describe('Part of the requests that is copied.'),
+    inFlightMax: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(100)
+      .describe('Copies of one shard under way at once; more are dropped.'),
+  })
+  .describe(
+    'Sends a copy of each request elsewhere and drops the answer: to try a new version with real traffic. Not of upgrades, and not of bodies larger than `front.replayBytesMax`.',
+  )
+
 /** Headers that frame a message or belong to the connection: they are the front's to write. */
 export const OWN_HEADERS =
   /^(connection|content-length|transfer-encoding|keep-alive|upgrade|trailer|te|aries-.*)$/i

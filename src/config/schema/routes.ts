@@ -4,6 +4,7 @@ import { KEY_BYTES_MAX } from '../../identity.ts'
 import { routeHealthSchema, routeOutliersSchema } from './health.ts'
 import {
   limitsSchema,
+  mirrorSchema,
   OWN_HEADERS,
   queueSchema,
   requestEditSchema,
@@ -195,6 +196,7 @@ export const routeSchema = z.union([
       ...terms,
       queue: queueSchema.optional(),
       retry: retrySchema.optional(),
+      mirror: mirrorSchema.optional(),
       health: routeHealthSchema.optional(),
       outliers: routeOutliersSchema.optional(),
       sticky: stickySchema

@@ -4,7 +4,7 @@ import type { AttemptFailure, AttemptOutcome, Refusal, Target } from '../plan.ts
 import { type ForwardTimes, limitText } from '../route-terms.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
-import type { ExchangeClient } from './exchange.ts'
+import type { ExchangeClient } from './exchange-client.ts'
 import { DOWN_GRACE_MS, INTERIM_MAX } from './limits.ts'
 import type { ParsedResponse } from './response-head.ts'
 import type { UpstreamLink, UpstreamUser } from './upstream-link.ts'

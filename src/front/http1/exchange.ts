@@ -4,6 +4,7 @@ import type {
   AttemptFailure,
   AttemptOutcome,
   BodyLimit,
+  Mirror,
   Picker,
   Plan,
   Refusal,
@@ -13,6 +14,7 @@ import type { ForwardTerms, ForwardTimes } from '../route-terms.ts'
 import { Attempt, type AttemptEnd, type AttemptExchange } from './attempt.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
+import type { ExchangeClient } from './exchange-client.ts'
 import {
   bodyGone,
   bodyTooLarge,
@@ -22,35 +24,10 @@ import {
 } from './exchange-errors.ts'
 import { fieldLines, maxForwards } from './head-edit.ts'
 import { ATTEMPTS_MAX, LOST_ATTEMPTS_MAX, LOST_TARGETS_MAX } from './limits.ts'
+import { sendMirrored } from './mirror-attempt.ts'
 import { errorReply, type Reply } from './reply.ts'
 import type { ParsedResponse } from './response-head.ts'
-import type { ResponseWriter } from './response-writer.ts'
 import type { UpstreamLink } from './upstream-link.ts'
-
-/** What an exchange needs of the connection of its client. */
-export interface ExchangeClient {
-  readonly response: ResponseWriter
-  /** The lines about the client for a target. */
-  forwarded(head: ClientRequest): string
-  readonly bodyEnded: boolean
-  readonly trailers: string
-  /** Hands what is already here of the body to `clientData`. */
-  feed(): void
-  /** Drops what is already here of the body; whether that was all of it. */
-  dropBody(): boolean
-  /** Stops reading the body until `release`. */
-  hold(): void
-  release(): void
-  /** Sends what was written of the response; false when the client has to read first. */
-  flush(): boolean
-  /** The response is complete. */
-  exchangeDone(): void
-  /** Cuts the connection, visibly: the client must not take what it has for a whole response. */
-  cut(): void
-  take(take: Extract<Plan, { kind: 'take' }>['take']): void
-  /** `response`: the 101 of the target. */
-  tunnel(response: ParsedResponse, link: UpstreamLink, ended: () => void): void
-}
 
 const NOTHING: readonly Buffer[] = []
 /** Phases of failures after which it is sure that nothing was applied. */
@@ -70,6 +47,8 @@ export class Exchange implements AttemptExchange {
   readonly #startedMs = performance.now()
   #picker: Picker | undefined
   #terms: ForwardTerms | undefined
+  /** A copy goes there as soon as the request is complete. */
+  #mirror: Mirror | undefined
   #attempt: Attempt | undefined
   #attempts = 0
   /** Attempts that ended with the connection lost while the target had the request. */
@@ -123,7 +102,9 @@ export class Exchange implements AttemptExchange {
       if (host !== undefined) this.head.sentHost = host
       // The target would cut the connection with the body under way: its answer might be lost.
       if (this.#refusesBody(this.head.contentLength)) return
+      this.#mirror = plan.mirror
       this.client.feed()
+      if (this.client.bodyEnded) this.#copy()
       if (!this.#done) this.#pick(undefined)
     } else if (plan.kind === 'reply') {
       if (this.#refusesBody(this.head.contentLength)) return
@@ -144,6 +125,19 @@ export class Exchange implements AttemptExchange {
     terms.request?.(this.head.fields, this.head)
   }
 
+  #copy(): void {
+    const mirror = this.#mirror
+    if (mirror === undefined || this.#done) return
+    this.#mirror = undefined
+    const { engine, head, client } = this
+    if (this.#bodyLost) mirror.dropped()
+    else {
+      const forwarded = client.forwarded(head)
+      const body = [...this.kept]
+      sendMirrored(engine, { head, forwarded, body, trailers: client.trailers }, mirror)
+    }
+  }
+
   // The client's side.
 
   clientData(piece: Buffer): void {
@@ -158,6 +152,7 @@ export class Exchange implements AttemptExchange {
   }
 
   clientEnd(): void {
+    this.#copy()
     if (this.#attempt?.sending === true) this.#attempt.sendEnd()
   }
 
