@@ -11,6 +11,20 @@ export async function readRules(t: Test, store: Store, fixture: ContractFixture)
     t.same(await store.ownedBy(unique('node'), 10), [])
   })
 
+  await t.test('owners asked for at once come each to who asked', async (t) => {
+    const node = unique('node')
+    await store.register(node, LEASE_MS)
+    const ids = Array.from({ length: 30 }, (_, i) => ({ class: 'counter', key: `${node}/${i}` }))
+    const made = ids.filter((_, i) => i % 3 !== 0)
+    await Promise.all(made.map((id) => store.claim(claimOf(id, 0, node, 1))))
+    const owners = await Promise.all([...ids, ...ids].map((id) => store.owner(id)))
+    const expected = ids.map((id, i) => (i % 3 === 0 ? undefined : id.key))
+    t.same(
+      owners.map((owner) => owner?.id.key),
+      [...expected, ...expected],
+    )
+  })
+
   await t.test('the workers of a node come in pages, in order of class and key', async (t) => {
     const node = unique('node')
     await store.register(node, LEASE_MS)

@@ -1,3 +1,4 @@
+import type { PoolClient } from 'pg'
 import { AriesError } from '../../errors.ts'
 import { formatWorkerId } from '../../identity.ts'
 import { refusal, refused } from '../claim.ts'
@@ -93,22 +94,18 @@ export async function claimAll(
   return requests.map((request) => results.get(request)!)
 }
 
+/** Has the connection parse and plan the statement; nothing is claimed. */
+export async function prepareClaim(client: PoolClient): Promise<void> {
+  await client.query({ ...CLAIM, values: parameters([]) })
+}
+
 /** At most one claim for each worker. */
 async function claimRound(
   session: Session,
   requests: readonly ClaimRequest[],
   results: Map<ClaimRequest, ClaimResult>,
 ): Promise<void> {
-  const values = [
-    requests.map(({ id }) => id.class),
-    requests.map(({ id }) => id.key),
-    requests.map(({ fromEpoch }) => fromEpoch),
-    requests.map(({ node }) => node),
-    requests.map(({ incarnation }) => incarnation),
-    requests.map(({ host }) => host),
-    requests.map(({ mode }) => mode === 'handover'),
-    requests.map(({ classVersion }) => classVersion ?? null),
-  ]
+  const values = parameters(requests)
   const rows = await session.use(async (client, repeated) => {
     // Whose claim raised the epoch could not be told afterwards.
     if (repeated) throw new AriesError('ARIES_E_STORE', 'the connection was lost during a claim')
@@ -120,6 +117,19 @@ async function claimRound(
   }
   const lost = requests.filter((request) => !results.has(request))
   if (lost.length > 0) await explain(session, lost, results)
+}
+
+function parameters(requests: readonly ClaimRequest[]): unknown[] {
+  return [
+    requests.map(({ id }) => id.class),
+    requests.map(({ id }) => id.key),
+    requests.map(({ fromEpoch }) => fromEpoch),
+    requests.map(({ node }) => node),
+    requests.map(({ incarnation }) => incarnation),
+    requests.map(({ host }) => host),
+    requests.map(({ mode }) => mode === 'handover'),
+    requests.map(({ classVersion }) => classVersion ?? null),
+  ]
 }
 
 async function explain(

@@ -1,3 +1,4 @@
+import type { PoolClient } from 'pg'
 import { AriesError } from '../../errors.ts'
 import { formatWorkerId, type WorkerId } from '../../identity.ts'
 import { Packer } from '../pack.ts'
@@ -101,6 +102,11 @@ export async function commitAll(
     }
   }
   return results
+}
+
+/** Has the connection parse and plan the statement; nothing is committed. */
+export async function prepareCommit(client: PoolClient): Promise<void> {
+  await client.query({ ...COMMIT, values: parameters('', 0, []) })
 }
 
 /** Places of the jobs of each incarnation; one list unless the node registered anew just now. */

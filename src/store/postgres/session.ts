@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { AriesError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
-import type { PostgresOptions } from './url.ts'
+import { CONNECTIONS_KEPT, type PostgresOptions } from './url.ts'
 
 const CONNECT_TIMEOUT_MS = 2_000
 /** A server that has not given up a statement itself so long after its time does not answer. */
@@ -50,6 +50,7 @@ export class Session {
       application_name: 'aries',
       ssl: init.ssl,
       max: init.connections,
+      min: Math.min(CONNECTIONS_KEPT, init.connections),
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: init.statementTimeoutMs,
       query_timeout: init.statementTimeoutMs + SILENCE_MS,

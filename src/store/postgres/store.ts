@@ -1,4 +1,5 @@
-import type { WorkerId } from '../../identity.ts'
+import type { PoolClient } from 'pg'
+import { formatWorkerId, type WorkerId } from '../../identity.ts'
 import type { Logger } from '../../log.ts'
 import { ALARM_SECTION, alarmBound, decodeAlarm } from '../alarm.ts'
 import {
@@ -28,19 +29,23 @@ import type {
   OwnerRecord,
   Store,
 } from '../store.ts'
-import { claimAll } from './claim.ts'
-import { type CommitJob, commitAll } from './commit.ts'
+import { claimAll, prepareClaim } from './claim.ts'
+import { type CommitJob, commitAll, prepareCommit } from './commit.ts'
 import { forgetJobs, readJob, readJobs, writeJob } from './jobs.ts'
+import { Lanes } from './lanes.ts'
 import { migrate } from './migrate.ts'
 import { OWNER, toNode, toOwner } from './records.ts'
 import { type Row, Session } from './session.ts'
-import type { PostgresOptions } from './url.ts'
+import { CONNECTIONS_KEPT, type PostgresOptions } from './url.ts'
 import { CHANNEL, NodeWatch } from './watch.ts'
 
 /** The most one commit statement carries, bytes of values and of what a record costs besides. */
 const STATEMENT_BYTES_MAX = 4 * 1024 * 1024
 const RECORD_BYTES = 1_024
 const CLAIMS_MAX = 1_000
+const OWNERS_MAX = 1_000
+/** At a time: fewer than the connections that are kept, for commits go on beside them. */
+const LOADS_MAX = CONNECTIONS_KEPT - 1
 
 const NOW_MS = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 /** Waits for the commits and claims of the node that are under way, and keeps new ones out. */
@@ -71,7 +76,12 @@ const END = {
     SELECT pg_notify('${CHANNEL}', id) FROM ended`,
 }
 const NODES = { text: 'SELECT * FROM aries_nodes ORDER BY id' }
-const OWNER_OF = { name: 'aries-owner', text: `${OWNER} WHERE w.class = $1 AND w.key = $2` }
+/** LATERAL makes it one look-up by key for each worker, as in `commit.ts`. */
+const OWNERS_OF = {
+  name: 'aries-owners',
+  text: `SELECT o.* FROM unnest($1::text[], $2::text[]) AS i (class, key),
+    LATERAL (${OWNER} WHERE w.class = i.class AND w.key = i.key) o`,
+}
 const OWNED_BY = {
   name: 'aries-owned-by',
   text: `${OWNER} WHERE w.node = $1 AND (w.class, w.key) > ($2, $3)
@@ -97,6 +107,9 @@ export class PostgresStore implements Store {
   readonly #watches = new Set<NodeWatch>()
   readonly #commits: Group<CommitJob, CommitResult[]>
   readonly #claims: Group<ClaimRequest, ClaimResult>
+  /** All workers of a dead node are asked for at once. */
+  readonly #owners: Group<WorkerId, OwnerRecord | undefined>
+  readonly #loads = new Lanes(LOADS_MAX)
   #closed: Promise<void> | undefined
 
   private constructor(session: Session, options: PostgresOptions, description: string) {
@@ -111,6 +124,10 @@ export class PostgresStore implements Store {
       { run: (requests) => claimAll(session, requests), weigh: () => 1 },
       { weightMax: CLAIMS_MAX },
     )
+    this.#owners = new Group(
+      { run: (ids) => readOwners(session, ids), weigh: () => 1 },
+      { weightMax: OWNERS_MAX },
+    )
   }
 
   /** `description` is what may be shown of the url. Throws `ARIES_E_STORE`. */
@@ -122,6 +139,8 @@ export class PostgresStore implements Store {
     const session = new Session(components, { ...options, description })
     try {
       await session.use(async (client) => migrate(client))
+      const kept = Array.from({ length: Math.min(CONNECTIONS_KEPT, options.connections) })
+      await Promise.all(kept.map(() => session.use(prepare)))
     } catch (error) {
       await session.close()
       throw error
@@ -172,8 +191,7 @@ export class PostgresStore implements Store {
 
   async owner(id: WorkerId): Promise<OwnerRecord | undefined> {
     checkId(id)
-    const [row] = await this.#session.query(OWNER_OF, [id.class, id.key])
-    return row === undefined ? undefined : toOwner(row)
+    return this.#owners.add(id)
   }
 
   async ownedBy(node: string, limit: number, after?: WorkerId): Promise<OwnerRecord[]> {
@@ -202,7 +220,7 @@ export class PostgresStore implements Store {
 
   async load(id: WorkerId): Promise<LoadedWorker | undefined> {
     checkId(id)
-    const rows = await this.#session.query(LOAD, [id.class, id.key])
+    const rows = await this.#loads.run(() => this.#session.query(LOAD, [id.class, id.key]))
     const [first] = rows
     if (first === undefined) return undefined
     const sections = rows
@@ -247,7 +265,7 @@ export class PostgresStore implements Store {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([this.#commits.close(), this.#claims.close()])
+    await Promise.all([this.#commits.close(), this.#claims.close(), this.#owners.close()])
     await Promise.all(Array.from(this.#watches, (watch) => watch.stop()))
     await this.#session.close()
   }
@@ -267,4 +285,26 @@ export class PostgresStore implements Store {
 
 function weighCommit(job: CommitJob): number {
   return job.bytes + RECORD_BYTES * job.records.length
+}
+
+async function readOwners(
+  session: Session,
+  ids: readonly WorkerId[],
+): Promise<(OwnerRecord | undefined)[]> {
+  const values = [ids.map((id) => id.class), ids.map(({ key }) => key)]
+  const owners = (await session.query(OWNERS_OF, values)).map(toOwner)
+  const byName = new Map(owners.map((owner) => [formatWorkerId(owner.id), owner]))
+  return ids.map((id) => byName.get(formatWorkerId(id)))
+}
+
+/**
+ * Has the connection parse and plan the statements of a failover, and the server read its catalogues
+ * for them: its first worker would wait for that.
+ */
+async function prepare(client: PoolClient): Promise<void> {
+  await client.query({ ...OWNERS_OF, values: [[], []] })
+  await client.query({ ...LOAD, values: ['', ''] })
+  // A server that takes no writes now is not refused for that.
+  await prepareClaim(client).catch(() => undefined)
+  await prepareCommit(client).catch(() => undefined)
 }

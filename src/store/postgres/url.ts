@@ -6,6 +6,11 @@ import type { ConnectionOptions } from 'node:tls'
 /** Connections per process: one for commits, one for claims, the rest for reads and leases. */
 const CONNECTIONS_DEFAULT = 4
 const CONNECTIONS_MIN = 2
+/**
+ * Opened at the start and not closed for being idle, of those that there may be: a failover finds them
+ * in whichever process it needs them.
+ */
+export const CONNECTIONS_KEPT = 3
 const CONNECTIONS_MAX = 100
 /** The server gives up a statement after this. */
 const STATEMENT_TIMEOUT_MS_DEFAULT = 10_000
