@@ -8,6 +8,7 @@ import { collector } from './collector.ts'
 import { Host } from './host.ts'
 import type { FromHost, HostSetup, ToHost } from './ipc.ts'
 import { Tidy } from './tidy.ts'
+import { warmUp } from './warm-up.ts'
 
 function send(message: FromHost): void {
   // A channel that closes meanwhile ends the process anyway.
@@ -36,6 +37,8 @@ async function setUp(setup: HostSetup): Promise<void> {
     const tidy = new Tidy(collector())
     host = new Host({ store, clock: realWorld.clock, log, send, tidy }, setup)
     await host.start()
+    // After it has said that it is ready: nobody waits for this.
+    setImmediate(warmUp)
   } catch (error) {
     log.fatal({ err: error }, 'host cannot start')
     process.exit(1)

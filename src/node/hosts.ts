@@ -20,6 +20,11 @@ import { type ClassTotal, totalsOf } from './worker-picture.ts'
  */
 const LINGER_MS = 2_000
 const RETIRE_GRACE_MS = 30_000
+/**
+ * Where another process has stood in for one that crashed, the next spare is started so much later:
+ * to start one takes a core for a second, which the workers that open again need now.
+ */
+const SPARE_DELAY_MS = 1_000
 /** Memory that a process for a single worker takes, without a state of note. */
 const OWN_BYTES = 64 * 1024 * 1024
 /** So many may be started on the smallest machine. */
@@ -361,6 +366,7 @@ export class Hosts {
     this.#all.delete(host)
     if (this.#current === host) this.#current = undefined
     if (this.#spare === host) this.#spare = undefined
+    if (!this.#current && !this.#stopping) this.#standIn()
     if (host.own) this.#own.down(host, ranMs)
     else if (!this.#stopping && !host.retiring) this.#crashed(host, how, ranMs)
     // Also after one that was to end: it may have been the current one all the same.
@@ -370,7 +376,8 @@ export class Hosts {
   }
 
   #crashed(host: HostClient, how: string, ranMs: number): void {
-    const delayMs = this.#backoff.delayMs(ranMs)
+    const backoffMs = this.#backoff.delayMs(ranMs)
+    const delayMs = this.#current ? Math.max(backoffMs, SPARE_DELAY_MS) : backoffMs
     this.#restarts++
     this.#c.log.error({ child: 'host', host: host.id, delayMs }, `host process ${how}`)
     this.#retry?.cancel()
