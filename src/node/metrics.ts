@@ -3,6 +3,7 @@ import type { Jobs } from '../jobs/jobs.ts'
 import type { PoolStats } from '../pool/ipc.ts'
 import type { NodeStatusInfo } from '../rpc.ts'
 import type { Children } from './children.ts'
+import type { FailoverTimes } from './failover-times.ts'
 import type { HostTotals } from './host-totals.ts'
 import type { Mover } from './mover.ts'
 import type { OpenWorkers } from './open-workers.ts'
@@ -13,6 +14,7 @@ export interface NodeFigures {
   readonly workers: number
   readonly moves: { readonly done: number; readonly failed: number }
   readonly takeovers: number
+  readonly failovers: FailoverTimes
   readonly processes: NodeStatusInfo['processes']
   readonly pool: PoolStats
   readonly host: HostTotals
@@ -23,13 +25,14 @@ interface FigureSources {
   readonly open: OpenWorkers
   readonly mover: Mover
   readonly takeover: Takeover
+  readonly failovers: FailoverTimes
   readonly jobs: Jobs
   readonly children: Children
 }
 
 export function nodeFigures(
   { ready, processes }: NodeStatusInfo,
-  { open, mover, takeover, jobs, children }: FigureSources,
+  { open, mover, takeover, failovers, jobs, children }: FigureSources,
 ): NodeFigures {
   return {
     ready,
@@ -37,6 +40,7 @@ export function nodeFigures(
     workers: open.count,
     moves: mover.counts,
     takeovers: takeover.count,
+    failovers,
     pool: children.pools.stats,
     host: children.hosts.stats,
     jobs: jobs.counts,
@@ -88,6 +92,33 @@ export const NODE_METRICS: MetricTable<NodeFigures> = [
       kind: 'counter',
     },
     (f) => f.takeovers,
+  ],
+  [
+    {
+      name: 'aries_node_failover_seconds_bucket',
+      help: 'Phases of failovers that took at most `le` seconds: `detect` and `evict` of a node that this one evicted; `claim` and `open` of each worker that this node took over, also from a host process of its own.',
+      kind: 'counter',
+      labels: ['phase', 'le'],
+    },
+    (f) => f.failovers.buckets,
+  ],
+  [
+    {
+      name: 'aries_node_failover_seconds_sum',
+      help: 'All that the phases took together, in seconds.',
+      kind: 'counter',
+      labels: ['phase'],
+    },
+    (f) => f.failovers.sums,
+  ],
+  [
+    {
+      name: 'aries_node_failover_seconds_count',
+      help: 'Phases that were counted.',
+      kind: 'counter',
+      labels: ['phase'],
+    },
+    (f) => f.failovers.counts,
   ],
   [
     { name: 'aries_node_jobs', help: 'Jobs that run on this node.', kind: 'gauge' },

@@ -246,7 +246,7 @@ export class Node {
       this.#standbyHosts.refresh()
       if (role !== 'node' || state === before) return
       this.#children.setDead(id, state === 'unreachable')
-      if (state === 'suspect') this.#ownership.suspect(id)
+      this.#ownership.noticed(id, state)
       if (state === 'unreachable') void this.#mourn(id)
     })
   }
@@ -351,7 +351,8 @@ export class Node {
   /** Figures for `/metrics`. */
   figures(): NodeFigures {
     const [open, mover, takeover, jobs] = [this.#open, this.#mover, this.#takeover, this.#jobs]
-    return nodeFigures(this.status(), { open, mover, takeover, jobs, children: this.#children })
+    const [failovers, children] = [this.#ownership.times, this.#children]
+    return nodeFigures(this.status(), { open, mover, takeover, failovers, jobs, children })
   }
 
   setFlags(flags: { draining?: boolean; cordoned?: boolean }): void {

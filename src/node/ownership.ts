@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts'
 import { AriesError, toAriesError } from '../errors.ts'
-import type { Membership } from '../gossip/types.ts'
+import type { MemberState, Membership } from '../gossip/types.ts'
 import type { LastTurn } from '../host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
@@ -9,6 +9,7 @@ import type { Decision } from '../placement/types.ts'
 import type { ClaimRequest, OwnerRecord, Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import { sleep, type World } from '../world.ts'
+import { FailoverTimes } from './failover-times.ts'
 import type { HostClient } from './host-client.ts'
 import type { Hosts } from './hosts.ts'
 import { LastWord } from './last-word.ts'
@@ -66,6 +67,10 @@ export class Ownership {
   readonly #lastWord: LastWord
   readonly #opening = new Map<string, Promise<OwnerAddress>>()
   readonly #resolving = new Map<string, Promise<OwnerAddress>>()
+  /** Since when gossip suspects a node. */
+  readonly #suspectedMs = new Map<string, number>()
+  readonly times = new FailoverTimes()
+  readonly #evicting = new Map<string, Promise<void>>()
 
   constructor(components: OwnershipComponents, init: OwnershipInit) {
     this.#c = components
@@ -128,8 +133,11 @@ export class Ownership {
     return false
   }
 
-  /** Gossip suspects the node: what it says now decides when that becomes a verdict. */
-  suspect(node: string): void {
+  /** News of gossip. A node that is suspected is asked for its last word, which decides later. */
+  noticed(node: string, state: MemberState): void {
+    if (state === 'alive') this.#suspectedMs.delete(node)
+    if (state !== 'suspect') return
+    this.#suspectedMs.set(node, this.#c.world.clock.nowMs())
     void this.#lastWord.spoken(node)
   }
 
@@ -145,14 +153,31 @@ export class Ownership {
 
   /**
    * Ends a dead node's incarnation in the store, unless this node's own is over: whose network was
-   * cut thinks that all others are dead. Only one caller of all is told to clean up.
+   * cut thinks that all others are dead. Only one caller of all is told to clean up. All workers of
+   * the node are asked for at once: the store is asked once.
    */
-  async evict(node: string, incarnation: number): Promise<void> {
+  evict(node: string, incarnation: number): Promise<void> {
+    const name = `${node} ${incarnation}`
+    let evicting = this.#evicting.get(name)
+    if (!evicting) {
+      evicting = this.#evict(node, incarnation).finally(() => this.#evicting.delete(name))
+      this.#evicting.set(name, evicting)
+    }
+    return evicting
+  }
+
+  async #evict(node: string, incarnation: number): Promise<void> {
     const by = { node: this.#init.node, incarnation: this.#init.incarnation() }
     if (by.incarnation === 0) throw busy('this node is not registered in the store')
+    const { nowMs } = this.#c.world.clock
+    const askedMs = nowMs()
     const did = await this.#c.store.evict(node, incarnation, by)
     if (!did) return
-    this.#c.log.warn({ node, incarnation }, 'evicted a dead node')
+    const detectMs = askedMs - (this.#suspectedMs.get(node) ?? askedMs)
+    const evictMs = nowMs() - askedMs
+    this.times.add('detect', detectMs)
+    this.times.add('evict', evictMs)
+    this.#c.log.warn({ node, incarnation, detectMs, evictMs }, 'evicted a dead node')
     this.#init.evicted(node)
   }
 
@@ -168,8 +193,9 @@ export class Ownership {
         return this.#place(id, record, search, record.epoch)
       }
       // Nobody listens where the owner was: its process is gone, and with it what it owned.
-      if (isRefused(error)) await this.evict(record.node, record.incarnation)
-      throw error
+      if (!isRefused(error)) throw error
+      await this.evict(record.node, record.incarnation)
+      return this.#place(id, record, search)
     }
   }
 
@@ -280,7 +306,10 @@ export class Ownership {
     if (refusal) throw busy(refusal)
     const host = await this.#hostFor(id, mine && record.ownerActive ? record : undefined)
     const mode = given ? 'handover' : 'takeover'
+    const { nowMs } = this.#c.world.clock
+    const beganMs = nowMs()
     const { epoch, from } = await this.#epochToOpen(id, record, host, { incarnation, mode })
+    const claimedMs = nowMs()
     try {
       await host.open(id, epoch, from)
     } catch (error) {
@@ -290,7 +319,15 @@ export class Ownership {
     }
     this.#c.open.opened(host, id, epoch)
     if (decision) this.#c.placer.remember(id, decision)
-    this.#c.log.debug({ worker: formatWorkerId(id), epoch, host: host.id }, 'opened')
+    const [claimMs, openMs] = [claimedMs - beganMs, nowMs() - claimedMs]
+    this.#c.log.debug(
+      { worker: formatWorkerId(id), epoch, host: host.id, claimMs, openMs },
+      'opened',
+    )
+    if (record && mode === 'takeover' && epoch > record.epoch) {
+      this.times.add('claim', claimMs)
+      this.times.add('open', openMs)
+    }
     const open = this.#c.open.get(id)
     if (!open) throw busy('the host process has ended')
     return this.#address(open)
