@@ -6,6 +6,7 @@ import { AriesError } from '../errors.ts'
 import { encodeMessage, MessageDecoder, type WireMessage } from '../move/codec.ts'
 import { checkShape, type Shapes } from '../shapes.ts'
 import { HEADER, type HostAddress } from '../wire.ts'
+import { release } from './release.ts'
 
 const CONNECT_TIMEOUT_MS = 2_000
 
@@ -77,17 +78,6 @@ export class HostLink<Out extends WireMessage, In extends WireMessage> {
   destroy(): void {
     this.#socket.destroy()
   }
-}
-
-/**
- * Gives the memory of a chunk back whose bytes were all copied from it. Left to the collector, the
- * chunks of a large state make it run whole collections, each of which stops the host for some
- * milliseconds.
- */
-function release(chunk: Buffer): void {
-  const { buffer } = chunk
-  // Else others have views of the same memory.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0)
 }
 
 /** Connects to another host. Throws `ARIES_E_MOVE_REFUSED`: nothing has begun. */

@@ -22,6 +22,7 @@ import { HostLink } from './host-link.ts'
 import type { Mail } from './mailbox.ts'
 import { moveReport } from './move-report.ts'
 import type { OpenWorker } from './open-worker.ts'
+import { releaseState } from './release.ts'
 import { copySections } from './section-copy.ts'
 import { sectionHash } from './section-hash.ts'
 
@@ -57,9 +58,13 @@ export class MoveSource {
   readonly #link: HostLink<ToTarget, ToSource>
   readonly #timers = new Map<SourceTimer, TimerHandle>()
   readonly #sessions: number
+  /** No other connection can have anything of the state yet to send. */
+  readonly #isSole: boolean
   #settle:
     | { resolve: (report: MoveReport) => void; reject: (error: AriesError) => void }
     | undefined
+  /** The last message of the target said that the worker is there. */
+  #hasHeard = false
   #closedMs = 0
   #quietMs = 0
   #committedMs = 0
@@ -71,6 +76,8 @@ export class MoveSource {
     this.#c = components
     this.#init = init
     this.#sessions = worker.sessions.size
+    this.#isSole = !worker.lent
+    worker.lent = true
     this.#core = new Source(
       {
         worker: worker.name,
@@ -90,7 +97,10 @@ export class MoveSource {
     this.#link = new HostLink(
       socket,
       {
-        message: (message) => this.#handle({ type: 'message', message }),
+        message: (message) => {
+          this.#hasHeard = message.type === 'committed'
+          this.#handle({ type: 'message', message })
+        },
         closed: () => this.#handle({ type: 'link-lost' }),
       },
       TO_SOURCE,
@@ -191,7 +201,11 @@ export class MoveSource {
       mail.moved(owner)
     }
     this.#switchedMs = clock.nowMs()
-    void worker.stopInstance('moved')
+    void worker.stopInstance('moved').then(() => {
+      // The target has said that it has everything: this connection has nothing left to send.
+      if (this.#isSole && this.#hasHeard) return releaseState(worker.state)
+      return undefined
+    })
   }
 
   #timer(name: SourceTimer, delayMs: number | undefined): void {

@@ -75,6 +75,8 @@ export class OpenWorker {
   turnEndedMs: number
   /** Hears why the worker was dropped: the move that is under way. */
   onLost: ((why: string) => void) | undefined
+  /** What its state lies in was given to a connection, which may have it yet. */
+  lent = false
   /** Its instance is told that it stops: `resume` makes another. */
   stopped = false
   readonly #c: OpenWorkerComponents

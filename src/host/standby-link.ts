@@ -76,6 +76,7 @@ export class StandbyLink {
     this.#byWorker.set(worker, followed)
     this.#byStream.set(stream, followed)
     worker.feed = followed.tail
+    worker.lent = true
     this.#link?.send(feed.begin())
   }
 

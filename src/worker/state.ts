@@ -35,7 +35,7 @@ export const RESERVED = '\u0001'
 export const NO_CHANGE: Changes = { set: [], remove: [] }
 
 export class SectionState implements State<Record<string, unknown>> {
-  readonly #sections: Map<string, Uint8Array>
+  #sections: Map<string, Uint8Array>
   readonly #values = new Map<string, unknown>()
   /** Names this turn read objects of, to forget them if it throws. */
   readonly #read = new Set<string>()
@@ -74,6 +74,14 @@ export class SectionState implements State<Record<string, unknown>> {
   /** Whether the running turn set or deleted anything. */
   get touched(): boolean {
     return this.#changed.size > 0 || this.#own.size > 0
+  }
+
+  /** Takes the encoded entries out: the worker has left, whoever still reads finds nothing. */
+  takeOut(): ReadonlyMap<string, Uint8Array> {
+    const taken = this.#sections
+    this.#sections = new Map()
+    this.#values.clear()
+    return taken
   }
 
   /** Encoded entries as of the last turn that did not throw. */

@@ -221,7 +221,7 @@ export class VirtualStore {
       row.seq++
       row.version = record.version ?? row.version
       for (const name of record.remove) row.sections.delete(name)
-      for (const { name, value } of record.set) row.sections.set(name, value.slice())
+      for (const { name, value } of record.set) row.sections.set(name, new Uint8Array(value))
       this.#c.watcher.committed(node, record, row.sections)
       return 'ok'
     })
@@ -230,7 +230,11 @@ export class VirtualStore {
   load(id: WorkerId): LoadedWorker | undefined {
     const row = this.workers.get(formatWorkerId(id))
     if (!row) return undefined
-    const sections = Array.from(row.sections, ([name, value]) => ({ name, value }))
+    // Copies, as of any store: whoever loads them may give their memory back.
+    const sections = Array.from(row.sections, ([name, value]) => ({
+      name,
+      value: new Uint8Array(value),
+    }))
     return { epoch: row.epoch, seq: row.seq, version: row.version, sections }
   }
 
