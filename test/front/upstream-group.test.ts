@@ -97,6 +97,24 @@ t.test('a backup gets what the healthy ones are too few for', async (t) => {
   t.ok(shares(200)['d']! > 20)
 })
 
+t.test('a backup of entries with weights', async (t) => {
+  const { shares, health } = groupOf({
+    a: { weight: 90 },
+    b: { weight: 10 },
+    y: { weight: 50, priority: 1 },
+    z: { weight: 50, priority: 1 },
+  })
+  const { a = 0, b = 0, ...none } = shares(1_000)
+  t.ok(a > 850 && b > 50, `${a} ${b}`)
+  t.same(none, {})
+  health('a', false)
+  const half = shares(2_000)
+  t.ok(half['b']! > 1_300 && half['b']! < 1_500, `50% bear 70%, ${half['b']} of 2000`)
+  health('b', false)
+  const { y = 0, z = 0 } = shares(1_000)
+  t.ok(y + z === 1_000 && y > 400 && z > 400, `${y} ${z}`)
+})
+
 t.test('one that was tried is not chosen again, the backup before none', async (t) => {
   const { shares, chooser, upstreams } = groupOf({ a: {}, z: { priority: 1 } })
   const slot = upstreams.get('http://a:1').slot

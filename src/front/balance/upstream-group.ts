@@ -17,22 +17,22 @@ import type { Line } from './lines.ts'
  */
 const OVERPROVISIONING = 1.4
 
-/** The upstreams of one part and one priority that take new clients. */
-interface Level {
+/** An entry of the list with its own weight; without weights all entries of a priority. */
+interface Part {
   readonly slots: Int32Array
+  /** What it is drawn by: its weight, 0 when none of it is healthy while others have one that is. */
+  readonly drawn: number
+}
+
+/** The upstreams of one priority that take new clients. */
+interface Level {
+  readonly parts: readonly Part[]
+  /** Of what the parts are drawn by. */
+  readonly drawn: number
   /** The part of the requests that goes to it or to those before it. */
   readonly until: number
   /** So few are healthy that all are asked. */
   readonly panics: boolean
-}
-
-/** An entry of the list with its own weight; without weights the whole list. */
-interface Part {
-  readonly weight: number
-  /** Its weight; 0 when none of it is healthy while others have one that is. */
-  drawn: number
-  readonly levels: readonly Level[]
-  readonly hasHealthy: boolean
 }
 
 /** One upstream of the group. */
@@ -61,8 +61,8 @@ export interface UpstreamGroupInit {
 }
 
 /**
- * The upstreams of a route, made once for all its requests. A request draws one of the parts by
- * weight, in it one of the priorities by health, and there goes where it costs least.
+ * The upstreams of a route, made once for all its requests. A request draws one of the priorities by
+ * health, in it one of the entries by weight, and there goes where it costs least.
  */
 export class UpstreamGroup {
   readonly line: Line
@@ -70,12 +70,11 @@ export class UpstreamGroup {
   readonly members: readonly GroupMember[]
   readonly #chooser: RequestChooser
   readonly #random: Random
-  readonly #members: readonly (readonly GroupMember[])[]
+  /** By entry, or all as one. */
+  readonly #entries: readonly (readonly GroupMember[])[]
   readonly #panicBelow: number
-  #parts: readonly Part[] = []
-  /** Of what the parts are drawn by. */
-  #drawn = 0
-  /** All that take new clients, when there is nothing to draw. */
+  #levels: readonly Level[] = []
+  /** The only level, when it has one part: there is nothing to draw. */
   #plain: Level | undefined
   #all = new Int32Array(0)
   #epoch = -1
@@ -101,7 +100,7 @@ export class UpstreamGroup {
       }),
     )
     this.members = parts.flat()
-    this.#members = weighs ? parts : [this.members]
+    this.#entries = weighs ? parts : [this.members]
   }
 
   /** The slot for the next attempt, `NO_TARGET` or `FULL`; `tried`: not these. */
@@ -109,14 +108,17 @@ export class UpstreamGroup {
     this.#renew()
     const plain = this.#plain
     if (plain !== undefined) {
+      const { slots } = plain.parts[0]!
       const ofIll = plain.panics ? ILL_TOO : ILL_LAST
-      return this.#chooser.choose(plain.slots, plain.slots.length, nowMs, tried, ofIll)
+      return this.#chooser.choose(slots, slots.length, nowMs, tried, ofIll)
     }
-    const parts = this.#parts
-    const first = this.#drawPart()
-    for (let i = 0; i < parts.length; i++) {
-      const slot = this.#chooseIn(parts[(first + i) % parts.length]!, nowMs, tried)
-      if (slot !== NO_TARGET) return slot
+    const levels = this.#levels
+    if (levels.length === 0) return NO_TARGET
+    const first = this.#drawLevel()
+    for (let i = -1; i < levels.length; i++) {
+      if (i === first) continue
+      const slot = this.#chooseIn(levels[i < 0 ? first : i]!, nowMs, tried)
+      if (slot >= 0 || slot === FULL) return slot
     }
     return this.#chooser.choose(this.#all, this.#all.length, nowMs, tried)
   }
@@ -146,12 +148,32 @@ export class UpstreamGroup {
   }
 
   #isEligible(member: GroupMember, tried: ReadonlySet<number> | undefined): boolean {
-    return !isDraining(member) && member.weight > 0 && this.keeps(member.slot, tried)
+    return isOpen(member) && this.keeps(member.slot, tried)
   }
 
-  #drawPart(): number {
-    const parts = this.#parts
-    let at = this.#random.next() * this.#drawn
+  #drawLevel(): number {
+    const levels = this.#levels
+    if (levels.length < 2) return 0
+    const drawn = this.#random.next()
+    let level = 0
+    while (level < levels.length - 1 && drawn >= levels[level]!.until) level++
+    return level
+  }
+
+  #chooseIn(level: Level, nowMs: number, tried: ReadonlySet<number> | undefined): number {
+    const { parts, panics } = level
+    const ofIll = panics ? ILL_TOO : ILL_NEVER
+    const first = parts.length === 1 ? 0 : this.#drawPart(level)
+    for (let i = 0; i < parts.length; i++) {
+      const { slots } = parts[(first + i) % parts.length]!
+      const slot = this.#chooser.choose(slots, slots.length, nowMs, tried, ofIll)
+      if (slot >= 0 || slot === FULL) return slot
+    }
+    return NO_TARGET
+  }
+
+  #drawPart({ parts, drawn }: Level): number {
+    let at = this.#random.next() * drawn
     for (let i = 0; i < parts.length; i++) {
       at -= parts[i]!.drawn
       if (at < 0) return i
@@ -159,66 +181,56 @@ export class UpstreamGroup {
     return 0
   }
 
-  #chooseIn({ levels }: Part, nowMs: number, tried: ReadonlySet<number> | undefined): number {
-    const drawn = levels.length === 1 ? 0 : this.#random.next()
-    let first = 0
-    while (first < levels.length - 1 && drawn >= levels[first]!.until) first++
-    for (let i = -1; i < levels.length; i++) {
-      if (i === first) continue
-      const { slots, panics } = levels[i < 0 ? first : i]!
-      const ofIll = panics ? ILL_TOO : ILL_NEVER
-      const slot = this.#chooser.choose(slots, slots.length, nowMs, tried, ofIll)
-      if (slot >= 0 || slot === FULL) return slot
-    }
-    return NO_TARGET
-  }
-
-  /** Reckons parts and levels anew when the health of an upstream has changed. */
+  /** Reckons all shares anew when the health of an upstream has changed. */
   #renew(): void {
     if (this.#epoch === this.#chooser.healthEpoch) return
     this.#epoch = this.#chooser.healthEpoch
-    this.#parts = this.#members.map((members) => this.#part(members)).filter(isThere)
-    const anyHealthy = this.#parts.some(({ hasHealthy }) => hasHealthy)
-    this.#drawn = 0
-    for (const part of this.#parts) {
-      part.drawn = anyHealthy && !part.hasHealthy ? 0 : part.weight
-      this.#drawn += part.drawn
-    }
-    this.#all = Int32Array.from(
-      this.members.filter((one) => !isDraining(one)),
-      (one) => one.slot,
+    const open = this.members.filter(isOpen)
+    this.#all = slotsOf(open)
+    const priorities = [...new Set(open.map(({ priority }) => priority))].sort((a, b) => a - b)
+    const healthy = priorities.map((priority) =>
+      this.#healthyPart(open.filter((one) => one.priority === priority)),
     )
-    const [only] = this.#parts
-    this.#plain =
-      this.#parts.length === 1 && only!.levels.length === 1 ? only!.levels[0] : undefined
-  }
-
-  #part(members: readonly GroupMember[]): Part {
-    const open = members.filter((one) => !isDraining(one))
-    const priorities = [...new Set(open.map((one) => one.priority))].sort((a, b) => a - b)
-    const found = priorities.map((priority) => {
-      const slots = Int32Array.from(
-        open.filter((one) => one.priority === priority),
-        (one) => one.slot,
-      )
-      const healthy = slots.reduce((n, slot) => n + (this.#chooser.isHealthy(slot) ? 1 : 0), 0)
-      return { slots, healthy: healthy / slots.length }
-    })
-    const bears = found.map(({ healthy }) => Math.min(1, OVERPROVISIONING * healthy))
+    const bears = healthy.map((part) => Math.min(1, OVERPROVISIONING * part))
     const sum = bears.reduce((a, b) => a + b, 0)
     let until = 0
-    const levels = found.map(({ slots, healthy }, i): Level => {
+    this.#levels = priorities.map((priority, i): Level => {
       // Where all together bear less than everything, each gets its share of it.
-      until += sum < 1 ? bears[i]! / sum : Math.min(bears[i]!, 1 - until)
-      return { slots, until, panics: sum < 1 && healthy < this.#panicBelow }
+      until += sum === 0 ? 1 : sum < 1 ? bears[i]! / sum : Math.min(bears[i]!, 1 - until)
+      const parts = this.#parts(priority)
+      const drawn = parts.reduce((total, part) => total + part.drawn, 0)
+      return { parts, drawn, until, panics: sum < 1 && healthy[i]! < this.#panicBelow }
     })
-    const weight = members.reduce((total, one) => total + one.weight, 0)
-    return { weight, drawn: weight, levels, hasHealthy: sum > 0 }
+    const [only, ...others] = this.#levels
+    this.#plain = others.length === 0 && only?.parts.length === 1 ? only : undefined
+  }
+
+  #parts(priority: number): Part[] {
+    const entries = this.#entries
+      .map((entry) => entry.filter((one) => isOpen(one) && one.priority === priority))
+      .filter((entry) => entry.length > 0)
+    const anyHealthy = entries.some((entry) => this.#healthyPart(entry) > 0)
+    return entries.map((entry) => ({
+      slots: slotsOf(entry),
+      drawn:
+        anyHealthy && this.#healthyPart(entry) === 0
+          ? 0
+          : entry.reduce((total, one) => total + one.weight, 0),
+    }))
+  }
+
+  #healthyPart(members: readonly GroupMember[]): number {
+    return members.filter(({ slot }) => this.#chooser.isHealthy(slot)).length / members.length
   }
 }
 
-function isThere({ levels, weight }: Part): boolean {
-  return levels.length > 0 && weight > 0
+function slotsOf(members: readonly GroupMember[]): Int32Array<ArrayBuffer> {
+  return Int32Array.from(members, ({ slot }) => slot)
+}
+
+/** Whether it takes new clients. */
+function isOpen(member: GroupMember): boolean {
+  return member.weight > 0 && !isDraining(member)
 }
 
 function isDraining({ drain, upstream }: GroupMember): boolean {
