@@ -93,6 +93,25 @@ export function hasAt(text: string, at: number, lower: string): boolean {
   return true
 }
 
+/**
+ * Like `hasAt`, with `_` for `-`: servers that know header lines by the names of CGI (RFC 3875 §4.1.18)
+ * take the one for the other.
+ */
+function resemblesAt(text: string, at: number, lower: string): boolean {
+  for (let i = 0; i < lower.length; i++) {
+    const code = text.charCodeAt(at + i)
+    const want = lower.charCodeAt(i)
+    if (code === want || (code === 0x5f && want === 0x2d)) continue
+    if (code < 0x41 || code > 0x5a || code + 32 !== want) return false
+  }
+  return true
+}
+
+/** `HOP_BY_HOP` for what only resembles the name of that kind: it is not read, and not passed on. */
+function kindIfExact(text: string, at: number, lower: string, kind: number): number {
+  return hasAt(text, at, lower) ? kind : HOP_BY_HOP
+}
+
 /** The kind of the header name `text[start, end)`. */
 export function fieldKind(text: string, start: number, end: number): number {
   const length = end - start
@@ -100,12 +119,18 @@ export function fieldKind(text: string, start: number, end: number): number {
   if (candidates !== undefined) {
     for (let i = 0; i < candidates.length; i++) {
       const candidate = candidates[i]!
-      if (hasAt(text, start, candidate[0])) return candidate[1]
+      if (resemblesAt(text, start, candidate[0])) {
+        return kindIfExact(text, start, candidate[0], candidate[1])
+      }
     }
   }
   const first = text.charCodeAt(start) | 0x20
-  if (first === 0x61 && length >= 6 && hasAt(text, start, 'aries-')) return ARIES
-  if (first === 0x78 && length > 12 && hasAt(text, start, 'x-forwarded-')) return FORWARDED
+  if (first === 0x61 && length >= 6 && resemblesAt(text, start, 'aries-')) {
+    return kindIfExact(text, start, 'aries-', ARIES)
+  }
+  if (first === 0x78 && length > 12 && resemblesAt(text, start, 'x-forwarded-')) {
+    return kindIfExact(text, start, 'x-forwarded-', FORWARDED)
+  }
   return OTHER
 }
 

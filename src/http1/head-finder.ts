@@ -25,9 +25,11 @@ export class HeadFinder {
    */
   find(buffer: Buffer): number {
     for (;;) {
-      const lf = buffer.indexOf(LF, this.#searched)
-      if (lf < 0) {
-        this.#searched = buffer.length
+      // Lines are short: a search by the system costs more than this.
+      let lf = this.#searched
+      while (lf < buffer.length && buffer[lf] !== LF) lf++
+      if (lf === buffer.length) {
+        this.#searched = lf
         return -1
       }
       if (lf === 0 || buffer[lf - 1] !== CR) {

@@ -5,8 +5,8 @@ import { HeadFinder } from '../../src/http1/head-finder.ts'
 import { ParsedRequest } from '../../src/http1/request-head.ts'
 import { type Random, randomInt, seededRandom } from '../../src/world.ts'
 
-const SEED = Number(process.env['ARIES_SEED'] ?? 1)
-const ROUNDS = 20_000
+const SEED = Number(process.env['ARIES_FUZZ_SEED'] ?? 1)
+const ROUNDS = Number(process.env['ARIES_FUZZ_ROUNDS'] ?? 20_000)
 
 function pick<T>(random: Random, items: readonly T[]): T {
   return items[randomInt(random, items.length)]!

@@ -12,6 +12,7 @@ import { requestHeadText } from './head-edit.ts'
 import { DISCARD_BYTES_MAX, POOL_IDLE_MS, POOL_IDLE_MS_MAX } from './limits.ts'
 import { ParsedResponse } from './response-head.ts'
 import type { UpstreamLink, UpstreamUser } from './upstream-link.ts'
+import { UpstreamSocket } from './upstream-socket.ts'
 
 /** Where a connection goes when it is free or gone: its pool. */
 export interface UpstreamHome {
@@ -61,8 +62,10 @@ export class UpstreamConnection implements Timed, UpstreamLink {
     this.#home = home
     this.#deadlines = deadlines
     this.#onPiece = (piece) => this.#piece(piece)
+    const data = (chunk: Buffer): void => this.#data(chunk)
+    if (stream instanceof UpstreamSocket) stream.reader = data
     this.#listeners = new Listeners(stream, [
-      ['data', (chunk: Buffer) => this.#data(chunk)],
+      ...(stream instanceof UpstreamSocket ? [] : [['data', data] as const]),
       ['end', () => this.#ended()],
       ['drain', () => this.#user?.upstreamDrain()],
       ['error', (error: Error) => this.#lost(error)],
@@ -149,6 +152,7 @@ export class UpstreamConnection implements Timed, UpstreamLink {
     this.#state = CLOSED
     this.#user = undefined
     this.stream.pause()
+    if (this.stream instanceof UpstreamSocket) this.stream.reader = undefined
     this.#listeners.remove()
     this.#deadlines.delete(this)
     this.#home.closed(this)

@@ -172,6 +172,11 @@ const EDITED: readonly (readonly [string, string, string])[] = [
     `GET / HTTP/1.1\r\nHost: a\r\nX: z\r\n${FORWARDED_LINES}\r\n`,
   ],
   [
+    'removes what CGI would take for another line',
+    'GET / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\ntransfer_encoding: chunked\r\nX_Forwarded-For: 1.2.3.4\r\nAries_Auth: x\r\nX_Y: z\r\n\r\n',
+    `GET / HTTP/1.1\r\nHost: a\r\nX_Y: z\r\n${FORWARDED_LINES}\r\n`,
+  ],
+  [
     'replaces what the client claims about itself',
     'GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\nx-forwarded-proto: https\r\nForwarded: for=1.2.3.4\r\nX-Forwarded-Port: 1\r\nVia: 1.0 x\r\n\r\n',
     `GET / HTTP/1.1\r\nHost: a\r\nVia: 1.0 x\r\n${FORWARDED_LINES}\r\n`,
