@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import type { Logger } from '../log.ts'
 import type { Random } from '../world.ts'
 import { leastInFlight } from './balance/upstreams.ts'
+import { onread, setReader } from './http1/read-buffer.ts'
 import type { ShardStats, SplicedBytes } from './metrics.ts'
 import type { Upstream } from './upstreams.ts'
 
@@ -80,7 +81,8 @@ export class TcpSplicer {
       return
     }
     const { host, port } = upstream.address
-    const server = connect({ host, port, allowHalfOpen: true, noDelay: true })
+    const at = { host, port, allowHalfOpen: true, noDelay: true }
+    const server: Socket = connect({ ...at, onread: onread(() => server) })
     upstream.begin()
     let connected = false
     const abandon = (): void => void server.destroy()
@@ -107,7 +109,18 @@ export class TcpSplicer {
 
   #splice(client: Socket, server: Socket): void {
     client.setTimeout(this.#limits.tunnelIdleTimeoutMs, () => client.destroy())
-    client.pipe(server)
-    server.pipe(client)
+    pass(client, server)
+    pass(server, client)
   }
+}
+
+/** What `from` sends, and its end, to `to`, which holds it back while it does not take it. */
+function pass(from: Socket, to: Socket): void {
+  const write = (chunk: Buffer): void => {
+    if (!to.write(chunk)) from.pause()
+  }
+  if (!setReader(from, write)) from.on('data', write)
+  to.on('drain', () => from.resume())
+  from.on('end', () => to.end())
+  from.resume()
 }

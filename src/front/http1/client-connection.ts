@@ -14,6 +14,7 @@ import type { EngineContext } from './context.ts'
 import { Exchange } from './exchange.ts'
 import type { ExchangeClient } from './exchange-client.ts'
 import { Peer } from './peer.ts'
+import { removeReader, setReader } from './read-buffer.ts'
 import { refuse, tooSlow } from './refusal.ts'
 import type { ParsedResponse } from './response-head.ts'
 import { Http1Writer } from './response-writer.ts'
@@ -74,8 +75,9 @@ export class ClientConnection implements ClientLink, ExchangeClient, Timed {
     this.deadlineMs = engine.deadlines.after(engine.init.idleTimeoutMs)
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
+    const data = (chunk: Buffer): void => this.#data(chunk)
     this.#listeners = new Listeners(socket, [
-      ['data', (chunk: Buffer) => this.#data(chunk)],
+      ...(setReader(socket, data) ? [] : [['data', data] as const]),
       ['end', () => this.#ended()],
       ['drain', () => this.#drained()],
       ['finish', () => this.#finished()],
@@ -356,6 +358,7 @@ export class ClientConnection implements ClientLink, ExchangeClient, Timed {
     this.#state = GONE
     this.#exchange = undefined
     this.#socket.pause()
+    removeReader(this.#socket)
     this.#listeners.remove()
     this.#engine.deadlines.delete(this)
     this.#home.left(this)

@@ -10,6 +10,7 @@ import type { Target } from '../plan.ts'
 import type { ClientRequest } from './client-request.ts'
 import { requestHeadText } from './head-edit.ts'
 import { DISCARD_BYTES_MAX, POOL_IDLE_MS, POOL_IDLE_MS_MAX } from './limits.ts'
+import { removeReader, setReader } from './read-buffer.ts'
 import { ParsedResponse } from './response-head.ts'
 import type { UpstreamLink, UpstreamUser } from './upstream-link.ts'
 import { UpstreamSocket } from './upstream-socket.ts'
@@ -63,9 +64,9 @@ export class UpstreamConnection implements Timed, UpstreamLink {
     this.#deadlines = deadlines
     this.#onPiece = (piece) => this.#piece(piece)
     const data = (chunk: Buffer): void => this.#data(chunk)
-    if (stream instanceof UpstreamSocket) stream.reader = data
+    const isRead = stream instanceof UpstreamSocket && setReader(stream, data)
     this.#listeners = new Listeners(stream, [
-      ...(stream instanceof UpstreamSocket ? [] : [['data', data] as const]),
+      ...(isRead ? [] : [['data', data] as const]),
       ['end', () => this.#ended()],
       ['drain', () => this.#user?.upstreamDrain()],
       ['error', (error: Error) => this.#lost(error)],
@@ -152,7 +153,7 @@ export class UpstreamConnection implements Timed, UpstreamLink {
     this.#state = CLOSED
     this.#user = undefined
     this.stream.pause()
-    if (this.stream instanceof UpstreamSocket) this.stream.reader = undefined
+    if (this.stream instanceof UpstreamSocket) removeReader(this.stream)
     this.#listeners.remove()
     this.#deadlines.delete(this)
     this.#home.closed(this)

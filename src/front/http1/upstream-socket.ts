@@ -1,12 +1,7 @@
 import { Socket } from 'node:net'
+import { onread } from './read-buffer.ts'
 
 type Written = (error?: Error | null) => void
-
-/**
- * Where every upstream socket of the thread reads to. Without it each read would have 64 KiB of its
- * own, however little came, and pass the machinery of a stream.
- */
-const READ_BUFFER = Buffer.allocUnsafeSlow(65_536)
 
 /**
  * A TCP connection that is still read when it can no longer be written. Node closes a socket whose
@@ -14,8 +9,6 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(65_536)
  * it had all of it. Here a failed write stays under way until the reading side has come to its end.
  */
 export class UpstreamSocket extends Socket {
-  /** Takes what is read, as long as it is set; then it comes as `data` again. */
-  reader: ((chunk: Buffer) => void) | undefined
   /** Of the one write that is under way. */
   #callback: Written | undefined
   readonly #written: Written = (error) => {
@@ -36,14 +29,6 @@ export class UpstreamSocket extends Socket {
     super._writev!(chunks, this.#written)
   }
 
-  /** The first `bytes` of the buffer have come; whether more is wanted. */
-  received(bytes: number): boolean {
-    const chunk = Buffer.from(READ_BUFFER.subarray(0, bytes))
-    if (this.reader === undefined) return this.push(chunk)
-    this.reader(chunk)
-    return true
-  }
-
   #settle(error: Error | null | undefined): void {
     const callback = this.#callback
     this.#callback = undefined
@@ -52,7 +37,6 @@ export class UpstreamSocket extends Socket {
 }
 
 export function connectUpstream(host: string, port: number): Socket {
-  const onread = { buffer: READ_BUFFER, callback: (bytes: number) => socket.received(bytes) }
-  const socket = new UpstreamSocket({ allowHalfOpen: true, onread })
+  const socket: Socket = new UpstreamSocket({ allowHalfOpen: true, onread: onread(() => socket) })
   return socket.setNoDelay(true).connect({ host, port })
 }
