@@ -14,16 +14,17 @@ const HALF = 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf'
 
 interface Upstream {
   /** Called when something of a request has come. Without: see `target`. */
-  readonly answer?: (connection: RawSocket) => void
+  readonly answer?: (connection: RawSocket, seen: (part: string) => Promise<void>) => void
   readonly connect?: () => Duplex
   /** The request has a large body. */
   readonly sendsBody?: boolean
 }
 
-/** Writes `text`, and when it has left does `then`. */
+/** Writes `text`, and when the client has the `half` of it does `then`: a reset would overtake it. */
 function after(text: string, then: (connection: RawSocket) => void) {
-  return (connection: RawSocket): void => {
-    connection.socket.write(text, 'latin1', () => setTimeout(() => then(connection), 20))
+  return (connection: RawSocket, seen: (part: string) => Promise<void>): void => {
+    connection.write(text)
+    void seen('half').then(() => then(connection))
   }
 }
 
@@ -60,7 +61,12 @@ const UPSTREAMS: Readonly<Record<string, Upstream>> = {
   'sends interim answers only': {
     answer: often((n) => (n < 10 ? 'HTTP/1.1 103 Early Hints\r\n\r\n' : '')),
   },
-  'sends half a head and closes': { answer: after('HTTP/1.1 200 O', close) },
+  'sends half a head and closes': {
+    answer(connection) {
+      connection.write('HTTP/1.1 200 O')
+      close(connection)
+    },
+  },
   'sends a head that is too large': {
     answer: write(`HTTP/1.1 200 OK\r\nX: ${'y'.repeat(300_000)}`),
   },
@@ -147,16 +153,18 @@ async function run(t: Test, line: Line): Promise<void> {
   const { answer, connect, sendsBody } = UPSTREAMS[upstream]!
   const name = `${upstream}, ${method}`
   const answered = new Set<RawSocket>()
+  const { promise: dialled, resolve: isDialled } = Promise.withResolvers<RawSocket>()
   const origin = answer
     ? await rawOrigin(t, (connection) => {
         const isFirst = !answered.has(connection)
         answered.add(connection)
-        if (isFirst) answer(connection)
+        if (isFirst) answer(connection, (part) => dialled.then((client) => client.has(part)))
       })
     : undefined
   const target = { ...targetAt(origin?.port ?? CLOSED_PORT), ...(connect && { connect }) }
   const front = await startFrontTo(t, target, line.limit ? { [line.limit]: SHORT_MS } : {})
   const client = await dial(t, front.port)
+  isDialled(client)
   const length = sendsBody ? BODY_BYTES : method === 'POST' ? 3 : 0
   client.write(`${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`)
   if (length > 0) client.write(Buffer.alloc(length, 'x'))
