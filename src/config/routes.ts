@@ -76,6 +76,10 @@ export async function checkRoutes(
     else {
       checkEntries(route, path, document, problems)
       checkRules(route, path, rules, document, problems)
+      if (route.hedge && route.sticky) {
+        const words = 'does not go with `sticky`: a second upstream would answer bound clients'
+        problems.add(document, [...path, 'hedge'], words)
+      }
       const mirrorPath: KeyPath = [...path, 'mirror', 'upstreams']
       checkUpstreams(route.mirror?.upstreams ?? [], 'http', mirrorPath, document, problems)
       for (const name of unknownNames(route.rewrite ?? '', route.path)) {

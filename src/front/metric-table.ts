@@ -74,6 +74,18 @@ export const FRONT_METRICS: MetricTable<FrontStats> = [
   ],
   [
     {
+      name: 'aries_front_hedges_total',
+      help: 'Second attempts beside late ones (`hedge`): all that were `made`, and those that `won`.',
+      kind: 'counter',
+      labels: ['what'],
+    },
+    (s) => [
+      [{ what: 'made' }, s.hedges.made],
+      [{ what: 'won' }, s.hedges.won],
+    ],
+  ],
+  [
+    {
       name: 'aries_front_mirrored_total',
       help: 'Copies of requests for a `mirror`: `answered`, `failed`, `dropped` (too large, too many).',
       kind: 'counter',

@@ -30,6 +30,8 @@ export interface ShardStats {
   /** Requests that were refused because of a limit of rate, and because the shard was late. */
   rateLimited: number
   shed: number
+  /** Second attempts beside late ones (`hedge`), and those that answered first. */
+  readonly hedges: { made: number; won: number }
   /** Copies of requests (`mirror`): what became of them. */
   readonly mirrored: Record<MirrorOutcome, number>
   /** Requests in flight now. */
@@ -83,6 +85,7 @@ export function emptyStats(): ShardStats {
     requests: { task: classes(), worker: classes(), upstreams: classes(), none: classes() },
     latency: { counts: Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0), sumMs: 0 },
     retries: 0,
+    hedges: { made: 0, won: 0 },
     mirrored: { answered: 0, failed: 0, dropped: 0 },
     rateLimited: 0,
     shed: 0,
@@ -136,6 +139,8 @@ export function addStats(into: ShardStats, from: ShardStats, ended = false): voi
   from.latency.counts.forEach((count, i) => {
     into.latency.counts[i]! += count
   })
+  into.hedges.made += from.hedges.made
+  into.hedges.won += from.hedges.won
   for (const outcome of MIRROR_OUTCOMES) into.mirrored[outcome] += from.mirrored[outcome]
   into.latency.sumMs += from.latency.sumMs
   for (const name of COUNTERS) into[name] += from[name]

@@ -93,6 +93,13 @@ export interface Picker {
   /** Value of a `Set-Cookie` to add to the response that was `answered`. */
   setCookie?(): string | undefined
   /**
+   * A picker for a second attempt beside the one that it was asked for last, whose `pick` names
+   * another target at once; undefined: there is none, or no budget for it.
+   */
+  second?(): Picker | undefined
+  /** The exchange goes on by the other picker: this one is over, without an answer to count. */
+  resign?(failure?: AttemptFailure): void
+  /**
    * The exchange is over, for better or worse: nothing is in flight for this request any more.
    * Called exactly once. `failure`: the last attempt failed and no other was asked for.
    */
@@ -116,6 +123,22 @@ export interface Mirror {
   ended(answered: boolean): void
 }
 
+/** A request whose answer may come late. */
+export interface Late {
+  late(): void
+}
+
+/** When a second attempt is made beside the first. */
+export interface Hedging {
+  /** Has `late` called once, when the answer is late and was not cancelled. */
+  wait(request: Late): void
+  cancel(request: Late): void
+  /** A second attempt begins. */
+  began(): void
+  /** The answer came after so long; `bySecond`: of the second attempt. */
+  answered(ms: number, bySecond: boolean): void
+}
+
 export type Plan =
   | {
       readonly kind: 'reply'
@@ -137,6 +160,8 @@ export type Plan =
       readonly host?: string | undefined
       /** A copy of the request goes there. */
       readonly mirror?: Mirror | undefined
+      /** For requests without a body. */
+      readonly hedging?: Hedging | undefined
     }
   /**
    * The front ends the upgrade itself: the engine hands over the socket, paused and without

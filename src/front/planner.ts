@@ -8,6 +8,7 @@ import { compileStickiness } from './balance/stickiness.ts'
 import { TaskPicker, taskHeaders } from './balance/task.ts'
 import { type BoundGroup, UpstreamPicker } from './balance/upstreams.ts'
 import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
+import { RouteHedging } from './hedges.ts'
 import { countAnswer, type ShardStats } from './metrics.ts'
 import { RouteMirror } from './mirrors.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
@@ -58,6 +59,7 @@ export class RoutePlanner implements Planner {
   readonly #terms = new Map<CompiledRoute, ForwardTerms>()
   readonly #rates = new Map<CompiledRoute, RateLimits>()
   readonly #mirrors = new Map<CompiledRoute, RouteMirror>()
+  readonly #hedges = new Map<CompiledRoute, RouteHedging>()
 
   constructor(components: PlannerComponents, init: PlannerInit) {
     this.#components = components
@@ -73,6 +75,7 @@ export class RoutePlanner implements Planner {
     this.#terms.clear()
     this.#rates.clear()
     this.#mirrors.clear()
+    this.#hedges.clear()
     for (const route of table.routes) {
       if (route.kind === 'task') this.#headers.set(route, taskHeaders(route.task, token))
       if (route.kind === 'upstreams') {
@@ -84,6 +87,7 @@ export class RoutePlanner implements Planner {
         if (route.mirror) {
           this.#mirrors.set(route, new RouteMirror(this.#components, route.mirror))
         }
+        if (route.hedge) this.#hedges.set(route, new RouteHedging(this.#components, route.hedge))
         const retried = new Set(route.retry?.statuses ?? RETRIED)
         this.#groups.set(route, { group, stickiness, retried })
       }
@@ -140,6 +144,8 @@ export class RoutePlanner implements Planner {
       case 'upstreams': {
         const { route, taken } = match as Extract<Match, { taken: unknown }>
         const mirror = this.#mirrors.size === 0 ? undefined : this.#mirrors.get(route)
+        const hedging =
+          this.#hedges.size > 0 && isPlainRead(head) ? this.#hedges.get(route) : undefined
         const { rewrite, upstreamHost } = route as Extract<CompiledRoute, { kind: 'upstreams' }>
         return {
           kind: 'forward',
@@ -149,6 +155,7 @@ export class RoutePlanner implements Planner {
           rewritten: rewrite === undefined ? undefined : fillTemplate(rewrite, taken, head.target),
           host: upstreamHost === 'upstream' ? '' : upstreamHost,
           mirror: head.upgrade === undefined && mirror?.isWanted === true ? mirror : undefined,
+          hedging,
         }
       }
       case 'redirect': {
@@ -212,6 +219,10 @@ export class RoutePlanner implements Planner {
 function isReadByNode(route: CompiledRoute): boolean {
   if (route.kind === 'upstreams') return route.forwarder === 'http-proxy'
   return route.kind === 'task' || route.kind === 'worker'
+}
+
+function isPlainRead({ method, upgrade }: RequestHead): boolean {
+  return (method === 'GET' || method === 'HEAD') && upgrade === undefined
 }
 
 /** A path as a message can show it. */

@@ -44,6 +44,7 @@ type RouteKinds =
       readonly queue: UpstreamsRoute['queue']
       readonly retry: UpstreamsRoute['retry']
       readonly mirror: UpstreamsRoute['mirror']
+      readonly hedge: UpstreamsRoute['hedge']
       readonly rewrite: string | undefined
       readonly upstreamHost: string | undefined
       readonly terms: RouteTermsConfig
@@ -155,13 +156,14 @@ function compileRoute(route: Route): RouteKinds {
       priority: route.priority ?? 'normal',
     }
   if ('upstreams' in route) {
-    const { sticky, forwarder, queue, retry, mirror, rewrite, upstreamHost } = route
+    const { sticky, forwarder, queue, retry, mirror, hedge, rewrite, upstreamHost } = route
     const own = {
       sticky,
       forwarder,
       queue,
       retry,
       mirror,
+      hedge,
       rewrite,
       upstreamHost,
       terms: route,

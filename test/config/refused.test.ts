@@ -44,6 +44,38 @@ const REFUSED: readonly {
     says: [/routes\[3\]\.upstreams\[0\]\.wieght: .*did you mean `weight`/],
   },
   {
+    name: 'what a route cannot have at once',
+    config: `${CONFIG}  - path: /a/:id
+    upstreams: [http://h:1]
+    sticky: { by: path }
+    hedge: {}
+    rewrite: /:name/*
+    mirror: { upstreams: [tcp://h:1] }
+    health: { path: /b }
+  - { path: /b, upstreams: [http://h:1], health: { path: /c } }
+`,
+    says: [
+      /routes\[3\]\.hedge: does not go with `sticky`/,
+      /routes\[3\]\.rewrite: has `:name`, and its path has not/,
+      /routes\[3\]\.rewrite: has `\*`, and its path has not/,
+      /routes\[3\]\.mirror\.upstreams\[0\]: must be `http:\/\/host:port`/,
+      /routes\[4\]\.health: is another for http:\/\/h:1 in routes\[3\]; an upstream has one/,
+    ],
+  },
+  {
+    name: "edits of headers that are the front's, and variables that are none",
+    config: `${CONFIG}  - path: /a
+    upstreams: [http://h:1]
+    requestHeaders: { set: { Content-Length: '1' }, add: { X-A: '{colour}' } }
+    rateLimits: [{ by: colour, requests: 1 }]
+`,
+    says: [
+      /requestHeaders\.set\.Content-Length: is for the front to write/,
+      /requestHeaders\.add\.X-A: has a `\{` that begins no variable/,
+      /rateLimits\[0\]\.by: must be `address`, `route`/,
+    ],
+  },
+  {
     name: 'stickiness by what no request has',
     config: `${CONFIG}  - { path: /a, upstreams: [http://h:1], sticky: { by: colour } }\n`,
     says: [/routes\[3\]\.sticky\.by: must be `address`/],

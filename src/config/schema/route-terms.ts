@@ -73,6 +73,22 @@ export const mirrorSchema = z
     'Sends a copy of each request elsewhere and drops the answer: to try a new version with real traffic. Not of upgrades, and not of bodies larger than `front.replayBytesMax`.',
   )
 
+export const hedgeSchema = z
+  .strictObject({
+    afterMs: ms
+      .optional()
+      .describe('Milliseconds after which an answer is late; absent: by `quantile`.'),
+    quantile: z
+      .number()
+      .min(0.5)
+      .max(0.999)
+      .default(0.95)
+      .describe('An answer is late when this part of the latest ones had come by then.'),
+  })
+  .describe(
+    'A GET or HEAD without a body whose answer is late is sent to a second upstream, too; the first answer wins. Within the budget of retries (`balance.retryRatio`).',
+  )
+
 /** Headers that frame a message or belong to the connection: they are the front's to write. */
 export const OWN_HEADERS =
   /^(connection|content-length|transfer-encoding|keep-alive|upgrade|trailer|te|aries-.*)$/i

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { KEY_BYTES_MAX } from '../../identity.ts'
 import { routeHealthSchema, routeOutliersSchema } from './health.ts'
 import {
+  hedgeSchema,
   limitsSchema,
   mirrorSchema,
   OWN_HEADERS,
@@ -196,6 +197,7 @@ export const routeSchema = z.union([
       ...terms,
       queue: queueSchema.optional(),
       retry: retrySchema.optional(),
+      hedge: hedgeSchema.optional(),
       mirror: mirrorSchema.optional(),
       health: routeHealthSchema.optional(),
       outliers: routeOutliersSchema.optional(),

@@ -34,11 +34,12 @@ export abstract class BalancedPicker extends CountedPicker {
   #next = NOT_SENT
   #ticket: Ticket | undefined
 
-  constructor(balance: Balance, line: Line, kind: RouteKind) {
+  /** `isSecond`: beside another picker for the same request. */
+  constructor(balance: Balance, line: Line, kind: RouteKind, isSecond = false) {
     super(balance.stats, kind)
     this.#balance = balance
     this.#line = line
-    balance.retries.deposit(performance.now())
+    if (!isSecond) balance.retries.deposit(performance.now())
   }
 
   /** The slot for the next attempt, `NO_TARGET` or `FULL`; `tried`: not these. */
@@ -93,6 +94,21 @@ export abstract class BalancedPicker extends CountedPicker {
     if (failure !== undefined) this.#leave(failure)
     else this.#release()
     super.done(failure)
+  }
+
+  resign(failure?: AttemptFailure): void {
+    if (this.#ticket !== undefined) this.#line.leave(this.#ticket)
+    if (failure !== undefined) this.#leave(failure)
+    else this.#release()
+  }
+
+  /** Chooses a target beside that of `first`, and pays for it; false when there is none. */
+  protected follow(first: BalancedPicker): boolean {
+    this.startMs = first.startMs
+    const next = this.#choose(first.#slot)
+    if (next < 0 || !this.#balance.retries.withdraw(performance.now())) return false
+    this.#next = next
+    return true
   }
 
   #send(slot: number): Target {

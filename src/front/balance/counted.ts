@@ -6,7 +6,7 @@ import type { AttemptFailure, AttemptOutcome, Picker, Target } from '../plan.ts'
 export abstract class CountedPicker implements Picker {
   readonly #stats: ShardStats
   readonly #kind: RouteKind
-  readonly #startMs = performance.now()
+  protected startMs = performance.now()
   #status = 0
 
   constructor(stats: ShardStats, kind: RouteKind) {
@@ -22,7 +22,7 @@ export abstract class CountedPicker implements Picker {
 
   done(failure?: AttemptFailure): void {
     countAnswer(this.#stats, this.#kind, failure?.error.status ?? this.#status)
-    countLatency(this.#stats, performance.now() - this.#startMs)
+    countLatency(this.#stats, performance.now() - this.startMs)
   }
 
   /** There is no target: the error to throw, noted as the answer. */

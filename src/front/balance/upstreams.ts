@@ -1,6 +1,6 @@
 import { NO_TARGET } from '../../placement/request-chooser.ts'
 import { type Random, randomInt } from '../../world.ts'
-import type { AttemptOutcome, Refusal, RequestHead, Target } from '../plan.ts'
+import type { AttemptFailure, AttemptOutcome, Refusal, RequestHead, Target } from '../plan.ts'
 import type { Upstream, Upstreams } from '../upstreams.ts'
 import { type Balance, BalancedPicker } from './balanced.ts'
 import type { Stickiness } from './stickiness.ts'
@@ -58,6 +58,7 @@ function least(
 /** A request goes to the upstream where it costs least, among a random few of its route. */
 export class UpstreamPicker extends BalancedPicker {
   readonly #balance: UpstreamBalance
+  readonly #bound: BoundGroup
   readonly #group: UpstreamGroup
   readonly #retried: ReadonlySet<number>
   readonly #stickiness: Stickiness | undefined
@@ -65,10 +66,11 @@ export class UpstreamPicker extends BalancedPicker {
   #slot = NO_TARGET
   #upstream: Upstream | undefined
 
-  constructor(balance: UpstreamBalance, bound: BoundGroup, head: RequestHead) {
+  constructor(balance: UpstreamBalance, bound: BoundGroup, head: RequestHead, isSecond = false) {
     const { group, stickiness, retried } = bound
-    super(balance, group.line, 'upstreams')
+    super(balance, group.line, 'upstreams', isSecond)
     this.#balance = balance
+    this.#bound = bound
     this.#group = group
     this.#stickiness = stickiness
     this.#retried = retried
@@ -113,8 +115,22 @@ export class UpstreamPicker extends BalancedPicker {
     return mayRepeat && this.#retried.has(status) ? 'failed' : undefined
   }
 
-  override done(...args: Parameters<BalancedPicker['done']>): void {
-    super.done(...args)
+  second(): UpstreamPicker | undefined {
+    const other = new UpstreamPicker(this.#balance, this.#bound, this.#head, true)
+    return other.follow(this) ? other : undefined
+  }
+
+  override resign(failure?: AttemptFailure): void {
+    super.resign(failure)
+    this.#leave()
+  }
+
+  override done(failure?: AttemptFailure): void {
+    super.done(failure)
+    this.#leave()
+  }
+
+  #leave(): void {
     this.#upstream?.end()
     this.#upstream = undefined
   }

@@ -11,7 +11,7 @@ import type {
   Target,
 } from '../plan.ts'
 import type { ForwardTerms, ForwardTimes } from '../route-terms.ts'
-import { Attempt, type AttemptEnd, type AttemptExchange } from './attempt.ts'
+import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
 import type { ExchangeClient } from './exchange-client.ts'
@@ -23,7 +23,9 @@ import {
   tooManyAttempts,
 } from './exchange-errors.ts'
 import { fieldLines, maxForwards } from './head-edit.ts'
-import { ATTEMPTS_MAX, LOST_ATTEMPTS_MAX, LOST_TARGETS_MAX } from './limits.ts'
+import { Hedge, type HedgedExchange, type Lane } from './hedge.ts'
+import { ATTEMPTS_MAX } from './limits.ts'
+import { LostTargets } from './lost-targets.ts'
 import { sendMirrored } from './mirror-attempt.ts'
 import { errorReply, type Reply } from './reply.ts'
 import type { ParsedResponse } from './response-head.ts'
@@ -38,7 +40,7 @@ const NOT_APPLIED: ReadonlySet<AttemptFailure['phase']> = new Set([
 ])
 
 /** One request and its response: asks for targets, keeps the body for another attempt, ends once. */
-export class Exchange implements AttemptExchange {
+export class Exchange implements HedgedExchange {
   readonly engine: EngineContext
   readonly client: ExchangeClient
   readonly head: ClientRequest
@@ -50,10 +52,9 @@ export class Exchange implements AttemptExchange {
   /** A copy goes there as soon as the request is complete. */
   #mirror: Mirror | undefined
   #attempt: Attempt | undefined
+  #hedge: Hedge | undefined
   #attempts = 0
-  /** Attempts that ended with the connection lost while the target had the request. */
-  #lost = 0
-  #lostTargets: Set<string> | undefined
+  #lost: LostTargets | undefined
   #staleOnce = false
   /** The body for the next attempt; undefined when it is no longer complete. */
   #kept: Buffer[] | undefined
@@ -104,7 +105,10 @@ export class Exchange implements AttemptExchange {
       if (this.#refusesBody(this.head.contentLength)) return
       this.#mirror = plan.mirror
       this.client.feed()
-      if (this.client.bodyEnded) this.#copy()
+      if (this.client.bodyEnded) {
+        this.#copy()
+        if (plan.hedging !== undefined) this.#hedge = new Hedge(this, plan.hedging)
+      }
       if (!this.#done) this.#pick(undefined)
     } else if (plan.kind === 'reply') {
       if (this.#refusesBody(this.head.contentLength)) return
@@ -201,7 +205,7 @@ export class Exchange implements AttemptExchange {
 
   refused(answer: AttemptOutcome): Refusal | undefined {
     if (this.#bodyLost || this.#attempts >= this.#attemptsMax) return undefined
-    return this.#picker!.refused?.(answer, this.repeatable && this.#lost === 0)
+    return this.#picker!.refused?.(answer, this.repeatable && this.#lost === undefined)
   }
 
   responding(status: number): void {
@@ -231,34 +235,35 @@ export class Exchange implements AttemptExchange {
   attemptFailed(failure: AttemptFailure, how: AttemptEnd): void {
     if (this.#done) return
     const notApplied = NOT_APPLIED.has(failure.phase)
-    if (!notApplied && how !== 'blameless') this.#noteLost(failure.target)
+    if (!notApplied && how !== 'blameless') {
+      this.#lost ??= new LostTargets()
+      this.#lost.add(failure.target)
+    }
     if (how === 'final' && failure.error.code === 'ARIES_E_TIMEOUT') {
       this.fail(failure.error, failure)
     } else if (!notApplied && !this.repeatable) {
       this.fail(outcomeUnknown(failure, this.head.method), failure)
     } else if (how === 'final') this.fail(failure.error, failure)
     else if (this.#bodyLost) this.fail(bodyGone(failure), failure)
-    // The request itself may be what kills its targets: it must not go through all of them.
-    else if (this.#losesTargets) this.fail(failure.error, failure)
+    else if (this.#lost?.areTooMany === true) this.fail(failure.error, failure)
     else if (this.#attempts >= this.#attemptsMax) this.fail(tooManyAttempts(failure), failure)
     else this.#again(failure, how)
+  }
+
+  get picker(): Picker {
+    return this.#picker!
+  }
+
+  adopt({ picker, attempt }: Lane): void {
+    this.#picker = picker
+    this.#attempt = attempt
+    this.#targetId = attempt.target.id
   }
 
   // Attempts.
 
   get #attemptsMax(): number {
     return Math.min(ATTEMPTS_MAX, this.#terms?.attemptsMax ?? ATTEMPTS_MAX)
-  }
-
-  #noteLost(target: Target): void {
-    this.#lost++
-    this.#lostTargets ??= new Set()
-    this.#lostTargets.add(target.poolKey)
-  }
-
-  get #losesTargets(): boolean {
-    const targets = this.#lostTargets?.size ?? 0
-    return targets >= LOST_TARGETS_MAX || this.#lost >= LOST_ATTEMPTS_MAX
   }
 
   #again(failure: AttemptFailure, how: AttemptEnd): void {
@@ -290,7 +295,8 @@ export class Exchange implements AttemptExchange {
     if (this.#done) return
     this.#attempts++
     this.#targetId = target.id
-    const attempt = new Attempt(this, target)
+    const hedge = this.#attempts === 1 ? this.#hedge : undefined
+    const attempt = hedge === undefined ? new Attempt(this, target) : hedge.first(target)
     this.#attempt = attempt
     attempt.begin(fresh)
   }
@@ -369,6 +375,7 @@ export class Exchange implements AttemptExchange {
   #finish(status: number, failure: AttemptFailure | undefined): void {
     if (this.#done) return
     this.#done = true
+    this.#hedge?.end()
     this.#loseBody()
     const { stats, hooks } = this.engine
     stats.exchangesActive--
