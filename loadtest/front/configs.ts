@@ -101,10 +101,14 @@ ${servers(origin.echo)}
   )
 }
 
-/** A front as anyone would set it up: every limit at its default. Its map must have a node; none is started. */
+/**
+ * A front as anyone would set it up: every limit at its default but those of
+ * `front`. Its map must have a node; none is started.
+ */
 export function writeAries(
   { folder, ports, origin, certificate }: Setup,
   own: readonly number[],
+  front: object = {},
 ): string {
   const map = {
     cluster: 'bench',
@@ -125,7 +129,7 @@ export function writeAries(
         },
       ],
       routes: [{ path: '/*', upstreams: origin.http.map((port) => `http://127.0.0.1:${port}`) }],
-      front: { shards: 1 },
+      front: { shards: 1, ...front },
     }),
   )
 }

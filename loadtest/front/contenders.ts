@@ -49,9 +49,14 @@ const aries: Contender = {
   name: 'aries',
   async start(setup) {
     const file = writeAries(setup, await freePorts(5))
-    return listening([process.execPath, MAIN, 'front', '--config', file], setup.ports)
+    return startAries(file, setup.ports)
   },
   serves: () => true,
+}
+
+/** `file`: its configuration. */
+export function startAries(file: string, ports: Ports): Promise<ChildProcess> {
+  return listening([process.execPath, MAIN, 'front', '--config', file], ports)
 }
 
 function ofNode(name: string, proxy: NodeProxy, serves: Contender['serves']): Contender {

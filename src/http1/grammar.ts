@@ -154,5 +154,11 @@ const HOST_VALUE =
 
 /** `uri-host [":" port]` (RFC 9110 §7.2), not empty; no comma, which two merged Host lines have. */
 export function isHost(value: string): boolean {
-  return HOST_VALUE.test(value)
+  if (value === lastHost) return true
+  if (!HOST_VALUE.test(value)) return false
+  lastHost = value
+  return true
 }
+
+/** Most requests name the host that the one before named. */
+let lastHost: string | undefined
