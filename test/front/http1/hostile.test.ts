@@ -97,6 +97,27 @@ t.test('a head that comes a byte at a time has the time of a head, not of a byte
   t.equal(origin.connections.length, 0)
 })
 
+t.test('a client that does not read its answer is cut, and the target let go', async (t) => {
+  const piece = Buffer.alloc(1_000_000)
+  const origin = await rawOrigin(t, ({ socket }) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n')
+    const more = (): void => {
+      while (socket.write(piece)) {}
+    }
+    socket.on('drain', more)
+    more()
+  })
+  const front = await startFrontTo(t, targetAt(origin.port), { bodyIdleTimeoutMs: 200 })
+  const client = await dial(t, front.port)
+  client.keep = false
+  client.write(GET)
+  await until('the answer has begun', () => client.bytes > 0)
+  client.socket.pause()
+  await until('it is cut', () => front.sockets[0]!.destroyed)
+  await until('the target is let go', () => origin.connections[0]!.closed)
+  t.match(front.engine.stats(), { connectionsOpen: 0, upstreamConnectionsOpen: 0 })
+})
+
 t.test('a thousand clients that come and go in every way leave nothing behind', async (t) => {
   const origin = await rawOrigin(t, (connection) => connection.write(OK))
   const front = await startFrontTo(t, targetAt(origin.port))
