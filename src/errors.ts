@@ -84,6 +84,12 @@ const rows = {
       'The target closed the connection or answered what is not HTTP; nothing was applied twice.',
     todo: 'Try again; see the log of the target.',
   },
+  ARIES_E_UPSTREAM_TLS: {
+    status: 502,
+    means:
+      'The TLS handshake with an upstream failed: its certificate is not trusted, has expired or is for another name, or it does not speak what is asked; nothing was sent.',
+    todo: 'The message says why; see `tls` of the upstream: `ca`, `serverName`, `cert`.',
+  },
   ARIES_E_OUTCOME_UNKNOWN: {
     status: 502,
     means:

@@ -87,7 +87,7 @@ function ownPickers(ports: readonly number[], deadlineMs: number): (head: Reques
     balance,
   )
   const addresses = ports.map((port) => {
-    return { url: `http://127.0.0.1:${port}`, host: '127.0.0.1', port }
+    return { url: `http://127.0.0.1:${port}`, host: '127.0.0.1', port, scheme: 'http' as const }
   })
   balancing.upstreams.set(addresses)
   const items = addresses.map((address) => ({

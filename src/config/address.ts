@@ -20,15 +20,44 @@ export function formatAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
+/** How an upstream is spoken to: by which protocol, and whether over TLS or a socket of the file system. */
+export interface UpstreamUrl extends Address {
+  readonly scheme: 'http' | 'https' | 'h2' | 'h2c' | 'tcp'
+  /** Of a Unix socket, whose `host` is `localhost`. */
+  readonly socketPath?: string
+}
+
+const DEFAULT_PORTS = { http: 80, https: 443, h2: 443, h2c: 80 } as const
+const UPSTREAM = /^(http|https|h2|h2c|tcp):\/\/(.+?)\/?$/
+/** Absolute; systems take 107 bytes, some only 103. */
+const UNIX = /^unix:(\/[!-"$->@-~]{1,102})$/
+
 /**
- * An upstream's `http://host:port` (port 80 when absent) or `tcp://host:port`. Undefined when it is
- * anything else: a path, a user or TLS would promise what forwarding does not do.
+ * An upstream of a route or of a TCP listener: `http`, `https`, `h2` (HTTP/2 over TLS), `h2c` (without)
+ * or `tcp`, `://` and `host:port`, where HTTP has ports of its own, or `unix:/path`. Undefined when it
+ * is anything else: a path or a user would promise what forwarding does not do.
  */
-export function parseUpstream(text: string, scheme: 'http' | 'tcp'): Address | undefined {
-  const prefix = `${scheme}://`
-  if (!text.startsWith(prefix)) return undefined
-  const rest = text.slice(prefix.length).replace(/\/$/, '')
-  return parseAddress(rest) ?? (scheme === 'http' ? parseAddress(`${rest}:80`) : undefined)
+export function parseUpstream(text: string, kind: 'http' | 'tcp'): UpstreamUrl | undefined {
+  const socketPath = UNIX.exec(text)?.[1]
+  if (socketPath !== undefined) {
+    return { scheme: kind, host: 'localhost', port: 80, socketPath }
+  }
+  const match = UPSTREAM.exec(text)
+  if (!match) return undefined
+  const scheme = match[1] as UpstreamUrl['scheme']
+  if ((scheme === 'tcp') !== (kind === 'tcp')) return undefined
+  const rest = match[2]!
+  const address =
+    parseAddress(rest) ??
+    (scheme === 'tcp' ? undefined : parseAddress(`${rest}:${DEFAULT_PORTS[scheme]}`))
+  return address && { scheme, ...address }
+}
+
+/** What `parseUpstream` takes, for messages. */
+export function upstreamForms(kind: 'http' | 'tcp'): string {
+  return kind === 'tcp'
+    ? '`tcp://host:port` or `unix:/path`'
+    : '`http://host:port`, without a path; or `https`, `h2`, `h2c` for `http`, or `unix:/path`'
 }
 
 /** An address that no other machine can reach. */

@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path'
 import type { RouteInfo } from '../admin/api.ts'
 import { isClassName } from '../identity.ts'
 import { unknownNames } from '../path-pattern.ts'
-import { parseUpstream } from './address.ts'
+import { parseUpstream, upstreamForms } from './address.ts'
 import { items } from './map.ts'
 import { moduleName } from './module-name.ts'
 import { formatFile, type KeyPath, type Located, type Problems } from './problems.ts'
@@ -35,8 +35,23 @@ export function describeRoutes(config: Pick<Config, 'routes'>): RouteInfo[] {
   })
 }
 
+type UpstreamsRoute = Extract<Route, { upstreams: unknown }>
+
 /** An entry of a route's upstreams. */
-export type UpstreamEntry = Extract<Route, { upstreams: unknown }>['upstreams'][number]
+export type UpstreamEntry = UpstreamsRoute['upstreams'][number]
+
+/** How its entries say that TLS is spoken to upstreams, by their URLs. */
+export function upstreamTlsOf(routes: readonly Route[]) {
+  const found = new Map<string, NonNullable<Exclude<UpstreamEntry, string>['tls']>>()
+  for (const route of routes) {
+    if (!('upstreams' in route)) continue
+    for (const entry of route.upstreams) {
+      if (isText(entry) || !entry.tls) continue
+      for (const url of urlsOf(entry)) found.set(url, entry.tls)
+    }
+  }
+  return found
+}
 
 /** The URLs that the entry is about. */
 export function urlsOf(entry: UpstreamEntry): readonly string[] {
@@ -85,7 +100,7 @@ export async function checkRoutes(
       for (const name of unknownNames(route.rewrite ?? '', route.path)) {
         problems.add(document, [...path, 'rewrite'], `has \`${name}\`, and its path has not`)
       }
-      routes.push(route)
+      routes.push(withTlsFiles(route, dirname(document.file)))
     }
   }
   for (const [path, value] of items(data, 'listeners')) {
@@ -104,12 +119,12 @@ export function checkUpstreams(
 ): void {
   for (const [index, text] of upstreams.entries()) {
     if (parseUpstream(text, scheme) !== undefined) continue
-    problems.add(document, [...path, index], `must be \`${scheme}://host:port\`, without a path`)
+    problems.add(document, [...path, index], `must be ${upstreamForms(scheme)}`)
   }
 }
 
 function checkEntries(
-  { upstreams, sticky }: Extract<Route, { upstreams: unknown }>,
+  { upstreams, sticky, forwarder }: Extract<Route, { upstreams: unknown }>,
   path: KeyPath,
   document: Located,
   problems: Problems,
@@ -120,9 +135,21 @@ function checkEntries(
     for (const [i, url] of urlsOf(entry).entries()) {
       const where: KeyPath = isList(entry) ? [...at, 'url', i] : isText(entry) ? at : [...at, 'url']
       if (parseUpstream(url, 'http') === undefined) {
-        problems.add(document, where, 'must be `http://host:port`, without a path')
+        problems.add(document, where, `must be ${upstreamForms('http')}`)
+      } else if (forwarder === 'http-proxy' && !url.startsWith('http://')) {
+        problems.add(document, where, 'must be `http://…` with `forwarder: http-proxy`')
       } else if (seen.has(url)) problems.add(document, where, 'stands in the list twice')
       seen.add(url)
+    }
+  }
+  for (const [index, entry] of upstreams.entries()) {
+    if (isText(entry) || !entry.tls) continue
+    const at: KeyPath = [...path, 'upstreams', index, 'tls']
+    if (urlsOf(entry).some((url) => !/^(https|h2):/.test(url))) {
+      problems.add(document, at, 'is for `https://` and `h2://` alone')
+    }
+    if ((entry.tls.cert === undefined) !== (entry.tls.key === undefined)) {
+      problems.add(document, at, 'needs both `cert` and `key`, or none')
     }
   }
   const weights = upstreams.map((entry) => (isText(entry) ? undefined : entry.weight) ?? 1)
@@ -138,6 +165,18 @@ function checkEntries(
   }
 }
 
+/** With the files of the TLS to its upstreams made absolute. */
+function withTlsFiles(route: UpstreamsRoute, folder: string): UpstreamsRoute {
+  const absolute = (file: string | undefined) => file && resolve(folder, file)
+  const upstreams = route.upstreams.map((entry) => {
+    if (isText(entry) || !entry.tls) return entry
+    const { ca, cert, key } = entry.tls
+    const files = { ca: absolute(ca), cert: absolute(cert), key: absolute(key) }
+    return { ...entry, tls: { ...entry.tls, ...files } }
+  })
+  return { ...route, upstreams }
+}
+
 /** An upstream is one, on however many routes: it is checked in one way. */
 function checkRules(
   { upstreams, health, outliers }: Extract<Route, { upstreams: unknown }>,
@@ -146,10 +185,19 @@ function checkRules(
   document: Located,
   problems: Problems,
 ): void {
-  for (const [name, value] of Object.entries({ health, outliers })) {
-    if (value === undefined) continue
-    const text = JSON.stringify(value)
-    for (const url of upstreams.flatMap(urlsOf)) {
+  const values = upstreams.flatMap((entry) => {
+    const rows = urlsOf(entry).map((url) => ({
+      url,
+      health,
+      outliers,
+      tls: isText(entry) ? undefined : entry.tls,
+    }))
+    return rows
+  })
+  for (const { url, ...own } of values) {
+    for (const [name, value] of Object.entries(own)) {
+      if (value === undefined) continue
+      const text = JSON.stringify(value)
       const other = rules.get(`${name} ${url}`)
       if (other === undefined) rules.set(`${name} ${url}`, { at: path, text })
       else if (other.text !== text) {

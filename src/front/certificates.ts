@@ -1,9 +1,11 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { Listener } from '../config/schema.ts'
+import { upstreamTlsOf } from '../config/routes.ts'
+import type { Listener, Route } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { fileSign } from '../file-sign.ts'
 import type { Logger } from '../log.ts'
+import type { UpstreamTls } from './upstream-tls.ts'
 
 /** A certificate with its chain, and its key, as PEM. */
 interface Certificate {
@@ -22,6 +24,12 @@ export interface TlsTerms {
   readonly ticketKeys: Uint8Array
 }
 
+/** Whose certificates there are. */
+export interface CertificateUsers {
+  readonly listeners: readonly Listener[]
+  readonly routes: readonly Route[]
+}
+
 type TlsListener = Extract<Listener, { http: string }>
 type Files = NonNullable<TlsListener['tls']>['certificates'][number]
 
@@ -29,13 +37,14 @@ type Files = NonNullable<TlsListener['tls']>['certificates'][number]
 const CHECK_MS = 2_000
 const TICKET_KEYS_BYTES = 48
 
-/** The certificates of all listeners, read anew when their files change. */
+/** The certificates of all listeners and of TLS to upstreams, read anew when their files change. */
 export class Certificates {
   readonly #log: Logger
   readonly #changed: () => void
   readonly #ticketKeys = new Uint8Array(randomBytes(TICKET_KEYS_BYTES))
   #terms: ReadonlyMap<string, TlsTerms> = new Map()
-  #listeners: readonly Listener[] = []
+  #upstreams: ReadonlyMap<string, UpstreamTls> = new Map()
+  #users: CertificateUsers = { listeners: [], routes: [] }
   #signs = ''
   #isWatching = false
   #timer: NodeJS.Timeout | undefined
@@ -51,11 +60,16 @@ export class Certificates {
     return this.#terms
   }
 
+  /** By URL; those that say nothing of TLS are missing. */
+  get upstreams(): ReadonlyMap<string, UpstreamTls> {
+    return this.#upstreams
+  }
+
   /** Throws `ARIES_E_CONFIG`, with all as it was, when a file cannot be used. */
-  async load(listeners: readonly Listener[]): Promise<void> {
-    const signs = await signsOf(listeners)
-    this.#terms = await this.#read(listeners)
-    this.#listeners = listeners
+  async load(users: CertificateUsers): Promise<void> {
+    const signs = await signsOf(users)
+    this.#apply(await readAll(users, this.#ticketKeys))
+    this.#users = users
     this.#signs = signs
     this.#checkLater()
   }
@@ -73,19 +87,19 @@ export class Certificates {
 
   #checkLater(): void {
     clearTimeout(this.#timer)
-    if (!this.#isWatching || this.#terms.size === 0) return
+    if (!this.#isWatching || this.#signs === '') return
     this.#timer = setTimeout(() => void this.#check(), CHECK_MS).unref()
   }
 
   async #check(): Promise<void> {
-    const listeners = this.#listeners
-    const signs = await signsOf(listeners)
-    if (signs !== this.#signs && listeners === this.#listeners) {
+    const users = this.#users
+    const signs = await signsOf(users)
+    if (signs !== this.#signs && users === this.#users) {
       this.#signs = signs
       try {
-        const terms = await this.#read(listeners)
-        if (listeners !== this.#listeners) return
-        this.#terms = terms
+        const read = await readAll(users, this.#ticketKeys)
+        if (users !== this.#users) return
+        this.#apply(read)
         this.#log.info('certificates were replaced')
         this.#changed()
       } catch (thrown) {
@@ -94,21 +108,64 @@ export class Certificates {
         this.#log.warn({ why: message }, 'certificates are not replaced, the old ones stay')
       }
     }
-    if (listeners === this.#listeners) this.#checkLater()
+    if (users === this.#users) this.#checkLater()
   }
 
-  async #read(listeners: readonly Listener[]): Promise<Map<string, TlsTerms>> {
-    const terms = new Map<string, TlsTerms>()
-    for (const listener of listeners) {
-      if (!('http' in listener) || !listener.tls) continue
-      const { certificates, minVersion } = listener.tls
-      terms.set(listener.http, {
-        certificates: await Promise.all(certificates.map(loadCertificate)),
-        minVersion,
-        ticketKeys: this.#ticketKeys,
-      })
-    }
-    return terms
+  #apply({ terms, upstreams }: Read): void {
+    this.#terms = terms
+    this.#upstreams = upstreams
+  }
+}
+
+interface Read {
+  readonly terms: Map<string, TlsTerms>
+  readonly upstreams: Map<string, UpstreamTls>
+}
+
+async function readAll(
+  { listeners, routes }: CertificateUsers,
+  ticketKeys: Uint8Array,
+): Promise<Read> {
+  const [terms, upstreams] = await Promise.all([
+    readListeners(listeners, ticketKeys),
+    readUpstreams(routes),
+  ])
+  return { terms, upstreams }
+}
+
+async function readListeners(
+  listeners: readonly Listener[],
+  ticketKeys: Uint8Array,
+): Promise<Map<string, TlsTerms>> {
+  const terms = new Map<string, TlsTerms>()
+  for (const listener of listeners) {
+    if (!('http' in listener) || !listener.tls) continue
+    const { certificates, minVersion } = listener.tls
+    terms.set(listener.http, {
+      certificates: await Promise.all(certificates.map(loadCertificate)),
+      minVersion,
+      ticketKeys,
+    })
+  }
+  return terms
+}
+
+async function readUpstreams(routes: readonly Route[]): Promise<Map<string, UpstreamTls>> {
+  const all = new Map<string, UpstreamTls>()
+  for (const [url, { ca, cert, key, serverName, verify }] of upstreamTlsOf(routes)) {
+    const own = cert && key ? await loadCertificate({ cert, key }) : undefined
+    const authorities = ca && (await readPem(ca))
+    if (ca && authorities) checkAuthorities(ca, authorities)
+    all.set(url, { ca: authorities, cert: own?.cert, key: own?.key, serverName, verify })
+  }
+  return all
+}
+
+function checkAuthorities(file: string, text: string): void {
+  try {
+    new X509Certificate(text)
+  } catch (cause) {
+    throw unusable(file, cause)
   }
 }
 
@@ -144,11 +201,16 @@ function namesOf({ subjectAltName = '' }: X509Certificate): string[] {
   return Array.from(names, ([, name]) => name!.toLowerCase())
 }
 
-/** Differs when a file was written or replaced. */
-async function signsOf(listeners: readonly Listener[]): Promise<string> {
-  const files = listeners.flatMap((listener) =>
+/** Differs when a file was written or replaced; empty: there are none. */
+async function signsOf({ listeners, routes }: CertificateUsers): Promise<string> {
+  const pairs = listeners.flatMap((listener) =>
     'http' in listener ? (listener.tls?.certificates ?? []) : [],
   )
-  const signs = files.flatMap(({ cert, key }) => [cert, key]).map(fileSign)
+  const upstreams = [...upstreamTlsOf(routes).values()]
+  const files = [
+    ...pairs.flatMap(({ cert, key }) => [cert, key]),
+    ...upstreams.flatMap(({ ca, cert, key }) => [ca, cert, key]),
+  ]
+  const signs = files.filter((file) => file !== undefined).map(fileSign)
   return (await Promise.all(signs)).join('\n')
 }

@@ -102,7 +102,7 @@ export class Front {
     const { routes, listeners, accessLog } = this.#config
     const table = new RouteTable(routes)
     if (accessLog) await checkAccessFile(accessLog.file)
-    await this.#certificates.load(listeners)
+    await this.#certificates.load(this.#config)
     this.#listeners = await probe(listeners.map(parseListener))
     await membership.start()
     try {
@@ -115,7 +115,7 @@ export class Front {
       throw thrown
     }
     this.#certificates.start()
-    this.states.set(table, this.#listeners, this.#config)
+    this.states.set(table, this.#listeners, this.#config, this.#certificates.upstreams)
     this.#refreshing = setInterval(() => this.#refreshBoard(), BOARD_INTERVAL_MS)
   }
 
@@ -155,25 +155,27 @@ export class Front {
     if (config.accessLog) await checkAccessFile(config.accessLog.file)
     const listeners = await this.#probeNew(config.listeners.map(parseListener))
     const before = this.#shardConfig(this.#config, this.#listeners)
-    await this.#certificates.load(config.listeners)
+    await this.#certificates.load(config)
     if (shardsOf(config) !== shardsOf(this.#config)) {
       this.#components.log.warn('front.shards takes effect at the next start')
     }
     try {
       await this.#shards.configure(this.#shardConfig(config, listeners), before)
     } catch (thrown) {
-      await this.#certificates.load(this.#config.listeners)
+      await this.#certificates.load(this.#config)
       throw thrown
     }
     this.#config = config
     this.#listeners = listeners
-    this.states.set(table, listeners, config)
+    this.states.set(table, listeners, config, this.#certificates.upstreams)
   }
 
   #newCertificates(): void {
     const apply = async (): Promise<void> => {
       const config = this.#shardConfig(this.#config, this.#listeners)
       await this.#shards.configure(config, config)
+      const table = new RouteTable(this.#config.routes)
+      this.states.set(table, this.#listeners, this.#config, this.#certificates.upstreams)
     }
     this.#changing = this.#changing.then(apply).catch((error: unknown) => {
       this.#components.log.error({ err: error }, 'new certificates are not in use')
@@ -192,10 +194,11 @@ export class Front {
   }
 
   #shardConfig(config: Config, listeners: readonly ListenerAddress[]): ShardConfig {
-    const { terms } = this.#certificates
+    const { terms, upstreams } = this.#certificates
     return {
       listeners: listeners.map((listener) => ({ ...listener, tls: terms.get(listener.name) })),
       routes: config.routes,
+      upstreamTls: upstreams,
       front: config.front,
       accessLog: config.accessLog,
       bodyLimits: {

@@ -4,10 +4,13 @@
  * and then the upstream is out until a check that began later passes.
  */
 import { connect } from 'node:net'
-import { Agent, type Dispatcher, request } from 'undici'
+import { isDeepStrictEqual } from 'node:util'
+import { Agent, type Dispatcher, H2CClient, request } from 'undici'
+import { formatAddress } from '../config/address.ts'
 import type { ConfigFile } from '../config/schema.ts'
 import type { TimerHandle, World } from '../world.ts'
 import type { UpstreamAddress } from './routes.ts'
+import type { UpstreamTls } from './upstream-tls.ts'
 
 export type HealthSettings = ConfigFile['health']
 
@@ -22,6 +25,9 @@ export interface HealthComponents {
 
 interface Checked {
   readonly address: UpstreamAddress
+  readonly tls: UpstreamTls | undefined
+  /** Undefined: one for all. */
+  readonly dispatcher: Dispatcher | undefined
   settings: HealthSettings
   healthy: boolean
   /** Checks in a row that contradict the verdict. */
@@ -41,12 +47,18 @@ export class HealthChecks {
   }
 
   /** Checks these and no others; a new one is healthy until it is found not to be. */
-  set(addresses: readonly UpstreamAddress[], settings: HealthSettings): void {
+  set(
+    addresses: readonly UpstreamAddress[],
+    settings: HealthSettings,
+    tls: ReadonlyMap<string, UpstreamTls> = new Map(),
+  ): void {
     const urls = new Set(addresses.map((address) => address.url))
+    const ill = new Set<string>()
     for (const [url, checked] of this.#checked) {
-      if (urls.has(url)) continue
-      checked.timer?.cancel()
-      this.#checked.delete(url)
+      if (urls.has(url) && isDeepStrictEqual(checked.tls, tls.get(url))) continue
+      // With other certificates it is checked anew, and is meanwhile what it was.
+      if (!checked.healthy) ill.add(url)
+      this.#forget(url, checked)
     }
     for (const address of addresses) {
       const own = settingsOf(address, settings)
@@ -55,10 +67,13 @@ export class HealthChecks {
         known.settings = own
         continue
       }
+      const terms = tls.get(address.url)
       const checked: Checked = {
         address,
+        tls: terms,
+        dispatcher: dispatcherOf(address, terms),
         settings: own,
-        healthy: true,
+        healthy: !ill.has(address.url),
         contradictions: 0,
         failures: 0,
         timer: undefined,
@@ -69,18 +84,23 @@ export class HealthChecks {
   }
 
   /** A connection of a client's request failed there. */
-  failed(url: string): void {
+  failed(url: string, why = 'no connection could be made'): void {
     const checked = this.#checked.get(url)
     if (checked === undefined) return
     checked.failures += 1
     checked.contradictions = 0
-    if (checked.healthy) this.#decide(checked, false, 'no connection could be made')
+    if (checked.healthy) this.#decide(checked, false, why)
   }
 
   async stop(): Promise<void> {
-    for (const checked of this.#checked.values()) checked.timer?.cancel()
-    this.#checked.clear()
+    for (const [url, checked] of this.#checked) this.#forget(url, checked)
     await this.#agent.destroy()
+  }
+
+  #forget(url: string, { timer, dispatcher }: Checked): void {
+    timer?.cancel()
+    this.#checked.delete(url)
+    void dispatcher?.destroy()
   }
 
   async #check(checked: Checked): Promise<void> {
@@ -88,7 +108,7 @@ export class HealthChecks {
     const fault =
       settings.kind === 'tcp'
         ? await connectFault(address, settings.timeoutMs)
-        : await this.#answerFault(address, settings)
+        : await this.#answerFault(checked)
     if (this.#checked.get(address.url) !== checked) return
     if (checked.failures === failures) this.#count(checked, fault)
     const { clock } = this.#components.world
@@ -103,13 +123,11 @@ export class HealthChecks {
   }
 
   /** Undefined when the answer is one that is expected. */
-  async #answerFault(
-    address: UpstreamAddress,
-    { path, host, expect, timeoutMs }: HealthSettings,
-  ): Promise<string | undefined> {
+  async #answerFault({ address, settings, dispatcher }: Checked): Promise<string | undefined> {
+    const { path, host, expect, timeoutMs } = settings
     try {
-      const { statusCode, body } = await request(new URL(path, address.url), {
-        dispatcher: this.#agent,
+      const { statusCode, body } = await request(new URL(path, originOf(address)), {
+        dispatcher: dispatcher ?? this.#agent,
         headers: { 'user-agent': 'aries-health', ...(host && { host }) },
         signal: AbortSignal.timeout(timeoutMs),
       })
@@ -142,10 +160,35 @@ export class HealthChecks {
   }
 }
 
+function originOf({ scheme, host, port }: UpstreamAddress): string {
+  const secure = scheme === 'https' || scheme === 'h2'
+  return `${secure ? 'https' : 'http'}://${formatAddress(host, port)}`
+}
+
+/** As its requests are sent; undefined: HTTP/1 over TCP. */
+function dispatcherOf(
+  { scheme, host, port, socketPath }: UpstreamAddress,
+  { ca, cert, key, serverName, verify = true }: Partial<UpstreamTls> = {},
+): Dispatcher | undefined {
+  if (socketPath !== undefined) {
+    return new Agent({ pipelining: 0, allowH2: false, connect: { socketPath } })
+  }
+  if (scheme === 'h2c') return new H2CClient(`http://${formatAddress(host, port)}`)
+  if (scheme !== 'https' && scheme !== 'h2') return undefined
+  const own = { ...(ca && { ca }), ...(cert && { cert, key }) }
+  const connect = { ...own, ...(serverName && { servername: serverName }) }
+  const allowH2 = scheme === 'h2'
+  return new Agent({
+    ...(allowH2 ? undefined : { pipelining: 0 }),
+    allowH2,
+    connect: { ...connect, rejectUnauthorized: verify },
+  })
+}
+
 /** Those of its route over those of all; raw TCP can only be connected to. */
-function settingsOf({ url, health }: UpstreamAddress, settings: HealthSettings): HealthSettings {
+function settingsOf({ scheme, health }: UpstreamAddress, settings: HealthSettings): HealthSettings {
   const own = { ...settings, ...health } as HealthSettings
-  return url.startsWith('tcp:') ? { ...own, kind: 'tcp' } : own
+  return scheme === 'tcp' ? { ...own, kind: 'tcp' } : own
 }
 
 function isExpected(status: number, expect: readonly string[]): boolean {
@@ -156,11 +199,12 @@ function isExpected(status: number, expect: readonly string[]): boolean {
 }
 
 function connectFault(
-  { host, port }: UpstreamAddress,
+  { host, port, socketPath }: UpstreamAddress,
   timeoutMs: number,
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: timeoutMs })
+    const place = socketPath === undefined ? { host, port } : { path: socketPath }
+    const socket = connect({ ...place, timeout: timeoutMs })
     const end = (fault: string | undefined): void => {
       socket.destroy()
       resolve(fault)

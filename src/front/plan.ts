@@ -42,8 +42,14 @@ export interface Target {
   readonly port: number
   /** Header lines to add to the request for this target, e.g. `aries-worker`. */
   readonly headers?: readonly (readonly [string, string])[]
-  /** Another way to connect than TCP to host and port: the `http-proxy` forwarder. */
+  /** Path of a Unix socket: instead of TCP to host and port. */
+  readonly socketPath?: string
+  /** Another way to connect than by TCP: TLS, the `http-proxy` forwarder. */
   readonly connect?: () => Duplex
+  /** It speaks HTTP/2: the way to connect for that. */
+  readonly http2?: () => Duplex
+  /** Connections are TLS. */
+  readonly secure?: boolean
   /** Connections to it at a time, tunnels not counted; undefined: as many as to any. */
   readonly connectionsMax?: number | undefined
 }

@@ -2,7 +2,7 @@
  * The routes of the configuration, compiled: which task, worker, upstreams or answer a request means.
  * Tried in order; parameters that become keys are percent-decoded. Pure.
  */
-import { parseUpstream } from '../config/address.ts'
+import { parseUpstream, type UpstreamUrl, upstreamForms } from '../config/address.ts'
 import { moduleName } from '../config/module-name.ts'
 import { type UpstreamEntry, urlsOf } from '../config/routes.ts'
 import type { RouteTermsConfig } from '../config/schema/routes.ts'
@@ -64,11 +64,9 @@ type RouteKinds =
     }
 
 /** A server that Aries did not start. */
-export interface UpstreamAddress {
-  /** `http://host:port` or `tcp://host:port`: its name in logs and metrics. */
+export interface UpstreamAddress extends UpstreamUrl {
+  /** As the configuration writes it: its name in logs and metrics. */
   readonly url: string
-  readonly host: string
-  readonly port: number
   /** Of one shard; undefined: `balance.inFlightMax`, the limit of the engine. */
   readonly inFlightMax?: number | undefined
   readonly connectionsMax?: number | undefined
@@ -133,11 +131,11 @@ export class RouteTable {
   }
 }
 
-/** Throws `ARIES_E_CONFIG` unless `url` is `<scheme>://host:port`. */
+/** Throws `ARIES_E_CONFIG` unless `url` is an upstream of that kind. */
 export function upstreamAddress(url: string, scheme: 'http' | 'tcp'): UpstreamAddress {
   const address = parseUpstream(url, scheme)
   if (!address) {
-    throw new AriesError('ARIES_E_CONFIG', `upstream "${url}" is not ${scheme}://host:port`)
+    throw new AriesError('ARIES_E_CONFIG', `upstream "${url}" must be ${upstreamForms(scheme)}`)
   }
   return { url, ...address }
 }

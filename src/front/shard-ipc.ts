@@ -6,11 +6,14 @@ import type { ShardStats } from './metrics.ts'
 import type { NodeView } from './nodes.ts'
 import type { InRow, UpstreamOutcome } from './outcomes.ts'
 import type { BodyLimits } from './planner.ts'
+import type { UpstreamTls } from './upstream-tls.ts'
 
 /** The part of the configuration that a shard works by. */
 export interface ShardConfig {
   readonly listeners: readonly ListenerAddress[]
   readonly routes: ConfigFile['routes']
+  /** By URL. */
+  readonly upstreamTls: ReadonlyMap<string, UpstreamTls>
   readonly front: ConfigFile['front']
   /** With an absolute path. */
   readonly accessLog: ConfigFile['accessLog']
@@ -69,7 +72,11 @@ export type FromShard =
   | { readonly type: 'refused'; readonly node: string }
   /** A connection to the pool of that node failed. */
   | { readonly type: 'pool-failed'; readonly node: string }
-  | { readonly type: 'upstream-failed'; readonly url: string }
+  | {
+      readonly type: 'upstream-failed'
+      readonly url: string
+      readonly why: string | undefined
+    }
   /** Requests there failed in a row. */
   | {
       readonly type: 'upstream-in-row'

@@ -71,7 +71,8 @@ export class Shard {
       { world: realWorld, resolve: (id, suspect) => this.#resolver.resolve(id, suspect) },
       ownersLimits(config),
     )
-    const onUpstreamFailed = (url: string): void => post({ type: 'upstream-failed', url })
+    const onUpstreamFailed = (url: string, why?: string): void =>
+      post({ type: 'upstream-failed', url, why })
     const onPoolFailed = (node: string): void => post({ type: 'pool-failed', node })
     this.#balancing = new Balancing(
       {
@@ -105,7 +106,7 @@ export class Shard {
     })
     this.#shedder = new Shedder(random, config.front.shedLagMs)
     const table = new RouteTable(config.routes)
-    this.#balancing.upstreams.set(upstreamsOf(table, config.listeners))
+    this.#balancing.upstreams.set(upstreamsOf(table, config.listeners), config.upstreamTls)
     for (const url of setup.unhealthy) this.#balancing.upstreams.setHealth(url, false)
     for (const { url, boundMs } of setup.draining) this.#balancing.upstreams.setDrain(url, boundMs)
     this.#planner = new RoutePlanner(
@@ -227,9 +228,11 @@ export class Shard {
     try {
       const table = new RouteTable(config.routes)
       this.#balancing.upstreams.setRules(config.outliers)
-      this.#balancing.upstreams.set([...before, ...upstreamsOf(table, config.listeners)])
+      const { upstreamTls } = config
+      const wanted = upstreamsOf(table, config.listeners)
+      this.#balancing.upstreams.set([...before, ...wanted], upstreamTls)
       await this.#listeners.set(config.listeners)
-      this.#balancing.upstreams.set(upstreamsOf(table, config.listeners))
+      this.#balancing.upstreams.set(wanted, upstreamTls)
       this.#config = config
       this.#balancing.setLimits(config.balance)
       const { token, bodyLimits, front } = config
@@ -243,7 +246,7 @@ export class Shard {
       this.#webSockets.setLimits(config)
       this.#components.post({ type: 'done', call })
     } catch (thrown) {
-      this.#balancing.upstreams.set(before)
+      this.#balancing.upstreams.set(before, this.#config.upstreamTls)
       this.#components.post({ type: 'failed', call, error: toAriesError(thrown).toBody() })
     }
   }

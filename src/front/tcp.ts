@@ -80,8 +80,9 @@ export class TcpSplicer {
       client.resetAndDestroy()
       return
     }
-    const { host, port } = upstream.address
-    const at = { host, port, allowHalfOpen: true, noDelay: true }
+    const { host, port, socketPath } = upstream.address
+    const place = socketPath === undefined ? { host, port } : { path: socketPath }
+    const at = { ...place, allowHalfOpen: true, noDelay: true }
     const server: Socket = connect({ ...at, onread: onread(() => server) })
     upstream.begin()
     let connected = false

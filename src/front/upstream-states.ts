@@ -8,6 +8,7 @@ import { type Ejection, Outliers } from './outliers.ts'
 import type { RouteTable } from './routes.ts'
 import type { FromShard, ToShard } from './shard-ipc.ts'
 import { upstreamsOf } from './upstream-addresses.ts'
+import type { UpstreamTls } from './upstream-tls.ts'
 
 /** What a front knows of one upstream: `GET /api/upstreams`. */
 export interface UpstreamInfo {
@@ -83,6 +84,7 @@ export class UpstreamStates {
     table: RouteTable,
     listeners: readonly ListenerAddress[],
     { health, outliers }: Pick<Config, 'health' | 'outliers'>,
+    tls: ReadonlyMap<string, UpstreamTls>,
   ): void {
     const nowMs = this.#nowMs
     const addresses = upstreamsOf(table, listeners)
@@ -105,13 +107,14 @@ export class UpstreamStates {
         }),
       ),
     )
-    this.#health.set(addresses, health)
+    this.#health.set(addresses, health, tls)
     this.#looking ??= this.#lookLater()
   }
 
   hear(message: Heard): void {
-    if (message.type === 'upstream-failed') this.#health.failed(message.url)
-    else if (message.type === 'upstream-in-row') {
+    if (message.type === 'upstream-failed') {
+      this.#health.failed(message.url, message.why)
+    } else if (message.type === 'upstream-in-row') {
       const what = message.rule === '5xx' ? 'requests' : 'requests without an answer of its own'
       const why = `${message.count} ${what} failed in a row`
       this.#ejected(this.#outliers.failedInRow(message.url, why, this.#nowMs))

@@ -1,4 +1,6 @@
 /** The upstreams as a shard knows them: in flight there, and whether they are healthy. */
+import { connect } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { RequestChooser } from '../placement/request-chooser.ts'
@@ -6,6 +8,7 @@ import { HttpProxyForwarder } from './forward/http-proxy.ts'
 import { type InRow, type InRowLimits, Outcomes, type UpstreamOutcome } from './outcomes.ts'
 import type { Target } from './plan.ts'
 import type { UpstreamAddress } from './routes.ts'
+import { TlsConnector, type UpstreamTls } from './upstream-tls.ts'
 
 /** Upstreams that a front can have at a time, and slots for them and for those that are leaving. */
 const UPSTREAMS_MAX = 1_024
@@ -22,6 +25,7 @@ export class Upstream {
   #boundUntilMs: number | undefined
   readonly #log: Logger
   #target: Target
+  #tls: UpstreamTls | undefined
   #inFlight = 0
   #isRetired = false
   #viaHttpProxy: { target: Target; forwarder: HttpProxyForwarder } | undefined
@@ -30,7 +34,7 @@ export class Upstream {
     this.#log = components.log
     this.address = address
     this.slot = slot
-    this.#target = targetOf(address)
+    this.#target = targetOf(address, undefined)
   }
 
   /** Takes no new clients. */
@@ -48,10 +52,12 @@ export class Upstream {
     this.#boundUntilMs = boundUntilMs
   }
 
-  /** Its limits may have changed. */
-  setAddress(address: UpstreamAddress): void {
+  /** Its limits or its certificates may have changed. */
+  setAddress(address: UpstreamAddress, tls: UpstreamTls | undefined): void {
+    const isSame = isDeepStrictEqual([address, tls], [this.address, this.#tls])
     this.address = address
-    this.#target = targetOf(address)
+    this.#tls = tls
+    if (!isSame) this.#target = targetOf(address, tls)
   }
 
   target(forwarder: 'aries' | 'http-proxy'): Target {
@@ -101,9 +107,23 @@ function rulesOf(rules: InRowLimits, { outliers }: UpstreamAddress): InRowLimits
   }
 }
 
-/** The upstream at that address as a target. */
-export function targetOf({ url, host, port, connectionsMax }: UpstreamAddress): Target {
-  return { id: url, poolKey: `${host}:${port}`, host, port, connectionsMax }
+let connectors = 0
+
+/** The upstream at that address as a target. `tls`: undefined for the usual trust. */
+export function targetOf(address: UpstreamAddress, tls?: UpstreamTls): Target {
+  const { url, scheme, host, port, socketPath, connectionsMax } = address
+  const base = { id: url, poolKey: socketPath ?? `${host}:${port}`, host, port, connectionsMax }
+  if (scheme === 'h2c') return { ...base, http2: () => connect({ host, port, noDelay: true }) }
+  if (scheme !== 'https' && scheme !== 'h2') return { ...base, ...(socketPath && { socketPath }) }
+  const connector = new TlsConnector(address, tls)
+  return {
+    ...base,
+    // With other certificates connections are others.
+    poolKey: `${url} ${++connectors}`,
+    secure: true,
+    connect: () => connector.connect('http/1.1'),
+    ...(scheme === 'h2' && { http2: () => connector.connect('h2') }),
+  }
 }
 
 export interface UpstreamsComponents {
@@ -149,10 +169,13 @@ export class Upstreams {
   }
 
   /**
-   * Keeps those of `addresses` that are known, makes the others, forgets the rest. Throws
+   * Keeps those of `addresses` that are known, makes the others, forgets the rest. `tls`: by URL. Throws
    * `ARIES_E_CONFIG` when they are too many.
    */
-  set(addresses: readonly UpstreamAddress[]): void {
+  set(
+    addresses: readonly UpstreamAddress[],
+    tls: ReadonlyMap<string, UpstreamTls> = new Map(),
+  ): void {
     if (addresses.length > UPSTREAMS_MAX) {
       throw new AriesError('ARIES_E_CONFIG', `more than ${UPSTREAMS_MAX} upstreams`)
     }
@@ -168,7 +191,7 @@ export class Upstreams {
     )
     for (const address of addresses) {
       const upstream = this.#byUrl.get(address.url)!
-      upstream.setAddress(address)
+      upstream.setAddress(address, tls.get(address.url))
       this.#chooser.setInFlightMax(upstream.slot, address.inFlightMax)
       this.counted.setLimits(upstream.slot, rulesOf(this.#rules, address))
     }

@@ -276,7 +276,7 @@ const REFUSED: readonly {
   },
   {
     name: 'an upstream with another scheme',
-    config: CONFIG.replace('http://127.0.0.1:19001', 'https://127.0.0.1:19001'),
+    config: CONFIG.replace('http://127.0.0.1:19001', 'ftp://127.0.0.1:19001'),
     says: [/routes\[2\]\.upstreams\[0\]: must be `http:\/\/host:port`/],
   },
   {

@@ -93,7 +93,12 @@ t.test('what is in flight is counted until it is done, once', async (t) => {
 t.test('a request is tried at every upstream once', async (t) => {
   const board = new Board()
   const { made, failed } = balancing(board, new Nodes({ board, random }))
-  const upstreams = [1, 2, 3].map((port) => ({ url: `http://h:${port}`, host: 'h', port }))
+  const upstreams = [1, 2, 3].map((port) => ({
+    url: `http://h:${port}`,
+    host: 'h',
+    port,
+    scheme: 'http' as const,
+  }))
   made.upstreams.set(upstreams)
   const items = upstreams.map((address) => itemOf(address))
   const group = made.openGroup({ items, forwarder: 'aries' })

@@ -24,6 +24,7 @@ async function shardConfig(): Promise<ShardConfig> {
   return {
     listeners: await probe([address]),
     routes: config.routes,
+    upstreamTls: new Map(),
     bodyLimits: {
       task: { bytesMax: 1_000, setting: 'pool.bodyBytesMax' },
       worker: { bytesMax: 1_000, setting: 'host.bodyBytesMax' },

@@ -11,7 +11,12 @@ import { NO_TARGET } from '../../src/placement/request-chooser.ts'
 import { seededRandom } from '../../src/world.ts'
 import { itemOf, log, requestHead } from './stubs.ts'
 
-const addressOf = (name: string) => ({ url: `http://${name}:1`, host: name, port: 1 })
+const addressOf = (name: string) => ({
+  url: `http://${name}:1`,
+  host: name,
+  port: 1,
+  scheme: 'http' as const,
+})
 
 /** A group of one-letter hosts, and how to ask it. */
 function groupOf(

@@ -38,7 +38,7 @@ t.test(
   async (t) => {
     const random = seededRandom(7)
     const make = (port: number): Upstream =>
-      new Upstream({ log }, { url: `http://h:${port}`, host: 'h', port }, port)
+      new Upstream({ log }, { url: `http://h:${port}`, host: 'h', port, scheme: 'http' }, port)
     const [a, b, c] = [make(1), make(2), make(3)]
     const all = [a, b, c]
     a.begin()

@@ -20,7 +20,7 @@ export async function localUpstreams(config: Config): Promise<LocalUpstreams> {
     if (!('upstreams' in route)) continue
     for (const upstream of route.upstreams.flatMap(urlsOf)) {
       const address = parseUpstream(upstream, 'http')
-      if (address === undefined || !isLoopback(address.host)) continue
+      if (address?.scheme !== 'http' || address.socketPath || !isLoopback(address.host)) continue
       const name = formatAddress(address.host, address.port)
       if (!own.has(name)) found.set(name, address)
     }

@@ -59,7 +59,7 @@ export const listenerSchema = z.union([
     .strictObject({
       tcp: z.string().describe('`host:port` to take raw TCP at.'),
       upstreams: z
-        .array(z.string().describe('`tcp://host:port`.'))
+        .array(z.string().describe('`tcp://host:port` or `unix:/path`.'))
         .min(1)
         .describe('The servers behind it.'),
     })

@@ -2,14 +2,50 @@
 import { z } from 'zod'
 import { COOKIE_NAME, REQUEST_KEY } from './values.ts'
 
-const url = z.string().describe('`http://host:port`.')
+const url = z
+  .string()
+  .describe(
+    '`http://host:port`; `https://` for TLS, `h2://` for HTTP/2 over TLS, `h2c://` for HTTP/2 without; or `unix:/path`.',
+  )
+
+const tlsSchema = z
+  .strictObject({
+    ca: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('File of the authorities (PEM) that its certificate is by; absent: those of Node.'),
+    serverName: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe(
+        'Name that its certificate must be for, and that it is asked for; absent: its host.',
+      ),
+    cert: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'File of the certificate (PEM) that the front shows, with its chain; absent: none.',
+      ),
+    key: z.string().min(1).optional().describe('File of its private key (PEM).'),
+    verify: z
+      .boolean()
+      .default(true)
+      .describe('`false` believes whoever answers: for tests alone.'),
+  })
+  .optional()
+  .describe('TLS to `https://` and `h2://`. Files that are replaced are read again.')
 
 export const upstreamSchema = z.union([
   url,
   z.strictObject({
     url: z
       .union([url, z.array(url).min(1)])
-      .describe('`http://host:port`, or a list of them, among which the cheapest is asked.'),
+      .describe('An upstream, or a list of them, among which the cheapest is asked.'),
+    tls: tlsSchema,
     weight: z
       .number()
       .min(0)

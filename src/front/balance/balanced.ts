@@ -48,7 +48,7 @@ export abstract class BalancedPicker extends CountedPicker {
   /** What became of an attempt at that slot: its status, 0 for no answer. */
   protected noted?(slot: number, status: number): void
   /** No connection could be made to the target in that slot. */
-  protected abstract unreachable(slot: number): void
+  protected abstract unreachable(slot: number, error: AriesError): void
   protected abstract get noneMessage(): string
   /** What an answer says that another target may answer better; undefined: it is an answer. */
   protected abstract refusal(answer: AttemptOutcome, mayRepeat: boolean): Refusal | undefined
@@ -151,9 +151,9 @@ export abstract class BalancedPicker extends CountedPicker {
   }
 
   /** The attempt failed; another may follow. */
-  #leave({ phase }: AttemptFailure): void {
+  #leave({ phase, error }: AttemptFailure): void {
     if (this.#slot === NOT_SENT) return
-    if (phase === 'connect') this.unreachable(this.#slot)
+    if (phase === 'connect') this.unreachable(this.#slot, error)
     this.#avoid(this.#slot)
     if (!this.#isTold) {
       this.#isTold = true

@@ -23,7 +23,7 @@ export interface BalancingComponents {
   /** A connection to the pool of that node failed. */
   readonly onPoolFailed: (node: string) => void
   /** A connection to that upstream failed. */
-  readonly onUpstreamFailed: (url: string) => void
+  readonly onUpstreamFailed: (url: string, why?: string) => void
   /** Requests to that upstream failed in a row. */
   readonly onUpstreamInRow?: (url: string, rule: InRow, count: number) => void
 }
@@ -76,7 +76,7 @@ export class Balancing {
       ...shared,
       chooser: perUpstream,
       upstreams: this.upstreams,
-      onFailed: (upstream) => this.failed(upstream, components.onUpstreamFailed),
+      onFailed: (upstream, why) => this.failed(upstream, components.onUpstreamFailed, why),
     }
   }
 
@@ -110,9 +110,9 @@ export class Balancing {
   }
 
   /** Nothing could be sent to `upstream`. */
-  failed({ address }: Upstream, tell: (url: string) => void): void {
+  failed({ address }: Upstream, tell: (url: string, why?: string) => void, why?: string): void {
     this.upstreams.setHealth(address.url, false)
-    tell(address.url)
+    tell(address.url, why)
   }
 
   /** The node joined, or went and may come back. */

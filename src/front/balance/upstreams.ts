@@ -1,3 +1,4 @@
+import type { AriesError } from '../../errors.ts'
 import { NO_TARGET } from '../../placement/request-chooser.ts'
 import { type Random, randomInt } from '../../world.ts'
 import type { AttemptFailure, AttemptOutcome, Refusal, RequestHead, Target } from '../plan.ts'
@@ -9,7 +10,7 @@ import type { UpstreamGroup } from './upstream-group.ts'
 export interface UpstreamBalance extends Balance {
   readonly upstreams: Upstreams
   /** A connection to that upstream failed. */
-  readonly onFailed: (upstream: Upstream) => void
+  readonly onFailed: (upstream: Upstream, why?: string) => void
 }
 
 /** The upstreams of a route and who is bound to which; made once for all its requests. */
@@ -103,8 +104,8 @@ export class UpstreamPicker extends BalancedPicker {
     else counted.answered(slot, status)
   }
 
-  protected unreachable(): void {
-    if (this.#upstream !== undefined) this.#balance.onFailed(this.#upstream)
+  protected unreachable(_: number, error: AriesError): void {
+    if (this.#upstream !== undefined) this.#balance.onFailed(this.#upstream, error.message)
   }
 
   protected get noneMessage(): string {

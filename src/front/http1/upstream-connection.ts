@@ -7,6 +7,7 @@ import { HeadFinder } from '../../http1/head-finder.ts'
 import { Listeners } from '../../http1/listeners.ts'
 import { Outbox, writePiece } from '../../http1/outbox.ts'
 import type { Target } from '../plan.ts'
+import { isTlsFault } from '../upstream-tls.ts'
 import type { ClientRequest } from './client-request.ts'
 import { requestHeadText } from './head-edit.ts'
 import { DISCARD_BYTES_MAX, POOL_IDLE_MS, POOL_IDLE_MS_MAX } from './limits.ts'
@@ -83,7 +84,7 @@ export class UpstreamConnection implements Timed, UpstreamLink {
       return
     }
     this.deadlineMs = this.#deadlines.after(connectTimeoutMs)
-    this.stream.once('connect', () => {
+    this.stream.once('encrypted' in this.stream ? 'secureConnect' : 'connect', () => {
       this.#state = IDLE
       this.deadlineMs = NEVER
       this.#home.opened(this)
@@ -289,11 +290,13 @@ export class UpstreamConnection implements Timed, UpstreamLink {
   }
 }
 
-function failure(target: Target, cause: Error | undefined, connecting: boolean): AriesError {
+/** What became of a connection to `target`. */
+export function failure(target: Target, cause: Error | undefined, connecting: boolean): AriesError {
   if (cause instanceof AriesError) return cause
-  const what = connecting ? 'cannot be reached' : 'failed'
+  const tls = connecting && cause !== undefined && isTlsFault(cause)
+  const what = tls ? 'is not trusted' : connecting ? 'cannot be reached' : 'failed'
   return new AriesError(
-    'ARIES_E_BAD_GATEWAY',
+    tls ? 'ARIES_E_UPSTREAM_TLS' : 'ARIES_E_BAD_GATEWAY',
     `target ${target.id} ${what}: ${cause?.message ?? 'the connection was closed'}`,
     { cause },
   )

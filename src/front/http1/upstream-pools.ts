@@ -226,6 +226,5 @@ class UpstreamPool implements UpstreamHome, Timed {
 }
 
 function openStream(target: Target): Duplex {
-  const { host, port } = target
-  return target.connect?.() ?? connectUpstream(host, port)
+  return target.connect?.() ?? connectUpstream(target)
 }

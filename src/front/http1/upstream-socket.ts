@@ -36,7 +36,16 @@ export class UpstreamSocket extends Socket {
   }
 }
 
-export function connectUpstream(host: string, port: number): Socket {
+export function connectUpstream({ host, port, socketPath }: Place): Socket {
   const socket: Socket = new UpstreamSocket({ allowHalfOpen: true, onread: onread(() => socket) })
-  return socket.setNoDelay(true).connect({ host, port })
+  socket.setNoDelay(true)
+  return socketPath === undefined ? socket.connect({ host, port }) : socket.connect(socketPath)
+}
+
+/** Where somebody listens. */
+export interface Place {
+  readonly host: string
+  readonly port: number
+  /** Of a Unix socket. */
+  readonly socketPath?: string
 }
