@@ -126,12 +126,15 @@ t.test('the front shows its certificate; checks do so too', async (t) => {
 t.test('a WebSocket passes to an upstream over TLS', async (t) => {
   const { server, port } = await secure(t, () => {})
   const sockets = new WebSocketServer({ server: server as unknown as Server })
-  sockets.on('connection', (ws) => ws.on('message', (data) => ws.send(`got ${String(data)}`)))
+  sockets.on('connection', (ws) =>
+    ws.on('message', (data: Buffer) => ws.send(`got ${data.toString()}`)),
+  )
   const front = await frontOf(t, { url: `https://localhost:${port}`, tls: CA })
   const client = new WebSocket(`ws://127.0.0.1:${front.port}/`)
   t.teardown(() => client.terminate())
   client.on('open', () => client.send('hello'))
-  t.equal(String(await new Promise((done) => client.once('message', done))), 'got hello')
+  const got = await new Promise<Buffer>((done) => client.once('message', done))
+  t.equal(got.toString(), 'got hello')
 })
 
 t.test('upstreams at Unix sockets, of HTTP and of raw TCP', async (t) => {
