@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:http2'
 import t from 'tap'
 import { request } from 'undici'
 import { until } from '../helpers/until.ts'
@@ -174,4 +176,45 @@ t.test('a route says how often, and after which answers, a request is sent again
     t.equal((await request(url + path)).statusCode, 500)
     await until('it was asked so often', () => asked === times)
   }
+})
+
+t.test('all of it over HTTP/2', async (t) => {
+  const config = testConfig({
+    listeners: [{ http: '127.0.0.1:0', http2: true }],
+    routes: [
+      {
+        path: '/api/*',
+        upstreams: [urlOf(await mirror(t))],
+        rewrite: '/*',
+        upstreamHost: 'inner.example',
+        sticky: { cookie: 'srv' },
+        requestHeaders: { set: { 'X-User': '{cookie:user}' }, remove: ['x-debug'] },
+        responseHeaders: { set: { Server: 'front' }, remove: ['X-Inner'] },
+        rateLimits: [{ requests: 1, windowMs: 60_000 }],
+      },
+    ],
+  })
+  const { port } = await startFront(t, new StubMembership(), config)
+  const session = connect(`http://127.0.0.1:${port}`)
+  t.teardown(() => session.destroy())
+  const ask = async () => {
+    const stream = session.request({
+      ':path': '/api/a?b',
+      'x-debug': 'yes',
+      'x-user': 'forged',
+      cookie: 'user=ann',
+    })
+    const [headers] = await once(stream, 'response')
+    let text = ''
+    for await (const chunk of stream) text += String(chunk)
+    return { headers: headers as Record<string, unknown>, text }
+  }
+  const { headers, text } = await ask()
+  const seen = JSON.parse(text) as { url: string; headers: Record<string, string> }
+  t.equal(seen.url, '/a?b')
+  t.match(seen.headers, { host: 'inner.example', 'x-user': 'ann' })
+  t.notOk('x-debug' in seen.headers)
+  t.match(headers, { ':status': 200, server: 'front', 'set-cookie': [/^srv=/] })
+  t.notOk('x-inner' in headers)
+  t.match((await ask()).headers, { ':status': 429, 'retry-after': /^\d+$/ })
 })
