@@ -1,6 +1,12 @@
 /** Upstreams over TLS, and over Unix sockets. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer as createHttp, type RequestListener, type Server } from 'node:http'
+import {
+  createServer as createClear,
+  createSecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { createServer as createHttps, type ServerOptions } from 'node:https'
 import { type AddressInfo, connect, createServer as createTcp } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -135,6 +141,51 @@ t.test('a WebSocket passes to an upstream over TLS', async (t) => {
   client.on('open', () => client.send('hello'))
   const got = await new Promise<Buffer>((done) => client.once('message', done))
   t.equal(got.toString(), 'got hello')
+})
+
+t.test('HTTP/2 to upstreams, over TLS and without, and checks of them', async (t) => {
+  const checks: string[] = []
+  const answer = (name: string) => (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    if (headers[':path'] === '/health') checks.push(name)
+    stream.respond({ ':status': 200 })
+    stream.end(`${name} ${headers[':scheme']} ${headers[':authority']}`)
+  }
+  const tls = createSecureServer(pair('shop')).on('stream', answer('tls'))
+  const clear = createClear().on('stream', answer('clear'))
+  const old = await secure(t, (_, res) => res.end('old'), {
+    ...pair('shop'),
+    ALPNProtocols: ['http/1.1'],
+  })
+  const ports = new Map<string, number>()
+  for (const [name, server] of [
+    ['tls', tls],
+    ['clear', clear],
+  ] as const) {
+    server.on('session', (one) => t.teardown(() => one.destroy()))
+    server.listen(0, '127.0.0.1')
+    await new Promise((done) => server.once('listening', done))
+    t.teardown(() => server.close())
+    ports.set(name, (server.address() as AddressInfo).port)
+  }
+  const upstreams = [
+    { url: `h2://localhost:${ports.get('tls')}`, tls: CA },
+    { url: `h2c://localhost:${ports.get('clear')}` },
+    { url: `h2://localhost:${old.port}`, tls: CA },
+  ]
+  const routes = upstreams.map((one, i) => ({ path: `/${i}`, upstreams: [one] }))
+  const { url, front } = await startFront(
+    t,
+    new StubMembership(),
+    testConfig({ routes, health: { intervalMs: 50, path: '/health' } }),
+  )
+  const own = new URL(url).host
+  t.equal(await (await fetch(`${url}/0`)).text(), `tls https ${own}`)
+  t.equal(await (await fetch(`${url}/1`)).text(), `clear http ${own}`)
+  const refused = await fetch(`${url}/2`)
+  t.equal(refused.status, 502)
+  t.match(await refused.text(), /ALPN|no application protocol/)
+  await until('checks of both', () => checks.includes('tls') && checks.includes('clear'))
+  t.match(front.states.list().slice(0, 2), [{ state: 'in' }, { state: 'in' }])
 })
 
 t.test('upstreams at Unix sockets, of HTTP and of raw TCP', async (t) => {

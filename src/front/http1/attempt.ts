@@ -74,6 +74,10 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     return this.#exchange.times.connectTimeoutMs
   }
 
+  get upgrade(): boolean {
+    return this.#exchange.head.upgrade !== undefined
+  }
+
   /** `fresh`: over a new connection, not a pooled one. */
   begin(fresh: boolean): void {
     this.#exchange.engine.stats.attempts++
@@ -220,7 +224,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     this.#expectPiece(connection)
   }
 
-  upstreamFailed(error: AriesError, spoke: boolean): void {
+  upstreamFailed(error: AriesError, spoke: boolean, unprocessed = false): void {
     const connection = this.#connection!
     const wasResponding = this.#state === RESPONDING
     this.#state = OVER
@@ -231,6 +235,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     }
     // A target that takes the request elsewhere (`http-proxy`) knows that it never left.
     if (error.code === 'ARIES_E_NODE_UNREACHABLE') this.#fail('connect', error, 'again')
+    else if (unprocessed) this.#fail('refused', error, 'stale')
     else {
       const how = spoke ? 'final' : connection.reused ? 'stale' : 'again'
       this.#fail(connection.sentAll ? 'waiting' : 'sending', error, how)

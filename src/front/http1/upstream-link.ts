@@ -16,9 +16,10 @@ export interface UpstreamUser {
   upstreamDrain(): void
   /**
    * The link failed, before, in or instead of a response. Called at most once, and last.
-   * `spoke`: what the target sent is not HTTP, so that another attempt would not help.
+   * `spoke`: what the target sent is not HTTP, so that another attempt would not help;
+   * `unprocessed`: the target says that it did not begin with the request.
    */
-  upstreamFailed(error: AriesError, spoke: boolean): void
+  upstreamFailed(error: AriesError, spoke: boolean, unprocessed?: boolean): void
   upstreamExpired(): void
   /** Gossip found the target dead. */
   upstreamDown(): void

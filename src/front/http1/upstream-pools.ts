@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { AriesError, toAriesError } from '../../errors.ts'
 import { type Deadlines, NEVER, type Timed } from '../../http1/deadlines.ts'
+import { UpstreamSessions } from '../http2/upstream-sessions.ts'
 import type { Target } from '../plan.ts'
 import { TARGET_CONNECTIONS_MAX } from './limits.ts'
 import type { EngineStats } from './stats.ts'
@@ -12,6 +13,8 @@ import { connectUpstream } from './upstream-socket.ts'
 export interface PoolWaiter {
   /** Undefined: the pools' own. */
   readonly connectTimeoutMs?: number
+  /** It wants to switch protocols, which HTTP/2 cannot. */
+  readonly upgrade?: boolean
   connected(link: UpstreamLink): void
   connectFailed(error: AriesError): void
 }
@@ -32,11 +35,14 @@ export class UpstreamPools {
   readonly connectTimeoutMs: number
   readonly connectionsMax: number
   readonly #pools = new Map<string, UpstreamPool>()
+  /** With targets that speak HTTP/2. */
+  readonly #sessions: UpstreamSessions
   closing = false
 
   constructor(components: UpstreamPoolsComponents, init: UpstreamPoolsInit) {
     this.components = components
     this.connectTimeoutMs = init.connectTimeoutMs
+    this.#sessions = new UpstreamSessions(components, init)
     this.connectionsMax = init.connectionsMax ?? TARGET_CONNECTIONS_MAX
   }
 
@@ -44,6 +50,10 @@ export class UpstreamPools {
    * Gives `waiter` a connection to `target`, at once when one is idle. `fresh`: not a pooled one.
    */
   acquire(target: Target, waiter: PoolWaiter, fresh: boolean): void {
+    if (target.http2 !== undefined && waiter.upgrade !== true) {
+      this.#sessions.acquire(target, waiter)
+      return
+    }
     let pool = this.#pools.get(target.poolKey)
     if (pool === undefined) {
       pool = new UpstreamPool(this, target.poolKey)
@@ -55,11 +65,13 @@ export class UpstreamPools {
   /** `waiter` has gone; nothing is called any more. */
   cancel(target: Target, waiter: PoolWaiter): void {
     this.#pools.get(target.poolKey)?.cancel(waiter)
+    this.#sessions.cancel(target, waiter)
   }
 
   /** Gossip found the target dead: whoever waits for a connection to it, or may repeat, goes on. */
   targetDown(id: string): void {
     for (const pool of this.#pools.values()) pool.targetDown(id)
+    this.#sessions.targetDown(id)
   }
 
   remove(poolKey: string): void {
@@ -70,11 +82,13 @@ export class UpstreamPools {
   close(): void {
     this.closing = true
     for (const pool of this.#pools.values()) pool.closeIdle()
+    this.#sessions.close()
   }
 
   /** Cuts what is still open, an answer that is being discarded for instance. */
   destroy(): void {
     for (const pool of this.#pools.values()) pool.destroy()
+    this.#sessions.destroy()
   }
 }
 

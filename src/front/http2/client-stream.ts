@@ -1,8 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import { toAriesError } from '../../errors.ts'
-import { passableTrailers } from '../../http1/chunk-decoder.ts'
 import { NEVER, type Timed } from '../../http1/deadlines.ts'
-import { isFieldValue } from '../../http1/grammar.ts'
 import { Listeners } from '../../http1/listeners.ts'
 import { checkUnfinishedHead } from '../../http1/request-head.ts'
 import { ClientRequest } from '../http1/client-request.ts'
@@ -20,6 +18,7 @@ import { requestText } from './request-text.ts'
 import { respond } from './respond.ts'
 import { tunnelHeaders } from './response-headers.ts'
 import { Http2Writer } from './response-writer.ts'
+import { trailerLines } from './trailers.ts'
 import { UpgradedStream } from './upgraded-stream.ts'
 import { acceptsKey } from './websocket-key.ts'
 
@@ -193,12 +192,8 @@ export class ClientStream implements ExchangeClient, Timed {
   }
 
   #trailers(raw: readonly string[]): void {
-    let text = ''
-    for (let i = 0; i < raw.length; i += 2) {
-      if (isFieldValue(raw[i + 1]!)) text += `${raw[i]}: ${raw[i + 1]}\r\n`
-    }
     try {
-      this.trailers = passableTrailers(`${text}\r\n`)
+      this.trailers = trailerLines(raw)
     } catch (thrown) {
       this.#exchange?.fail(toAriesError(thrown))
     }

@@ -37,11 +37,11 @@ export class Http2Writer implements ResponseWriter {
     if (this.#isOpen) this.#stream.additionalHeaders(interimHeaders(response))
   }
 
-  begin(_: ClientRequest, response: ParsedResponse, bodiless: boolean): void {
+  begin(request: ClientRequest, response: ParsedResponse, bodiless: boolean): void {
     if (!this.#isOpen) return
     const endStream = bodiless || response.ended
-    // Trailers are known at the end: only a body without a length has any.
-    const waitForTrailers = !endStream && response.contentLength < 0
+    // Trailers are known at the end: a body with a length hardly has any.
+    const waitForTrailers = !endStream && (response.contentLength < 0 || request.isGrpc)
     if (waitForTrailers) {
       this.#stream.once('wantTrailers', () => {
         if (this.#isOpen) this.#stream.sendTrailers(trailerHeaders(this.#trailers))
