@@ -3,14 +3,21 @@
  * state. A front and two nodes, real processes, a fresh cluster for each size; an open loop of
  * requests on the worker, one in twenty of them a write of one section, and a lighter one on eight
  * counters in the same two hosts. Exits with 1 when a request failed or a write was lost or doubled.
+ *
+ * The two loads and the orders come from three processes: the answers that wait for a move come back
+ * together, and whoever reads those would have the neighbours' answers wait behind them. The orders
+ * go to the node that has the worker, as those of its own balancer do.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
+import { request } from 'undici'
 import type { MoveReport } from '../src/rpc.ts'
 import { TestCluster } from '../test/helpers/cluster.ts'
-import { Client, OpenLoop, quantile } from '../test/helpers/load.ts'
+import { Client, quantile } from '../test/helpers/load.ts'
 import { until } from '../test/helpers/until.ts'
+import { Load } from './moves/load.ts'
+import { nowMs, type Span } from './moves/plan.ts'
 import { wholeNumber } from './options.ts'
 import { type Column, formatTable, machineLine, progress, writeJson } from './report.ts'
 
@@ -44,6 +51,8 @@ const QUIET_MS_MAX = 300
 const NEIGHBOUR_REQUESTS_MIN = 1_000
 /** Sections written by one request while the state is made. */
 const FILL_SECTIONS = 32
+/** Of each load, before anything moves. */
+const WARM_REQUESTS = 3_000
 
 interface Options {
   readonly json?: string
@@ -107,94 +116,56 @@ const COLUMNS: readonly Column<Row>[] = [
   { key: 'bad', title: 'bad' },
 ]
 
-interface Span {
-  readonly sentMs: number
-  readonly ms: number
-}
-
 interface Move extends Span {
   readonly report: MoveReport
 }
 
-/** The requests to the moving worker and to its neighbours, and what came of them. */
-class Load {
-  readonly bad: string[] = []
-  readonly written: number[] = []
-  readonly #neighbours: Span[] = []
-  readonly #client: Client
-  /** Its own connections: they shall not wait for those of the worker that moves. */
-  readonly #other: Client
-  readonly #size: Size
-  readonly #loops: readonly OpenLoop[]
+/** The requests to the worker that moves, and what came of them. */
+function hotLoad(url: string, size: Size): Load {
+  const writes = Array.from({ length: size.sections }, (_, i) => writePath(size, i, i + 1))
+  return new Load({
+    url,
+    perSecond: PER_SECOND,
+    reads: [WORKER],
+    writes,
+    writeEvery: WRITE_EVERY,
+  })
+}
 
-  constructor(url: string, size: Size) {
-    this.#client = new Client(url)
-    this.#other = new Client(url)
-    this.#size = size
-    this.#loops = [
-      new OpenLoop(PER_SECOND, (n) => this.#toWorker(n)),
-      new OpenLoop(NEIGHBOURS_PER_SECOND, (n) => this.#toNeighbour(n)),
-    ]
-  }
+function neighboursLoad(url: string): Load {
+  const reads = Array.from({ length: NEIGHBOURS }, (_, i) => neighbour(i))
+  return new Load({ url, perSecond: NEIGHBOURS_PER_SECOND, reads, writes: [], writeEvery: 0 })
+}
 
-  get sent(): number {
-    return this.#loops.reduce((sum, loop) => sum + loop.sent, 0)
-  }
+/** Times of those that were sent in one of the spans. */
+function sentIn(all: readonly Span[], spans: readonly Span[]): number[] {
+  const isIn = (one: Span): boolean =>
+    spans.some(({ sentMs, ms }) => one.sentMs >= sentMs && one.sentMs < sentMs + ms)
+  return times(all.filter(isIn))
+}
 
-  start(): void {
-    for (const loop of this.#loops) loop.start()
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.#loops.map((loop) => loop.stop()))
-    await Promise.all([this.#client.close(), this.#other.close()])
-  }
-
-  /** Times of the neighbours' answers to what was sent in one of the spans. */
-  sentIn(spans: readonly Span[]): number[] {
-    const isIn = (one: Span): boolean =>
-      spans.some(({ sentMs, ms }) => one.sentMs >= sentMs && one.sentMs < sentMs + ms)
-    return times(this.#neighbours.filter(isIn))
-  }
-
-  async #toWorker(n: number): Promise<void> {
-    if (n % WRITE_EVERY !== 0) {
-      await this.#send(this.#client, 'GET', WORKER)
-      return
-    }
-    const section = (n / WRITE_EVERY) % this.#size.sections
-    const path = `${WORKER}?from=${section}&to=${section + 1}&bytes=${this.#size.bytes}`
-    const answer = await this.#send(this.#client, 'POST', path)
-    if (answer) this.written.push((JSON.parse(answer.body) as { writes: number }).writes)
-  }
-
-  async #toNeighbour(n: number): Promise<void> {
-    const sentMs = performance.now()
-    const answer = await this.#send(this.#other, 'GET', neighbour(n % NEIGHBOURS))
-    if (answer) this.#neighbours.push({ sentMs, ms: answer.ms })
-  }
-
-  async #send(client: Client, method: 'GET' | 'POST', path: string) {
-    try {
-      const answer = await client.send(method, path)
-      if (answer.status === 200) return answer
-      this.bad.push(`${method} ${path}: ${answer.status} ${answer.body}`)
-    } catch (error) {
-      this.bad.push(`${method} ${path}: ${String(error)}`)
-    }
-    return undefined
-  }
+function writePath(size: Size, from: number, to: number): string {
+  return `${WORKER}?from=${from}&to=${to}&bytes=${size.bytes}`
 }
 
 function neighbour(i: number): string {
   return `/counter/neighbour-${i}`
 }
 
-async function move(cluster: TestCluster, worker: string, to: string): Promise<Move> {
-  const sentMs = performance.now()
-  const { status, body } = await cluster.post(`/api/workers${worker}/move`, { to })
-  if (status !== 200) throw new Error(`${worker} to ${to}: ${status} ${JSON.stringify(body)}`)
-  return { sentMs, ms: performance.now() - sentMs, report: body as MoveReport }
+/** At the node that has it. The connection is kept: to make one is work beside the move. */
+async function move(cluster: TestCluster, worker: string, from: string, to: string): Promise<Move> {
+  const sentMs = nowMs()
+  const { statusCode, body } = await request(
+    `${cluster.adminUrl(from)}/api/workers${worker}/move`,
+    {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ to }),
+    },
+  )
+  const answer = await body.text()
+  if (statusCode !== 200) throw new Error(`${worker} to ${to}: ${statusCode} ${answer}`)
+  return { sentMs, ms: nowMs() - sentMs, report: JSON.parse(answer) as MoveReport }
 }
 
 async function nodeOf(cluster: TestCluster, worker: string): Promise<string> {
@@ -207,14 +178,15 @@ async function prepare(cluster: TestCluster, client: Client, size: Size) {
   let writes = 0
   for (let from = 0; from < size.sections; from += FILL_SECTIONS, writes++) {
     const to = Math.min(size.sections, from + FILL_SECTIONS)
-    const path = `${WORKER}?from=${from}&to=${to}&bytes=${size.bytes}`
+    const path = writePath(size, from, to)
     const { status, body } = await client.send('POST', path)
     if (status !== 200) throw new Error(`${path}: ${status} ${body}`)
   }
   for (let i = 0; i < NEIGHBOURS; i++) {
     await client.send('POST', neighbour(i))
     const to = i % 2 === 0 ? 'n1' : 'n2'
-    if ((await nodeOf(cluster, neighbour(i))) !== to) await move(cluster, neighbour(i), to)
+    const from = await nodeOf(cluster, neighbour(i))
+    if (from !== to) await move(cluster, neighbour(i), from, to)
   }
   return writes
 }
@@ -229,27 +201,29 @@ async function measure(size: Size, options: Options): Promise<Row> {
     config: { placement: { rebalanceIntervalMs: 3_600_000 } },
   })
   const client = new Client(cluster.url)
-  const load = new Load(cluster.url, size)
+  const loads: Load[] = []
   try {
     progress(`${size.state}: making the state`)
     const filled = await prepare(cluster, client, size)
     progress(`${size.state}: ${PER_SECOND} requests/s, no move`)
-    load.start()
-    await until('the load runs', () => load.sent > 5 * PER_SECOND)
+    const [hot, others] = [hotLoad(cluster.url, size), neighboursLoad(cluster.url)]
+    loads.push(hot, others)
+    await until('the load runs', () => Math.min(hot.sent, others.sent) > WARM_REQUESTS)
     progress(`${size.state}: at least ${moves} moves`)
     const { done, quiet } = await moveAround(cluster, moves)
-    await load.stop()
-    for (const line of load.bad.slice(0, 10)) progress(`  ${line}`)
+    const [ofHot, ofOthers] = await Promise.all([hot.stop(), others.stop()])
+    const bad = [...ofHot.bad, ...ofOthers.bad]
+    for (const line of bad.slice(0, 10)) progress(`  ${line}`)
     return {
       state: size.state,
       ...figures(done),
       ...(size.askedP99Ms === undefined ? {} : { askedP99Ms: size.askedP99Ms }),
-      ...neighbourFigures(load.sentIn(quiet), load.sentIn(done)),
-      requests: load.sent,
-      bad: load.bad.length + wrongWrites(load.written, filled),
+      ...neighbourFigures(sentIn(ofOthers.spans, quiet), sentIn(ofOthers.spans, done)),
+      requests: ofHot.sent + ofOthers.sent,
+      bad: bad.length + wrongWrites(ofHot.written, filled),
     }
   } finally {
-    await load.stop()
+    for (const load of loads) load.kill()
     await client.close()
     await cluster.stop()
   }
@@ -265,10 +239,10 @@ async function moveAround(cluster: TestCluster, moves: number) {
   const wantedMs = (NEIGHBOUR_REQUESTS_MIN / NEIGHBOURS_PER_SECOND) * 1_000
   while (done.length < moves || movingMs < wantedMs) {
     await sleep(PAUSE_MS)
-    const sentMs = performance.now()
+    const sentMs = nowMs()
     await sleep(ms)
-    quiet.push({ sentMs, ms: performance.now() - sentMs })
-    const one = await move(cluster, WORKER, node === 'n1' ? 'n2' : 'n1')
+    quiet.push({ sentMs, ms: nowMs() - sentMs })
+    const one = await move(cluster, WORKER, node, node === 'n1' ? 'n2' : 'n1')
     node = one.report.to
     ms = Math.min(QUIET_MS_MAX, one.ms)
     movingMs += one.ms

@@ -147,6 +147,7 @@ function recall(c: RpcComponents, id: WorkerId): Rpc['recall']['result'] {
 
 /** The node that owns it, which has opened it. */
 async function ownerOf(c: RpcComponents, id: WorkerId): Promise<string> {
+  if (c.open.has(id)) return c.node.id
   if (!c.classes().has(id.class)) {
     const known = [...c.classes().keys()].join(', ')
     throw new AriesError(
