@@ -37,7 +37,10 @@ export class HostLink<Out extends WireMessage, In extends WireMessage> {
       release(chunk)
     })
     socket.on('error', () => socket.destroy())
-    socket.on('end', () => socket.end())
+    socket.on('end', () => {
+      // Node makes an error, with its stack, of a second end.
+      if (!socket.writableEnded) socket.end()
+    })
     socket.once('close', () => handlers.closed())
   }
 
