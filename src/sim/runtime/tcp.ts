@@ -262,8 +262,10 @@ export class VirtualTcp {
     if (typeof item !== 'string') this.onPiece?.(from.owner, to.owner, item.length)
     to.owner.run(() => {
       if (to.closed) return
-      to.socket.push(item === 'end' ? null : item)
-      if (item === 'end') to.socket.read(0)
+      if (item === 'end') {
+        to.socket.push(null)
+        to.socket.read(0)
+      } else handOver(to.socket, item)
     })
   }
 
@@ -280,6 +282,33 @@ export class VirtualTcp {
   #delayMs(): number {
     const { delayMsMin, delayMsMax } = this.faults
     return delayMsMin + this.#random.next() * (delayMsMax - delayMsMin)
+  }
+}
+
+/** Own properties of every socket of Node's: what its option `onread` has set. */
+const READ_BUFFER = symbolOf('kBuffer')
+const READ_CALLBACK = symbolOf('kBufferCb')
+
+function symbolOf(name: string): symbol {
+  const symbols = Object.getOwnPropertySymbols(new net.Socket())
+  const found = symbols.find(({ description }) => description === name)
+  if (found === undefined) throw new Error(`sockets of this Node have no ${name}`)
+  return found
+}
+
+/** As Node does with what it has read: into the buffer of the socket's `onread`, if it has one. */
+function handOver(socket: Own, bytes: Buffer): void {
+  const values = socket as unknown as Record<symbol, unknown>
+  const buffer = values[READ_BUFFER] as Uint8Array | null | undefined
+  if (!buffer) {
+    socket.push(bytes)
+    return
+  }
+  const callback = values[READ_CALLBACK] as (bytes: number, buffer: Uint8Array) => boolean
+  for (let at = 0; at < bytes.length && !socket.destroyed; at += buffer.length) {
+    const piece = bytes.subarray(at, at + buffer.length)
+    buffer.set(piece)
+    callback(piece.length, buffer)
   }
 }
 
