@@ -66,11 +66,12 @@ export class AccessLog {
       file,
     )
     return ({ remoteAddress, targetId, ...record }, path) => {
-      const { method, status, ms, bytesIn, bytesOut, attempts, error } = record
+      const { method, version, status, ms, bytesIn, bytesOut, attempts, error } = record
       lines.info({
         remote: remoteAddress,
         method,
         path,
+        http: version,
         status,
         ms: Math.round(ms * 1_000) / 1_000,
         bytesIn,

@@ -51,6 +51,7 @@ t.test('a line of JSON for each exchange, in its order, without the query', asyn
     bytesIn: 3,
     bytesOut: 5,
     target: `http://127.0.0.1:${origin.port}`,
+    http: '1.1',
     attempts: 1,
   })
   t.ok(Date.parse(first.time) > 0 && first.ms > 0)

@@ -35,6 +35,11 @@ export class Http1Engine implements ClientHome {
   readonly #clients = new Set<ClientLink>()
   readonly #tunnels = new Set<Tunnel>()
   #whenEmpty: (() => void) | undefined
+  /** Clients that have not shown yet which version they speak. */
+  #detecting = 0
+  readonly #detected = (): void => {
+    this.#detecting--
+  }
 
   constructor(components: Http1EngineComponents, init: Http1EngineInit) {
     const deadlines = new Deadlines()
@@ -63,11 +68,22 @@ export class Http1Engine implements ClientHome {
    * speak HTTP/2 without having agreed on it in a TLS handshake.
    */
   accept(socket: Socket, priorKnowledge = false): void {
-    if (!priorKnowledge) this.#accept(socket, isHttp2(socket))
-    else {
-      const { headTimeoutMs } = this.#context.init
-      detectHttp2(socket, headTimeoutMs, (seen, http2) => this.#accept(seen, http2))
+    if (!priorKnowledge || this.#isFull) {
+      this.#accept(socket, isHttp2(socket))
+      return
     }
+    const { headTimeoutMs } = this.#context.init
+    this.#detecting++
+    socket.once('close', this.#detected)
+    detectHttp2(socket, headTimeoutMs, (seen, http2) => {
+      seen.off('close', this.#detected)
+      this.#detected()
+      this.#accept(seen, http2)
+    })
+  }
+
+  get #isFull(): boolean {
+    return this.#clients.size + this.#detecting >= this.#context.init.connectionsMax
   }
 
   #accept(socket: Socket, http2: boolean): void {
@@ -76,7 +92,7 @@ export class Http1Engine implements ClientHome {
       socket.destroy()
       return
     }
-    if (this.#clients.size >= init.connectionsMax) {
+    if (this.#isFull) {
       stats.connectionsRefused++
       refuse(socket, init.connectionsMax, this.#context.nodeLine)
       return

@@ -177,4 +177,12 @@ t.test('a connection that never says what it speaks is cut', async (t) => {
     await new Promise((done) => socket.once('close', done).on('error', () => {}))
   }
   t.equal(front.engine.stats().connectionsTotal, 0)
+  const full = await startH2(t, () => reply('hello'), { connectionsMax: 1 })
+  const first = connect(full.h2, '127.0.0.1')
+  t.teardown(() => first.destroy())
+  first.write('P')
+  await new Promise((done) => setImmediate(done))
+  const second = connect(full.h2, '127.0.0.1').resume()
+  await new Promise((done) => second.once('close', done))
+  t.equal(full.engine.stats().connectionsRefused, 1)
 })
