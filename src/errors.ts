@@ -256,6 +256,11 @@ const rows = {
     means: 'The node does not answer.',
     todo: 'See `aries nodes`; start it with `aries node --id ID`.',
   },
+  ARIES_E_NOT_REPLACED: {
+    status: 409,
+    means: 'A front did not hand over to a new process; it serves on as before.',
+    todo: 'The message says why: mend that (often the configuration or the new version) and try again.',
+  },
   ARIES_E_MOVE_REFUSED: {
     status: 409,
     means: 'The move was not begun: the target refused it, or there is nothing to move.',

@@ -95,11 +95,17 @@ export interface AdminApi {
   'POST /api/nodes/{id}/drain': DrainReport
   'POST /api/nodes/{id}/deploy': DeployReport
   'POST /api/nodes/{id}/restart': Record<string, never>
+  'POST /api/fronts/{id}/restart': FrontRestart
   'POST /api/nodes/{id}/undrain': Record<string, never>
   'POST /api/nodes/{id}/cordon': Record<string, never>
 }
 
 export type AdminEndpoint = keyof AdminApi
+
+/** The process that has taken the place of a front. */
+export interface FrontRestart {
+  readonly pid: number
+}
 
 /** Body of `POST /api/workers/{class}/{key}/move`. */
 export interface MoveBody {
@@ -351,6 +357,12 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
     answers: 'An empty object. It is back when `/api/cluster` shows a higher incarnation of it.',
     type: '{}',
     errors: onNode,
+  },
+  'POST /api/fronts/{id}/restart': {
+    does: 'Has a new process take the place of this front, with its listening sockets; answers when that serves. Only at the admin port of that front.',
+    answers: 'The id of the new process, which has the admin port as well a moment later.',
+    type: 'FrontRestart',
+    errors: ['ARIES_E_BAD_REQUEST', 'ARIES_E_NOT_REPLACED'],
   },
   'POST /api/nodes/{id}/undrain': {
     does: 'Takes a drained or cordoned node back into use.',

@@ -71,6 +71,7 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
   ['POST /api/nodes/{id}/deploy', /^\/api\/nodes\/([^/]+)\/deploy$/],
   ['POST /api/nodes/{id}/restart', /^\/api\/nodes\/([^/]+)\/restart$/],
+  ['POST /api/fronts/{id}/restart', /^\/api\/fronts\/([^/]+)\/restart$/],
   ['POST /api/nodes/{id}/undrain', /^\/api\/nodes\/([^/]+)\/undrain$/],
   ['POST /api/nodes/{id}/cordon', /^\/api\/nodes\/([^/]+)\/cordon$/],
 ]
@@ -82,6 +83,8 @@ export interface AdminComponents {
   readonly log: Logger
   /** Of a front. */
   readonly upstreams?: Pick<UpstreamStates, 'list' | 'drain' | 'undrain'>
+  /** A front alone: has a new process take its place; resolves with the id of that. */
+  readonly replace?: () => Promise<number>
 }
 
 /** The admin API of a front or node: see `api.ts` and docs/reference/http-api.md. */
@@ -91,11 +94,13 @@ export class AdminServer {
   readonly #log: Logger
   readonly #keys: KeyRing
   readonly #upstreams: AdminComponents['upstreams']
+  readonly #replace: AdminComponents['replace']
   readonly #server: Server
 
   constructor(components: AdminComponents) {
     this.#view = components.view
     this.#keys = components.keys
+    this.#replace = components.replace
     this.#metrics = components.metrics
     this.#log = components.log
     this.#upstreams = components.upstreams
@@ -109,6 +114,14 @@ export class AdminServer {
 
   stop(): Promise<void> {
     return closeNow(this.#server)
+  }
+
+  /** Like `stop`, but lets what is being answered be answered, for at most `graceMs`. */
+  async finish(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const cut = setTimeout(() => this.#server.closeAllConnections(), graceMs)
+    await closed
+    clearTimeout(cut)
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -262,11 +275,21 @@ export class AdminServer {
         return { json: await view.deploy(id!, generationOf(body)) }
       case 'POST /api/nodes/{id}/restart':
         return { json: await view.restart(id!) }
+      case 'POST /api/fronts/{id}/restart':
+        return { json: { pid: await this.#replaceFront(id!) } }
       case 'POST /api/nodes/{id}/undrain':
         return { json: await view.undrain(id!) }
       case 'POST /api/nodes/{id}/cordon':
         return { json: await view.cordon(id!) }
     }
+  }
+
+  #replaceFront(id: string): Promise<number> {
+    if (this.#replace && id === this.#view.self.id) return this.#replace()
+    throw new AriesError(
+      'ARIES_E_BAD_REQUEST',
+      `"${id}" is not the front that was asked: each takes this at its own admin port`,
+    )
   }
 }
 

@@ -3,6 +3,7 @@ import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { watchConfig } from '../config/watch.ts'
 import { toAriesError } from '../errors.ts'
+import { cannotSucceed, isSuccessor } from '../front/successor.ts'
 import { createLogger, type Logger } from '../log.ts'
 import { RESTART, type Running, type RunOptions } from '../running.ts'
 import { type ConfigOptions, configFileOf, mapFileOf } from './options.ts'
@@ -33,11 +34,24 @@ export async function runMember(
   options: MemberOptions,
   run: (options: RunOptions) => Promise<Running>,
 ): Promise<number> {
+  try {
+    return await runLoaded(role, options, run)
+  } catch (thrown) {
+    cannotSucceed(thrown)
+    throw thrown
+  }
+}
+
+async function runLoaded(
+  role: 'front' | 'node',
+  options: MemberOptions,
+  run: (options: RunOptions) => Promise<Running>,
+): Promise<number> {
   const { id } = options
   const config = await loadConfig(configFileOf(options), mapFileOf(options))
   const log = createLogger({ role, id }, process.env['ARIES_LOG'] ?? config.log.level)
   const stopping = Promise.withResolvers<string>()
-  const unhear = hearStops(stopping.resolve)
+  const unhear = hearStops(stopping.resolve, isSuccessor())
   let watch: { close(): void } | undefined
   try {
     const running = await run({ config, configFile: config.file, id, log })
@@ -81,8 +95,8 @@ async function stop(running: Running, reason: string, log: Logger): Promise<void
   }
 }
 
-/** Hears signals and the parent; returns how to stop hearing. */
-function hearStops(stop: (reason: string) => void): () => void {
+/** Hears signals and the parent; returns how to stop hearing. The parent of a successor ends before it. */
+function hearStops(stop: (reason: string) => void, isSuccessor: boolean): () => void {
   const unhearSignals = onStopSignals({
     onFirst: stop,
     onSecond: () => process.exit(EXIT.failed),
@@ -94,6 +108,7 @@ function hearStops(stop: (reason: string) => void): () => void {
     stop(CLUSTER_STOPS)
     setTimeout(() => process.exit(EXIT.failed), ORPHAN_STOP_MS).unref()
   }
+  if (isSuccessor) return unhearSignals
   process.on('message', onMessage)
   process.on('disconnect', onDisconnect)
   process.channel?.unref()

@@ -139,14 +139,16 @@ stays on the old code.
 ${example('aries deploy')}`,
     )
     .action(async (options) => exit(await (await import('./deploy.ts')).deploy(options)))
-  reading(program, 'restart', 'restart nodes one after another, each emptied before')
-    .argument('[node...]', 'ids of the nodes (default: every one that is alive)')
+  reading(program, 'restart', 'restart nodes, each emptied before, and fronts, without loss')
+    .argument('[member...]', 'ids of nodes and fronts (default: every node that is alive)')
     .addHelpText(
       'after',
       `
 For a new version of Aries or of Node, or settings that only a restart brings into force. It waits
 until a node is ready again before it takes the next. Ctrl-C leaves the node that is under way in use.
-${example('aries restart n1 n2')}`,
+A front hands its listening sockets to the new process and lets its clients go to it: see
+docs/guides/front-restart.md.
+${example('aries restart n1 f1')}`,
     )
     .action(async (ids, options) =>
       exit(await (await import('./restart.ts')).restart(ids, options)),

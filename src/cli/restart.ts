@@ -9,6 +9,7 @@ import type { ReadOptions } from './options.ts'
 import { EXIT, harmless, remark } from './output.ts'
 import { withProgress } from './progress.ts'
 import { tellReports } from './reports.ts'
+import { restartFront } from './restart-front.ts'
 import { onStopSignals } from './signals.ts'
 
 const POLL_MS = 100
@@ -16,15 +17,18 @@ const POLL_MS = 100
 const BACK_TIMEOUT_MS = 60_000
 
 export interface RestartReport {
+  /** The node or front. */
   readonly node: string
-  /** Workers that were moved off before. */
+  /** Workers that were moved off before; of a front, none. */
   readonly moved: number
+  /** Of a front: the process that has taken its place. */
+  readonly pid?: number
   /** Why it was not restarted, or did not come back; null when it is ready again. */
   readonly failure: string | null
   readonly ms: number
 }
 
-/** `aries restart [node…]`; resolves with the exit code, 1 when it stopped at a node. */
+/** `aries restart [member…]`; resolves with the exit code, 1 when it stopped at a node. */
 export function restart(named: readonly string[], options: ReadOptions): Promise<number> {
   return tellReports(options, (client) => restartAll(client, named), reportText)
 }
@@ -40,8 +44,13 @@ async function* restartAll(
     onSecond: () => process.exit(EXIT.failed),
   })
   try {
-    for (const id of await nodesInOrder(client, named)) {
-      const report = await round.restart(id)
+    const fronts = await frontsAmong(client, named)
+    const nodes = named.filter((id) => !fronts.has(id))
+    const isNodes = named.length === 0 || nodes.length > 0
+    const valid = new Set(isNodes ? await nodesInOrder(client, nodes) : [])
+    for (const id of named.length === 0 ? valid : new Set(named)) {
+      const front = fronts.get(id)
+      const report = front ? await replaceFront(front) : await round.restart(id)
       yield report
       if (report.failure !== null) return
     }
@@ -50,8 +59,33 @@ async function* restartAll(
   }
 }
 
-function reportText({ node, moved, failure, ms }: RestartReport): string {
+async function frontsAmong(
+  client: AdminClient,
+  named: readonly string[],
+): Promise<Map<string, ClusterMember>> {
+  const { members } = await client.get('GET /api/cluster')
+  const fronts = members.filter(({ id, role }) => role === 'front' && named.includes(id))
+  return new Map(fronts.map((front) => [front.id, front]))
+}
+
+async function replaceFront(front: ClusterMember): Promise<RestartReport> {
+  const beganMs = performance.now()
+  const report = (rest: { pid?: number; failure: string | null }): RestartReport => ({
+    node: front.id,
+    moved: 0,
+    ms: Math.round(performance.now() - beganMs),
+    ...rest,
+  })
+  try {
+    return report({ pid: await restartFront(front), failure: null })
+  } catch (error) {
+    return report({ failure: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+function reportText({ node, moved, pid, failure, ms }: RestartReport): string {
   if (failure !== null) return `${node} was not restarted: ${harmless(failure)}`
+  if (pid !== undefined) return `${node} is process ${pid} after ${milliseconds(ms)}`
   return `${node} is back after ${milliseconds(ms)}, ${count(moved, 'worker')} moved off before`
 }
 

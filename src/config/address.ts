@@ -60,6 +60,15 @@ export function upstreamForms(kind: 'http' | 'tcp'): string {
     : '`http://host:port`, without a path; or `https`, `h2`, `h2c` for `http`, or `unix:/path`'
 }
 
+/** Before the path of a Unix socket where an address could stand. */
+export const UNIX_PREFIX = 'unix:'
+
+/** The path in `unix:PATH`; undefined when it is something else. */
+export function unixPath(text: string): string | undefined {
+  const isUnix = text.startsWith(UNIX_PREFIX) && text.length > UNIX_PREFIX.length
+  return isUnix ? text.slice(UNIX_PREFIX.length) : undefined
+}
+
 /** An address that no other machine can reach. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { formatAddress, parseAddress } from './address.ts'
+import { formatAddress, parseAddress, UNIX_PREFIX, unixPath } from './address.ts'
 import { checkClasses } from './class-checks.ts'
 import { resolveClasses } from './classes.ts'
 import { ConfigDocument } from './document.ts'
@@ -9,11 +9,11 @@ import { validate } from './issues.ts'
 import { resolveKeys } from './keys.ts'
 import { checkDoubles, type Listen, listenerListens } from './listens.ts'
 import { type CheckedMap, checkMap, items } from './map.ts'
-import { Problems } from './problems.ts'
+import { type KeyPath, Problems } from './problems.ts'
 import { checkRoutes, checkUpstreams } from './routes.ts'
 import { STDOUT } from './schema/front.ts'
+import { listenerSchema } from './schema/listeners.ts'
 import { mapSchema } from './schema/map.ts'
-import { listenerSchema } from './schema/routes.ts'
 import { type ClusterMap, type Config, configSchema, type Listener } from './schema.ts'
 import { resolveStore, sqliteFile, storeProblem } from './store.ts'
 
@@ -78,7 +78,7 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
       ...parsed.accessLog,
       file: parsed.accessLog.file === STDOUT ? STDOUT : resolve(folder, parsed.accessLog.file),
     },
-    listeners: parsed.listeners.map((listener) => withTlsFiles(listener, folder)),
+    listeners: parsed.listeners.map((listener) => withFiles(listener, folder)),
     jobs: resolveJobs(parsed.jobs, folder),
     routes: [...routes.routes],
     tasks: routes.tasks,
@@ -86,15 +86,24 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
   }
 }
 
-/** With the files of its certificates made absolute. */
-function withTlsFiles(listener: Listener, folder: string): Listener {
-  if (!('http' in listener) || !listener.tls) return listener
-  const certificates = listener.tls.certificates.map(({ cert, key }) => ({
+/** With its files made absolute: certificates, the path of a Unix socket. */
+function withFiles(listener: Listener, folder: string): Listener {
+  const path = unixPath('http' in listener ? listener.http : listener.tcp)
+  const name = path === undefined ? undefined : `${UNIX_PREFIX}${resolve(folder, path)}`
+  if (!('http' in listener)) return name === undefined ? listener : { ...listener, tcp: name }
+  const named = name === undefined ? listener : { ...listener, http: name }
+  return named.tls ? { ...named, tls: withTlsFiles(named.tls, folder) } : named
+}
+
+function withTlsFiles(tls: TlsSettings, folder: string): TlsSettings {
+  const certificates = tls.certificates.map(({ cert, key }) => ({
     cert: resolve(folder, cert),
     key: resolve(folder, key),
   }))
-  return { ...listener, tls: { ...listener.tls, certificates } }
+  return { ...tls, certificates }
 }
+
+type TlsSettings = NonNullable<Extract<Listener, { http: string }>['tls']>
 
 function resolveJobs(jobs: Config['jobs'], folder: string): Config['jobs'] {
   const folders = jobs.folders.map((each) => resolve(folder, each))
@@ -141,16 +150,39 @@ function checkListeners(data: unknown, document: ConfigDocument, problems: Probl
     if (listener === undefined) continue
     const scheme = 'http' in listener ? 'http' : 'tcp'
     const text = 'http' in listener ? listener.http : listener.tcp
-    if (parseAddress(text) === undefined) {
+    const isUnix = unixPath(text) !== undefined
+    if (isUnix) checkUnixPath(text, [...path, scheme], document, problems)
+    else if ('mode' in listener) problems.add(document, [...path, 'mode'], 'is for Unix sockets')
+    if (!isUnix && parseAddress(text) === undefined) {
       const example = formatAddress('127.0.0.1', 8080)
       problems.add(document, [...path, scheme], `must be host:port, as in ${example}`)
     }
     if ('upstreams' in listener) {
       checkUpstreams(listener.upstreams, 'tcp', [...path, 'upstreams'], document, problems)
     }
+    if ('sni' in listener) {
+      for (const [i, { upstreams }] of listener.sni.entries()) {
+        checkUpstreams(upstreams, 'tcp', [...path, 'sni', i, 'upstreams'], document, problems)
+      }
+    }
     listens.push(...listenerListens(listener, document.file, path))
   }
   return listens
+}
+
+/** The system takes 107 bytes, and the socket has a longer name until it listens. */
+const UNIX_PATH_BYTES_MAX = 90
+
+function checkUnixPath(
+  text: string,
+  at: KeyPath,
+  document: ConfigDocument,
+  problems: Problems,
+): void {
+  const path = resolve(dirname(document.file), unixPath(text)!)
+  if (Buffer.byteLength(path) > UNIX_PATH_BYTES_MAX) {
+    problems.add(document, at, `its path ${path} is longer than ${UNIX_PATH_BYTES_MAX} bytes`)
+  }
 }
 
 function checkStore(

@@ -8,7 +8,8 @@ import { parseUpstream, upstreamForms } from './address.ts'
 import { items } from './map.ts'
 import { moduleName } from './module-name.ts'
 import { formatFile, type KeyPath, type Located, type Problems } from './problems.ts'
-import { listenerSchema, routeSchema } from './schema/routes.ts'
+import { listenerSchema } from './schema/listeners.ts'
+import { routeSchema } from './schema/routes.ts'
 import type { Config, ModuleName, Route } from './schema.ts'
 
 export interface CheckedRoutes {

@@ -9,9 +9,10 @@ import { type ClassConfig, classesSchema, resourcesSchema } from './schema/class
 import { accessLogSchema, frontSchema } from './schema/front.ts'
 import { healthSchema, outliersSchema } from './schema/health.ts'
 import { jobsSchema } from './schema/jobs.ts'
+import { listenerSchema } from './schema/listeners.ts'
 import type { frontEntrySchema, mapSchema, nodeEntrySchema } from './schema/map.ts'
 import { callsSchema, hostSchema, moveSchema, placementSchema, poolSchema } from './schema/node.ts'
-import { listenerSchema, routeSchema } from './schema/routes.ts'
+import { routeSchema } from './schema/routes.ts'
 
 export const configSchema = z
   .strictObject({

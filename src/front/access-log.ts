@@ -67,6 +67,7 @@ export class AccessLog {
     )
     return ({ remoteAddress, targetId, ...record }, path) => {
       const { method, version, status, ms, bytesIn, bytesOut, attempts, error } = record
+      const { requestId, traceId } = record
       lines.info({
         remote: remoteAddress,
         method,
@@ -79,6 +80,8 @@ export class AccessLog {
         target: targetId,
         attempts,
         ...(error && { error }),
+        ...(requestId && { requestId }),
+        ...(traceId && { traceId }),
       })
     }
   }

@@ -41,7 +41,7 @@ const TICKET_KEYS_BYTES = 48
 export class Certificates {
   readonly #log: Logger
   readonly #changed: () => void
-  readonly #ticketKeys = new Uint8Array(randomBytes(TICKET_KEYS_BYTES))
+  readonly ticketKeys: Uint8Array
   #terms: ReadonlyMap<string, TlsTerms> = new Map()
   #upstreams: ReadonlyMap<string, UpstreamTls> = new Map()
   #users: CertificateUsers = { listeners: [], routes: [] }
@@ -49,8 +49,15 @@ export class Certificates {
   #isWatching = false
   #timer: NodeJS.Timeout | undefined
 
-  /** `changed`: other certificates than before are in `terms`. */
-  constructor(components: { log: Logger; changed: () => void }) {
+  /**
+   * `changed`: other certificates than before are in `terms`. `ticketKeys`: of the process before
+   * this one, so that its clients can resume.
+   */
+  constructor(
+    components: { log: Logger; changed: () => void },
+    init: { readonly ticketKeys?: Uint8Array | undefined } = {},
+  ) {
+    this.ticketKeys = init.ticketKeys ?? new Uint8Array(randomBytes(TICKET_KEYS_BYTES))
     this.#log = components.log
     this.#changed = components.changed
   }
@@ -68,7 +75,7 @@ export class Certificates {
   /** Throws `ARIES_E_CONFIG`, with all as it was, when a file cannot be used. */
   async load(users: CertificateUsers): Promise<void> {
     const signs = await signsOf(users)
-    this.#apply(await readAll(users, this.#ticketKeys))
+    this.#apply(await readAll(users, this.ticketKeys))
     this.#users = users
     this.#signs = signs
     this.#checkLater()
@@ -97,7 +104,7 @@ export class Certificates {
     if (signs !== this.#signs && users === this.#users) {
       this.#signs = signs
       try {
-        const read = await readAll(users, this.#ticketKeys)
+        const read = await readAll(users, this.ticketKeys)
         if (users !== this.#users) return
         this.#apply(read)
         this.#log.info('certificates were replaced')

@@ -6,6 +6,8 @@ import type { Frame } from '../session-frames.ts'
 export interface ClientEnd {
   /** What waits to be written to it, bytes. */
   readonly bufferedBytes: number
+  /** Whether it hears the code of `close`, and so can tell a restart from an end. */
+  readonly hearsCodes: boolean
   /** Does nothing when it has gone. `handedOn`: it is off our hands. */
   send(data: string | Uint8Array, handedOn: () => void): void
   /** Reads it or does not. */

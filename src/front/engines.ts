@@ -81,8 +81,9 @@ export class Engines {
     return new Http1Engine(this.#components, { ...this.#limits, front: this.#front })
   }
 
-  async close(graceMs: number): Promise<void> {
-    await Promise.all([this.#current, ...this.#retired].map((engine) => engine.close(graceMs)))
+  async close(graceMs: number, gently = false): Promise<void> {
+    const engines = [this.#current, ...this.#retired]
+    await Promise.all(engines.map((engine) => engine.close(graceMs, gently)))
   }
 }
 

@@ -2,6 +2,7 @@
  * The front of a process. Its main thread gossips, keeps the board and the health of the upstreams;
  * its shards, a thread each, serve the clients. No byte of a client passes the main thread.
  */
+import { closeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dataTokens } from '../auth.ts'
 import type { Config } from '../config/schema.ts'
@@ -13,7 +14,8 @@ import { checkAccessFile } from './access-file.ts'
 import { Board } from './board.ts'
 import { BoardWriter } from './board-writer.ts'
 import { Certificates } from './certificates.ts'
-import { type ListenerAddress, parseListener, probe, protocolOf } from './listen.ts'
+import type { Inheritance, ListeningSocket } from './handover.ts'
+import { type ListenerAddress, listenerKey, parseListener, probe } from './listen.ts'
 import type { FrontStats } from './metrics.ts'
 import { RateTable } from './rate-table.ts'
 import { RouteTable } from './routes.ts'
@@ -34,6 +36,8 @@ export interface FrontInit {
   readonly config: Config
   /** Id of this front in the map. */
   readonly id: string
+  /** Of the process that this one takes the place of. Then gossip is not started by the front. */
+  readonly inheritance?: Inheritance | undefined
 }
 
 /** Prices on the board change with the age of the news: written this often. */
@@ -51,6 +55,7 @@ export class Front {
   /** Of the upstreams. */
   readonly states: UpstreamStates
   readonly #shards: Shards
+  readonly #inheritance: Inheritance | undefined
   #refreshing: NodeJS.Timeout | undefined
   #unsubscribe: () => void = () => {}
   /** Changes of the configuration are applied one after the other. */
@@ -62,12 +67,15 @@ export class Front {
     this.#id = init.id
     this.#config = init.config
     this.#writer = new BoardWriter({ board: this.#board, log })
-    this.#certificates = new Certificates({ log, changed: () => this.#newCertificates() })
-    this.states = new UpstreamStates({
-      log,
-      world,
-      tell: (message) => this.#shards.broadcast(message),
-    })
+    this.#inheritance = init.inheritance
+    this.#certificates = new Certificates(
+      { log, changed: () => this.#newCertificates() },
+      { ticketKeys: init.inheritance?.ticketKeys },
+    )
+    this.states = new UpstreamStates(
+      { log, world, tell: (message) => this.#shards.broadcast(message) },
+      init.inheritance,
+    )
     this.#shards = new Shards(
       {
         log,
@@ -80,6 +88,7 @@ export class Front {
       },
       {
         count: shardsOf(init.config),
+        inherited: init.inheritance?.sockets ?? [],
         setup: () => ({
           front: this.#id,
           board: this.#board.buffer,
@@ -103,15 +112,18 @@ export class Front {
     const table = new RouteTable(routes)
     if (accessLog) await checkAccessFile(accessLog.file)
     await this.#certificates.load(this.#config)
-    this.#listeners = await probe(listeners.map(parseListener))
-    await membership.start()
+    const inherited = this.#inheritance
+    const ports = new Map(inherited?.sockets.map(({ listener, port }) => [listener, port]))
+    this.#listeners = await probeNew(listeners.map(parseListener), ports)
+    closeUnused(inherited?.sockets ?? [], this.#listeners)
+    if (!inherited) await membership.start()
     try {
       this.#refreshBoard()
       this.#unsubscribe = membership.onChange((change) => this.#memberChanged(change))
       await this.#shards.start()
     } catch (thrown) {
       this.#unsubscribe()
-      await membership.leave()
+      if (!inherited) await membership.leave()
       throw thrown
     }
     this.#certificates.start()
@@ -129,15 +141,51 @@ export class Front {
     return changed
   }
 
+  /**
+   * What the process that takes this one's place is to have. Changes of the configuration wait until
+   * `unlock`, so that the sockets stay what they are.
+   */
+  async bequeath(): Promise<{ inheritance: Inheritance; unlock: () => void }> {
+    const { promise, resolve: unlock } = Promise.withResolvers<void>()
+    const before = this.#changing
+    this.#changing = promise
+    await before
+    const inheritance = {
+      sockets: await this.#shards.sockets(),
+      members: this.#components.membership.members(),
+      unhealthy: this.states.unhealthy(),
+      draining: this.states.draining(),
+      ticketKeys: this.#certificates.ticketKeys,
+    }
+    return { inheritance, unlock }
+  }
+
+  /** Another process takes new clients. Those here are let go to it; at the latest `stop` ends them. */
+  async retire(): Promise<void> {
+    const { handoverTimeoutMs: graceMs, handoverSpreadMs: spreadMs } = this.#config.front
+    this.#certificates.stop()
+    await this.#shards.retire({ graceMs, spreadMs })
+    await this.#end()
+  }
+
+  /** Shortens `retire` to `front.drainTimeoutMs`. */
+  async cut(): Promise<void> {
+    await this.#shards.stop(this.#config.front.drainTimeoutMs)
+  }
+
   /** Finishes what runs for at most `front.drainTimeoutMs`, then ends all. */
   async stop(): Promise<void> {
     await this.#changing
     await this.#shards.stop(this.#config.front.drainTimeoutMs)
+    await this.#end()
+    await this.#components.membership.leave()
+  }
+
+  async #end(): Promise<void> {
     clearInterval(this.#refreshing)
     this.#unsubscribe()
     this.#certificates.stop()
     await this.states.stop()
-    await this.#components.membership.leave()
   }
 
   /** Where it listens, in the order of the configuration; ports that were chosen filled in. */
@@ -153,7 +201,8 @@ export class Front {
   async #apply(config: Config): Promise<void> {
     const table = new RouteTable(config.routes)
     if (config.accessLog) await checkAccessFile(config.accessLog.file)
-    const listeners = await this.#probeNew(config.listeners.map(parseListener))
+    const open = new Map(this.#listeners.map((each) => [listenerKey(each), each.port]))
+    const listeners = await probeNew(config.listeners.map(parseListener), open)
     const before = this.#shardConfig(this.#config, this.#listeners)
     await this.#certificates.load(config)
     if (shardsOf(config) !== shardsOf(this.#config)) {
@@ -179,17 +228,6 @@ export class Front {
     }
     this.#changing = this.#changing.then(apply).catch((error: unknown) => {
       this.#components.log.error({ err: error }, 'new certificates are not in use')
-    })
-  }
-
-  /** `wanted` with the ports of those that are open already; the others are free. */
-  async #probeNew(wanted: readonly ListenerAddress[]): Promise<ListenerAddress[]> {
-    const open = new Map(this.#listeners.map((listener) => [keyOf(listener), listener.port]))
-    const probed = await probe(wanted.filter((listener) => !open.has(keyOf(listener))))
-    const fresh = new Map(probed.map((listener) => [keyOf(listener), listener.port]))
-    return wanted.map((listener) => {
-      const key = keyOf(listener)
-      return { ...listener, port: open.get(key) ?? fresh.get(key) ?? listener.port }
     })
   }
 
@@ -252,7 +290,24 @@ function shardsOf({ front }: Config): number {
   return front.shards ?? Math.max(1, Math.floor(availableParallelism() / 2))
 }
 
-/** The same listener before and after a change: a TCP listener may have other upstreams. */
-function keyOf(address: ListenerAddress): string {
-  return `${protocolOf(address)} ${address.name}`
+/** `wanted` with the ports of those that are open already; the others are free. */
+async function probeNew(
+  wanted: readonly ListenerAddress[],
+  open: ReadonlyMap<string, number>,
+): Promise<ListenerAddress[]> {
+  const probed = await probe(wanted.filter((listener) => !open.has(listenerKey(listener))))
+  const fresh = new Map(probed.map((listener) => [listenerKey(listener), listener.port]))
+  return wanted.map((listener) => {
+    const key = listenerKey(listener)
+    return { ...listener, port: open.get(key) ?? fresh.get(key) ?? listener.port }
+  })
+}
+
+/** Sockets of listeners that the configuration has no more. */
+function closeUnused(
+  inherited: readonly ListeningSocket[],
+  listeners: readonly ListenerAddress[],
+): void {
+  const used = new Set(listeners.map(listenerKey))
+  for (const { listener, fd } of inherited) if (!used.has(listener)) closeSync(fd)
 }

@@ -46,11 +46,15 @@ export class HealthChecks {
     this.#components = components
   }
 
-  /** Checks these and no others; a new one is healthy until it is found not to be. */
+  /**
+   * Checks these and no others; a new one is healthy until it is found not to be, or is known not to
+   * be (`unhealthy`).
+   */
   set(
     addresses: readonly UpstreamAddress[],
     settings: HealthSettings,
     tls: ReadonlyMap<string, UpstreamTls> = new Map(),
+    unhealthy: readonly string[] = [],
   ): void {
     const urls = new Set(addresses.map((address) => address.url))
     const ill = new Set<string>()
@@ -73,7 +77,7 @@ export class HealthChecks {
         tls: terms,
         dispatcher: dispatcherOf(address, terms),
         settings: own,
-        healthy: !ill.has(address.url),
+        healthy: !ill.has(address.url) && !unhealthy.includes(address.url),
         contradictions: 0,
         failures: 0,
         timer: undefined,

@@ -1,30 +1,52 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Logger } from '../log.ts'
-import { type ListenerAddress, listen, protocolOf } from './listen.ts'
+import { fdOf, type ListeningSocket, listenAt } from './handover.ts'
+import { Intake, type IntakeComponents } from './intake.ts'
+import { type ListenerAddress, listen, listenerKey, protocolOf } from './listen.ts'
 import { type TlsComponents, TlsTerminator } from './tls.ts'
+import { inodeOf, removeSocket } from './unix-socket.ts'
 
 export interface ListenersComponents {
   readonly log: Logger
   /** A client came to `address`, as it stands in the configuration now. */
   readonly onClient: (socket: Socket, address: ListenerAddress) => void
-  readonly stats: TlsComponents['stats']
+  readonly stats: TlsComponents['stats'] & IntakeComponents['stats']
 }
 
 interface Open {
-  readonly server: Server
+  /** One; more when they were inherited from a front that had more shards. */
+  readonly servers: readonly Server[]
+  readonly intake: Intake
   readonly tls: TlsTerminator
+  /** Of a Unix socket: of its file. */
+  readonly inode: number | undefined
   address: ListenerAddress
 }
 
 /** The listening sockets of one shard. */
 export class Listeners {
   readonly #components: ListenersComponents
-  readonly #reusePort: boolean
+  /** Sockets of the process before this one that nobody listens at yet. */
+  #inherited: readonly ListeningSocket[]
   #open = new Map<string, Open>()
 
-  constructor(components: ListenersComponents, init: { reusePort: boolean }) {
+  constructor(
+    components: ListenersComponents,
+    init: { readonly inherited: readonly ListeningSocket[] },
+  ) {
     this.#components = components
-    this.#reusePort = init.reusePort
+    this.#inherited = init.inherited
+  }
+
+  /** The listening sockets, to be inherited by another process. */
+  sockets(): ListeningSocket[] {
+    return [...this.#open.values()].flatMap(({ servers, address }) =>
+      servers.map((server) => ({
+        listener: listenerKey(address),
+        port: address.port,
+        fd: fdOf(server),
+      })),
+    )
   }
 
   /**
@@ -38,7 +60,7 @@ export class Listeners {
         if (!this.#open.has(keyOf(address))) added.push(await this.#listen(address))
       }
     } catch (thrown) {
-      for (const { server } of added) server.close()
+      for (const open of added) remove(open)
       throw thrown
     }
     const wanted = new Map(addresses.map((address) => [keyOf(address), address]))
@@ -46,24 +68,32 @@ export class Listeners {
       const address = wanted.get(key)
       if (address !== undefined) {
         open.address = address
+        open.intake.set(address.proxies)
         if (address.tls) open.tls.set(address.tls, address.http2)
         continue
       }
-      open.server.close()
+      remove(open)
       this.#open.delete(key)
     }
     for (const open of added) this.#open.set(keyOf(open.address), open)
   }
 
-  /** Takes no client any more; those taken stay. */
-  close(): void {
-    for (const { server } of this.#open.values()) server.close()
+  /**
+   * Takes no client any more; those taken stay. Resolves when the last handshake is over.
+   * `inherited`: another process listens at the same sockets, files included.
+   */
+  async close(inherited = false): Promise<void> {
+    const open = [...this.#open.values()]
     this.#open.clear()
+    for (const each of open) {
+      if (inherited) close(each)
+      else remove(each)
+    }
+    await Promise.all(open.map(({ intake }) => intake.settled()))
+    await Promise.all(open.map(({ tls }) => tls.settled()))
   }
 
   async #listen(address: ListenerAddress): Promise<Open> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true })
-    await listen(server, address, this.#reusePort)
     const { log, stats, onClient } = this.#components
     const tls = new TlsTerminator({
       log,
@@ -71,17 +101,51 @@ export class Listeners {
       onClient: (socket) => onClient(socket, open.address),
     })
     if (address.tls) tls.set(address.tls, address.http2)
-    const open: Open = { server, tls, address }
-    server.on('connection', (socket) => {
-      if (open.address.tls) tls.accept(socket)
-      else onClient(socket, open.address)
+    const intake = new Intake({
+      log,
+      stats,
+      onClient: (socket) => {
+        if (open.address.tls) tls.accept(socket)
+        else onClient(socket, open.address)
+      },
     })
-    // Out of file descriptors: the next client may find some again.
-    server.on('error', (error) => {
-      log.error({ listener: address.name, error: error.message }, 'accept failed')
-    })
+    intake.set(address.proxies)
+    const servers = await this.#servers(address)
+    const inode = address.unixMode === undefined ? undefined : inodeOf(address.host)
+    const open: Open = { servers, intake, tls, inode, address }
+    for (const server of servers) {
+      server.on('connection', (socket) => intake.accept(socket, open.address))
+      // Out of file descriptors: the next client may find some again.
+      server.on('error', (error) => {
+        log.error({ listener: address.name, error: error.message }, 'accept failed')
+      })
+    }
     return open
   }
+
+  async #servers(address: ListenerAddress): Promise<Server[]> {
+    const key = listenerKey(address)
+    const inherited = this.#inherited.filter(({ listener }) => listener === key)
+    this.#inherited = this.#inherited.filter(({ listener }) => listener !== key)
+    if (inherited.length > 0) {
+      return Promise.all(inherited.map(({ fd }) => listenAt(createServer(SERVER), fd)))
+    }
+    const server = createServer(SERVER)
+    await listen(server, address, true)
+    return [server]
+  }
+}
+
+const SERVER = { allowHalfOpen: true, noDelay: true, keepAlive: true }
+
+function close({ servers }: Open): void {
+  for (const server of servers) server.close()
+}
+
+/** Closes it for good. */
+function remove(open: Open): void {
+  close(open)
+  removeSocket(open.address.host, open.inode)
 }
 
 function keyOf(address: ListenerAddress): string {

@@ -153,6 +153,22 @@ export const FRONT_METRICS: MetricTable<FrontStats> = [
   ],
   [
     {
+      name: 'aries_front_proxy_failures_total',
+      help: 'Connections of trusted proxies without a whole PROXY header.',
+      kind: 'counter',
+    },
+    (s) => s.proxyFailures,
+  ],
+  [
+    {
+      name: 'aries_front_sni_failures_total',
+      help: 'TLS clients that named no server behind a TCP listener, or sent no ClientHello.',
+      kind: 'counter',
+    },
+    (s) => s.sniFailures,
+  ],
+  [
+    {
       name: 'aries_front_sessions_rehomed_total',
       help: 'Sessions that went on at another host, because their worker moved.',
       kind: 'counter',

@@ -43,6 +43,9 @@ export interface ShardStats {
   connectionsTotal: number
   /** TLS handshakes that failed. */
   tlsFailures: number
+  /** PROXY headers that were missing, malformed or late; clients whose server name leads nowhere. */
+  proxyFailures: number
+  sniFailures: number
   /** WebSockets to workers now, and all so far. */
   sessions: number
   sessionsTotal: number
@@ -94,6 +97,8 @@ export function emptyStats(): ShardStats {
     connections: 0,
     connectionsTotal: 0,
     tlsFailures: 0,
+    proxyFailures: 0,
+    sniFailures: 0,
     sessions: 0,
     sessionsTotal: 0,
     rehomed: 0,
@@ -123,6 +128,8 @@ const COUNTERS = [
   'shed',
   'connectionsTotal',
   'tlsFailures',
+  'proxyFailures',
+  'sniFailures',
   'sessionsTotal',
   'rehomed',
   'tcpConnectionsTotal',

@@ -16,8 +16,16 @@ import type { Running, RunOptions } from '../running.ts'
 import { VERSION } from '../version.ts'
 import { realWorld } from '../world.ts'
 import { Front } from './front.ts'
+import { sendSignal } from './keeper.ts'
 import { FRONT_METRICS } from './metric-table.ts'
+import { Predecessor, type Replaced } from './predecessor.ts'
+import { isSuccessor, Successor } from './successor.ts'
 import { UPSTREAM_METRICS } from './upstream-metrics.ts'
+
+/** What is being answered at the admin port when another process is to have it. */
+const ADMIN_GRACE_MS = 1_000
+/** The reason to stop: there is nobody any more whose place this process could keep. */
+const SUCCESSOR_GONE = 'successor-gone'
 
 /** Builds a front of the map and starts it: gossip, shards and admin API. */
 export async function runFront({ config, id, log }: RunOptions): Promise<Running> {
@@ -34,6 +42,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
   let current = config
   let refusal: string | undefined
   let serving = false
+  let failure: string | undefined
   let finish: (code: number) => void = () => {}
   const stopped = new Promise<number>((resolve) => {
     finish = resolve
@@ -49,14 +58,18 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
       preset: config.gossip.preset,
     },
   )
+  const successor = isSuccessor() ? new Successor(() => void stop('keeper-gone')) : undefined
+  const inheritance = await successor?.inherit()
+  if (inheritance) gossip.seed(inheritance.members)
   const tokens = new Tokens(dataTokens(config.keys))
   const peers = new Peers({ membership: gossip }, { tokens })
-  const front = new Front({ log, world, membership: gossip }, { config, id })
+  const front = new Front({ log, world, membership: gossip }, { config, id, inheritance })
   const status = (): NodeStatusInfo => {
     const nodes = gossip.members().filter((m) => m.role === 'node' && m.state === 'alive')
     const notes = refusal ? [refusal] : []
     const restart = restartNote('front', id, config, current)
     if (restart) notes.push(restart)
+    if (failure !== undefined) notes.push(failure)
     if (!serving) notes.push('not serving')
     if (nodes.length === 0) notes.push('no node is alive')
     const { others } = gossip.mapCensus()
@@ -99,11 +112,80 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
     upstreams: front.states,
     metrics: () => metrics.text(),
     log: log.child({ component: 'admin' }),
+    replace: () => replace('admin API'),
   })
-  await admin.start(entry.host, entry.admin)
+  const ports = {
+    open: async (): Promise<void> => {
+      await admin.start(entry.host, entry.admin)
+      await gossip.start()
+    },
+    close: async (): Promise<void> => {
+      await admin.finish(ADMIN_GRACE_MS)
+      await gossip.stop()
+    },
+  }
+  let replaced: Replaced | undefined
+  let replacing: Promise<unknown> = Promise.resolve()
+  const end = async (code: number): Promise<void> => {
+    await peers.close()
+    finish(code)
+  }
+  const predecessor = new Predecessor(
+    {
+      log,
+      front,
+      ports,
+      onLost: (code) => {
+        void successor?.keeper.say({ type: 'ends', code })
+        void stop(SUCCESSOR_GONE)
+      },
+      onReplaced: () => successor?.keeper.leave(),
+    },
+    { hasKeeper: successor !== undefined },
+  )
+  const replace = (reason: string): Promise<number> => {
+    log.info({ reason }, 'a new process is started to take the place of this one')
+    failure = undefined
+    return new Promise((resolve, reject) => {
+      const onServing = async (pid: number): Promise<void> => resolve(pid)
+      const outcome = predecessor.replace(onServing)
+      replacing = outcome.catch(() => {})
+      outcome.then(retire, (error: AriesError) => {
+        failure = error.message
+        reject(error)
+      })
+    })
+  }
+  /** Lets the clients go to the new process; the one that has a keeper is then needed no more. */
+  const retire = async (by: Replaced): Promise<void> => {
+    replaced = by
+    serving = false
+    handover.stop()
+    successor?.replaced()
+    log.info({ by: by.pid }, 'front is replaced')
+    void by.keeper?.ended.then(() => front.cut())
+    await front.retire()
+    log.info('the last connection of the replaced front is over')
+    await end(by.keeper ? await by.keeper.ended : 0)
+  }
+  const onReplace = (): void => {
+    if (replaced) replaced.keeper?.signal('SIGUSR2')
+    else if (serving) replace('SIGUSR2').catch(() => {})
+  }
+  process.on('SIGUSR2', onReplace)
+
   try {
-    await front.start()
+    if (successor) {
+      await front.start()
+      await successor.serving()
+      await ports.open()
+      await successor.complete()
+    } else {
+      await admin.start(entry.host, entry.admin)
+      await front.start()
+    }
   } catch (error) {
+    process.off('SIGUSR2', onReplace)
     await admin.stop()
     await peers.close()
     throw error
@@ -111,17 +193,28 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
   serving = true
   log.info({ version: VERSION, admin: entry.admin }, 'front is up')
 
-  const stop = async (reason: string): Promise<void> => {
+  async function stop(reason: string): Promise<void> {
+    await replacing
+    if (replaced) {
+      log.info({ reason }, 'replaced front stops')
+      // The keeper may not have heard yet whose turn it is: then the one before passes it on.
+      if (replaced.keeper) replaced.keeper.signal('SIGTERM')
+      else if (reason !== SUCCESSOR_GONE) sendSignal(replaced.pid, 'SIGTERM')
+      await front.cut()
+      return
+    }
     if (!serving) return
     serving = false
     log.info({ reason }, 'front stops')
+    process.off('SIGUSR2', onReplace)
     handover.stop()
     await front.stop()
     await admin.stop()
-    await peers.close()
-    finish(0)
+    await successor?.ends(0)
+    await end(0)
   }
   const setConfig = async (changed: Config): Promise<void> => {
+    if (replaced) return
     current = changed
     if (!changed.map.fronts.some((declared) => declared.id === id)) {
       await stop('removed-from-map')

@@ -36,6 +36,7 @@ type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
 
 const PAUSE_MS = 25
 const REDIRECTS_MAX = 10
+const DISMISS_TICK_MS = 100
 /** Sessions whose clients have gone, remembered for a `moved` that was on its way. */
 const LEFT_MAX = 1_000
 
@@ -101,6 +102,22 @@ export class Sessions {
   /** Gossip found the node dead: its links are over, even when TCP does not know it yet. */
   nodeDown(node: string): void {
     this.#links.nodeDown(node)
+  }
+
+  /**
+   * Another process takes new clients. WebSockets are closed with 1012, spread evenly over `spreadMs`
+   * so that they do not all come back at once; `close` follows for the rest.
+   */
+  async dismiss(spreadMs: number): Promise<void> {
+    const untilMs = performance.now() + spreadMs
+    while (!this.#stopping) {
+      const open = [...this.#sessions.values()].filter((each) => each.client?.hearsCodes === true)
+      const leftMs = untilMs - performance.now()
+      const share = leftMs <= 0 ? open.length : Math.ceil((open.length * DISMISS_TICK_MS) / leftMs)
+      for (const session of open.slice(0, share)) this.#end(session, 1012, 'the front is replaced')
+      if (leftMs <= 0) return
+      await new Promise((resolve) => setTimeout(resolve, DISMISS_TICK_MS))
+    }
   }
 
   /** Closes every client with 1001, tells the hosts, cuts what is left after `graceMs`. */

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { AriesError, fromBody } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import type { ListeningSocket } from './handover.ts'
 import { emptyStats, type ShardStats } from './metrics.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
 
@@ -34,6 +35,7 @@ export class ShardHandle {
   /** Resolves when it serves. */
   readonly ready: Promise<void>
   #lastCall = 0
+  #whenSockets: (sockets: readonly ListeningSocket[]) => void = () => {}
 
   constructor(components: ShardHandleComponents, setup: ShardSetup) {
     this.#components = components
@@ -77,6 +79,25 @@ export class ShardHandle {
   /** Lets it drain for `graceMs`; ends the thread in any case. */
   async stop(graceMs: number): Promise<void> {
     this.send({ type: 'stop', graceMs })
+    await this.#ended(graceMs)
+  }
+
+  /** See `Shard.retire`; ends the thread in any case. */
+  async retire(init: { graceMs: number; spreadMs: number }): Promise<void> {
+    this.send({ type: 'retire', ...init })
+    await this.#ended(init.graceMs)
+  }
+
+  /** Its listening sockets; none when it has ended. */
+  sockets(): Promise<readonly ListeningSocket[]> {
+    this.send({ type: 'sockets' })
+    return new Promise((resolve) => {
+      this.#whenSockets = resolve
+      void this.#exited.then(() => resolve([]))
+    })
+  }
+
+  async #ended(graceMs: number): Promise<void> {
     const cut = setTimeout(() => void this.#worker.terminate(), graceMs + STOP_SLACK_MS)
     await this.#exited
     clearTimeout(cut)
@@ -96,6 +117,9 @@ export class ShardHandle {
         break
       case 'stats':
         this.stats = message.stats
+        break
+      case 'sockets':
+        this.#whenSockets(message.sockets)
         break
       default:
         this.#components.onMessage(message)

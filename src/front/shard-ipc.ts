@@ -1,6 +1,7 @@
 /** What the main thread of a front and its shards say to each other over the threads' port. */
 import type { ConfigFile } from '../config/schema.ts'
 import type { ErrorBody } from '../errors.ts'
+import type { ListeningSocket } from './handover.ts'
 import type { ListenerAddress } from './listen.ts'
 import type { ShardStats } from './metrics.ts'
 import type { NodeView } from './nodes.ts'
@@ -43,8 +44,8 @@ export interface ShardSetup {
   /** Upstreams that drain, and how long those who are bound to them may stay. */
   readonly draining: readonly { readonly url: string; readonly boundMs: number }[]
   readonly config: ShardConfig
-  /** Other shards listen at the same ports. */
-  readonly reusePort: boolean
+  /** Listening sockets of the process before this one, for this shard. */
+  readonly inherited: readonly ListeningSocket[]
 }
 
 export type ToShard =
@@ -62,12 +63,20 @@ export type ToShard =
   | { readonly type: 'drain'; readonly url: string; readonly boundMs: number | undefined }
   /** Finish what runs for at most `graceMs`, then end the thread. */
   | { readonly type: 'stop'; readonly graceMs: number }
+  /**
+   * Likewise, while another process takes new clients: whoever is connected is asked to come again,
+   * WebSockets within `spreadMs`.
+   */
+  | { readonly type: 'retire'; readonly graceMs: number; readonly spreadMs: number }
+  /** Answered with the listening sockets. */
+  | { readonly type: 'sockets' }
 
 export type FromShard =
   /** Call 0: the shard listens. */
   | { readonly type: 'done'; readonly call: number }
   | { readonly type: 'failed'; readonly call: number; readonly error: ErrorBody }
   | { readonly type: 'stats'; readonly stats: ShardStats }
+  | { readonly type: 'sockets'; readonly sockets: readonly ListeningSocket[] }
   /** Nobody listens at the data port of that node. */
   | { readonly type: 'refused'; readonly node: string }
   /** A connection to the pool of that node failed. */

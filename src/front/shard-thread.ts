@@ -15,8 +15,9 @@ const post = (message: FromShard): void => port.postMessage(message)
 try {
   const shard = new Shard({ log, post }, setup)
   port.on('message', (message: ToShard) => {
-    if (message.type !== 'stop') shard.handle(message)
-    else void shard.stop(message.graceMs).finally(() => port.close())
+    if (message.type === 'stop') void shard.stop(message.graceMs).finally(() => port.close())
+    else if (message.type === 'retire') void shard.retire(message).finally(() => port.close())
+    else shard.handle(message)
   })
   await shard.start()
   post({ type: 'done', call: 0 })

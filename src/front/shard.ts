@@ -7,13 +7,14 @@ import { AccessLog } from './access-log.ts'
 import { Balancing } from './balance/balancing.ts'
 import { Board } from './board.ts'
 import { Engines } from './engines.ts'
+import type { ListenerAddress } from './listen.ts'
 import { Listeners } from './listeners.ts'
 import { emptyStats, type ShardStats, type SplicedBytes } from './metrics.ts'
 import { Nodes } from './nodes.ts'
 import { RoutePlanner } from './planner.ts'
 import { RateTable } from './rate-table.ts'
 import { Resolver } from './resolver.ts'
-import { RouteTable } from './routes.ts'
+import { RouteTable, type UpstreamAddress } from './routes.ts'
 import { Sessions, type SessionsLimits } from './sessions.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
 import { Shedder } from './shedder.ts'
@@ -49,6 +50,7 @@ export class Shard {
   readonly #engines: Engines
   readonly #tcp: TcpSplicer
   readonly #listeners: Listeners
+  readonly #isFirst: boolean
   #reporting: NodeJS.Timeout | undefined
 
   /** Throws `ARIES_E_CONFIG` when the routes cannot be served. */
@@ -61,6 +63,7 @@ export class Shard {
     const token = (): string => this.#config.token
     this.#components = components
     this.#config = config
+    this.#isFirst = setup.shard === 0
     this.#nodes = new Nodes({ board, random })
     this.#nodes.set(setup.nodes)
     this.#resolver = new Resolver(
@@ -138,23 +141,22 @@ export class Shard {
       {
         log,
         stats,
-        onClient: (socket, { upstreams, worker, tls, http2 }) => {
+        onClient: (socket, { upstreams, worker, tls, http2, sni, sendProxy }) => {
           if (worker !== undefined) this.#tcpClients.accept(socket, worker)
           else if (upstreams === undefined) this.#engines.accept(socket, http2 && tls === undefined)
-          else
-            this.#tcp.accept(
-              socket,
-              upstreams.map(({ url }) => this.#balancing.upstreams.get(url)),
-            )
+          else {
+            const rules = sni?.map((rule) => ({ ...rule, upstreams: this.#known(rule.upstreams) }))
+            this.#tcp.accept(socket, { upstreams: this.#known(upstreams), sni: rules, sendProxy })
+          }
         },
       },
-      { reusePort: setup.reusePort },
+      { inherited: setup.inherited },
     )
   }
 
   /** Serves when it resolves; throws `ARIES_E_PORT_IN_USE`. */
   async start(): Promise<void> {
-    await this.#listeners.set(this.#config.listeners)
+    await this.#listeners.set(this.#ownListeners(this.#config))
     this.#shedder.start()
     this.#reporting = setInterval(() => {
       this.#engines.sweep()
@@ -162,7 +164,7 @@ export class Shard {
     }, STATS_INTERVAL_MS)
   }
 
-  handle(message: Exclude<ToShard, { type: 'stop' }>): void {
+  handle(message: Exclude<ToShard, { type: 'stop' | 'retire' }>): void {
     switch (message.type) {
       case 'config':
         void this.#reload(message.call, message.config)
@@ -182,7 +184,19 @@ export class Shard {
       case 'drain':
         this.#balancing.upstreams.setDrain(message.url, message.boundMs)
         break
+      case 'sockets':
+        this.#components.post({ type: 'sockets', sockets: this.#listeners.sockets() })
+        break
     }
+  }
+
+  #known(addresses: readonly UpstreamAddress[]): Upstream[] {
+    return addresses.map(({ url }) => this.#balancing.upstreams.get(url))
+  }
+
+  /** A Unix socket cannot be shared out by the system: the first shard has them all. */
+  #ownListeners({ listeners }: ShardConfig): readonly ListenerAddress[] {
+    return this.#isFirst ? listeners : listeners.filter(({ unixMode }) => unixMode === undefined)
   }
 
   #nodeDown({ node, dead }: Extract<ToShard, { type: 'down' }>): void {
@@ -196,15 +210,31 @@ export class Shard {
 
   /** Lets what runs finish, for at most `graceMs`. */
   async stop(graceMs: number): Promise<void> {
-    clearInterval(this.#reporting)
-    this.#shedder.stop()
-    this.#listeners.close()
-    this.#webSockets.stop()
-    await Promise.all([
+    void this.#listeners.close()
+    await this.#end(() => [
       this.#engines.close(graceMs),
       this.#sessions.close(graceMs),
       this.#tcp.close(graceMs),
     ])
+  }
+
+  /** Another process takes new clients: lets those here go to it, for at most `graceMs`. */
+  async retire({ graceMs, spreadMs }: { graceMs: number; spreadMs: number }): Promise<void> {
+    const untilMs = performance.now() + graceMs
+    await this.#listeners.close(true)
+    const leftMs = Math.max(0, untilMs - performance.now())
+    await this.#end(() => [
+      this.#engines.close(leftMs, true),
+      this.#sessions.dismiss(Math.min(spreadMs, leftMs)).then(() => this.#sessions.close(leftMs)),
+      this.#tcp.close(leftMs),
+    ])
+  }
+
+  async #end(parts: () => Promise<void>[]): Promise<void> {
+    await Promise.all(parts())
+    clearInterval(this.#reporting)
+    this.#shedder.stop()
+    this.#webSockets.stop()
     this.#owners.close()
     this.#balancing.close()
     await Promise.all([this.#resolver.close(), this.#accessLog.close()])
@@ -231,7 +261,7 @@ export class Shard {
       const { upstreamTls } = config
       const wanted = upstreamsOf(table, config.listeners)
       this.#balancing.upstreams.set([...before, ...wanted], upstreamTls)
-      await this.#listeners.set(config.listeners)
+      await this.#listeners.set(this.#ownListeners(config))
       this.#balancing.upstreams.set(wanted, upstreamTls)
       this.#config = config
       this.#balancing.setLimits(config.balance)

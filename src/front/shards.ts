@@ -1,5 +1,6 @@
 import type { Logger } from '../log.ts'
 import type { TimerHandle, World } from '../world.ts'
+import type { ListeningSocket } from './handover.ts'
 import { addStats, emptyStats, type FrontStats } from './metrics.ts'
 import { ShardHandle } from './shard-handle.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
@@ -14,8 +15,10 @@ export interface ShardsComponents {
 
 export interface ShardsInit {
   readonly count: number
+  /** Listening sockets of the process before this one. */
+  readonly inherited: readonly ListeningSocket[]
   /** What a shard that starts now is to know; asked again at each restart. */
-  readonly setup: () => Omit<ShardSetup, 'shard' | 'boot' | 'reusePort'>
+  readonly setup: () => Omit<ShardSetup, 'shard' | 'boot' | 'inherited'>
 }
 
 /** Pause before a crashed shard is started again; doubled while it does not live long. */
@@ -42,7 +45,9 @@ export class Shards {
 
   /** All serve when it resolves; when one cannot, none is left and its error is thrown. */
   async start(): Promise<void> {
-    for (let shard = 0; shard < this.#init.count; shard++) this.#spawn(shard)
+    const { count, inherited } = this.#init
+    const shares = sharesOf(inherited, count)
+    for (let shard = 0; shard < count; shard++) this.#spawn(shard, shares[shard]!)
     const started = await Promise.allSettled([...this.#handles.values()].map(({ ready }) => ready))
     const failed = started.find((result) => result.status === 'rejected')
     if (failed === undefined) return
@@ -70,6 +75,19 @@ export class Shards {
     await Promise.all([...this.#handles.values()].map((handle) => handle.stop(graceMs)))
   }
 
+  /** The listening sockets of all. */
+  async sockets(): Promise<ListeningSocket[]> {
+    const all = await Promise.all([...this.#handles.values()].map((handle) => handle.sockets()))
+    return all.flat()
+  }
+
+  /** Another process takes new clients: see `Shard.retire`. */
+  async retire(init: { graceMs: number; spreadMs: number }): Promise<void> {
+    this.#stopping = true
+    for (const timer of this.#restartTimers.values()) timer.cancel()
+    await Promise.all([...this.#handles.values()].map((handle) => handle.retire(init)))
+  }
+
   stats(): FrontStats {
     const sum = emptyStats()
     addStats(sum, this.#ended)
@@ -77,12 +95,12 @@ export class Shards {
     return { ...sum, shards: this.#handles.size, restarts: this.#restarts }
   }
 
-  #spawn(shard: number): void {
+  #spawn(shard: number, inherited: readonly ListeningSocket[]): void {
     const setup: ShardSetup = {
       ...this.#init.setup(),
       shard,
       boot: this.#components.world.clock.wallMs(),
-      reusePort: this.#init.count > 1,
+      inherited,
     }
     const { log, onMessage } = this.#components
     const handle: ShardHandle = new ShardHandle(
@@ -103,9 +121,22 @@ export class Shards {
     log.error({ shard, livedMs: Math.round(livedMs), delayMs }, 'shard ended, starting it again')
     const timer = world.clock.after(delayMs, () => {
       this.#restarts += 1
-      this.#spawn(shard)
+      // What it had inherited was closed with its thread.
+      this.#spawn(shard, [])
       onRestart(shard)
     })
     this.#restartTimers.set(shard, timer)
   }
+}
+
+/** The sockets of each listener in turn to the shards: every socket has one, a shard may have several. */
+function sharesOf(sockets: readonly ListeningSocket[], count: number): ListeningSocket[][] {
+  const shares: ListeningSocket[][] = Array.from({ length: count }, () => [])
+  const next = new Map<string, number>()
+  for (const socket of sockets) {
+    const turn = next.get(socket.listener) ?? 0
+    next.set(socket.listener, turn + 1)
+    shares[turn % count]!.push(socket)
+  }
+  return shares
 }

@@ -10,6 +10,7 @@ const ABNORMAL = 1006
 
 /** A client's raw connection. Each direction ends on its own. */
 export class TcpEnd implements ClientEnd {
+  readonly hearsCodes = false
   readonly #socket: Socket
 
   /** `socket`: paused, with `allowHalfOpen`. */

@@ -1,10 +1,15 @@
 /** Raw TCP: a client's connection spliced with one to an upstream. */
 import { connect, type Socket } from 'node:net'
+import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Random } from '../world.ts'
 import { leastInFlight } from './balance/upstreams.ts'
+import { CLIENT_HELLO_BYTES_MAX, type ClientHello, parseClientHello } from './client-hello.ts'
+import { readFirst } from './first-bytes.ts'
 import { onread, setReader } from './http1/read-buffer.ts'
+import type { SniRule } from './listen.ts'
 import type { ShardStats, SplicedBytes } from './metrics.ts'
+import { type ProxiedPeer, type ProxyVersion, proxyHeader } from './proxy-protocol.ts'
 import type { Upstream } from './upstreams.ts'
 
 export interface TcpComponents {
@@ -18,8 +23,25 @@ export interface TcpComponents {
 export interface TcpLimits {
   readonly connectionsMax: number
   readonly connectTimeoutMs: number
+  /** For the ClientHello of listeners that go by it. */
+  readonly headTimeoutMs: number
   readonly tunnelIdleTimeoutMs: number
 }
+
+/** Where the connections of a TCP listener go. */
+export interface TcpListener {
+  readonly upstreams: readonly Upstream[]
+  /** By the server that a TLS client names; `upstreams` are then for the rest. */
+  readonly sni: readonly SniRoute[] | undefined
+  readonly sendProxy: ProxyVersion | undefined
+}
+
+export interface SniRoute extends Omit<SniRule, 'upstreams'> {
+  readonly upstreams: readonly Upstream[]
+}
+
+/** A fatal alert, unrecognized_name (RFC 6066 §3). */
+const UNRECOGNIZED_NAME = Buffer.from([21, 3, 1, 0, 2, 2, 112])
 
 /**
  * Takes connections of TCP listeners. Each goes to the upstream with the fewest; when it cannot be
@@ -41,7 +63,7 @@ export class TcpSplicer {
   }
 
   /** `client`: fresh, with `allowHalfOpen`. */
-  accept(client: Socket, upstreams: readonly Upstream[]): void {
+  accept(client: Socket, listener: TcpListener): void {
     const { stats, bytes } = this.#components
     if (this.#clients.size >= this.#limits.connectionsMax) {
       client.resetAndDestroy()
@@ -58,7 +80,31 @@ export class TcpSplicer {
       bytes.out += client.bytesWritten
     })
     client.pause()
-    this.#connect(client, upstreams, new Set())
+    const { sni, upstreams, sendProxy } = listener
+    if (sni === undefined) this.#connect(client, upstreams, sendProxy, new Set())
+    else this.#route(client, sni, listener)
+  }
+
+  /** Goes by the server that the client names. */
+  #route(client: Socket, sni: readonly SniRoute[], listener: TcpListener): void {
+    const limits = {
+      bytesMax: CLIENT_HELLO_BYTES_MAX,
+      timeoutMs: this.#limits.headTimeoutMs,
+      what: 'the ClientHello',
+    }
+    readFirst(client, limits, helloIn, (hello) => {
+      if (client.destroyed) return
+      const isHere = !(hello instanceof AriesError)
+      const rule = isHere ? sni.find((each) => fits(each, hello)) : undefined
+      const upstreams = rule?.upstreams ?? listener.upstreams
+      if (upstreams.length > 0 && isHere) {
+        this.#connect(client, upstreams, listener.sendProxy, new Set())
+        return
+      }
+      this.#components.stats.sniFailures += 1
+      if (isHere && hello.isTls) client.end(UNRECOGNIZED_NAME, () => client.destroySoon())
+      else client.resetAndDestroy()
+    })
   }
 
   /** Waits at most `graceMs` for the connections to end, then cuts them. */
@@ -72,7 +118,12 @@ export class TcpSplicer {
     clearTimeout(cut)
   }
 
-  #connect(client: Socket, upstreams: readonly Upstream[], tried: Set<Upstream>): void {
+  #connect(
+    client: Socket,
+    upstreams: readonly Upstream[],
+    sendProxy: ProxyVersion | undefined,
+    tried: Set<Upstream>,
+  ): void {
     const { log, random, onFailed } = this.#components
     const upstream = leastInFlight(upstreams, random, tried)
     if (upstream === undefined) {
@@ -92,6 +143,7 @@ export class TcpSplicer {
     server.once('connect', () => {
       connected = true
       clearTimeout(timer)
+      if (sendProxy) server.write(proxyHeader(sendProxy, peerOf(client)))
       this.#splice(client, server)
     })
     server.on('error', abandon)
@@ -104,7 +156,7 @@ export class TcpSplicer {
         return
       }
       onFailed(upstream)
-      this.#connect(client, upstreams, tried.add(upstream))
+      this.#connect(client, upstreams, sendProxy, tried.add(upstream))
     })
   }
 
@@ -124,4 +176,29 @@ function pass(from: Socket, to: Socket): void {
   to.on('drain', () => from.resume())
   from.on('end', () => to.end())
   from.resume()
+}
+
+/** All of it is put back. What is no ClientHello names no server. */
+function helloIn(bytes: Buffer): (ClientHello & { isTls: boolean; used: number }) | undefined {
+  try {
+    const hello = parseClientHello(bytes)
+    return hello && { ...hello, isTls: true, used: 0 }
+  } catch {
+    return { serverName: undefined, alpn: [], isTls: false, used: 0 }
+  }
+}
+
+function fits({ names, alpn }: SniRoute, hello: ClientHello): boolean {
+  const { serverName } = hello
+  if (serverName === undefined) return false
+  if (alpn !== undefined && !alpn.some((each) => hello.alpn.includes(each))) return false
+  const parent = `*${serverName.slice(serverName.indexOf('.'))}`
+  return names.some((name) => name === serverName || name === parent)
+}
+
+/** Undefined when it has gone. */
+function peerOf(client: Socket): ProxiedPeer | undefined {
+  const { remoteAddress, remotePort, localAddress, localPort } = client
+  if (remoteAddress === undefined || localAddress === undefined) return undefined
+  return { remoteAddress, remotePort: remotePort ?? 0, localAddress, localPort: localPort ?? 0 }
 }

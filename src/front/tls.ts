@@ -3,7 +3,9 @@ import { createSecureContext, createServer, type SecureContext, type Server } fr
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '../log.ts'
 import type { TlsTerms } from './certificates.ts'
+import { knownPeer, setPeer } from './intake.ts'
 import type { ShardStats } from './metrics.ts'
+import type { ProxiedPeer } from './proxy-protocol.ts'
 
 /** A handshake takes a few round trips; who is slower holds a place for nothing. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
@@ -28,6 +30,7 @@ export class TlsTerminator {
   #wildcard = new Map<string, SecureContext>()
   #shaking = 0
   #http2 = true
+  #whenSettled: (() => void)[] = []
 
   constructor(components: TlsComponents) {
     this.#c = components
@@ -40,12 +43,14 @@ export class TlsTerminator {
       SNICallback: (name, done) => done(null, this.#contextFor(name)),
     })
     this.#server.on('secureConnection', (socket) => {
-      this.#shaking--
       socket.ref()
+      const peer = peerOf(socket)
+      if (peer) setPeer(socket, peer)
       components.onClient(socket)
+      this.#shaken()
     })
     this.#server.on('tlsClientError', (error) => {
-      this.#shaking--
+      this.#shaken()
       components.stats.tlsFailures++
       components.log.debug({ why: error.message }, 'TLS handshake failed')
     })
@@ -74,6 +79,7 @@ export class TlsTerminator {
     this.#server.setSecureContext({ cert, key, minVersion, ticketKeys })
   }
 
+  /** What a proxy said of the client holds of the encrypted connection too. */
   accept(socket: Socket): void {
     if (this.#shaking >= HANDSHAKES_MAX) {
       this.#c.stats.tlsFailures++
@@ -86,10 +92,29 @@ export class TlsTerminator {
     this.#server.emit('connection', socket)
   }
 
+  /** Resolves when nobody is in a handshake. */
+  settled(): Promise<void> {
+    if (this.#shaking === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#whenSettled.push(resolve))
+  }
+
+  #shaken(): void {
+    this.#shaking--
+    if (this.#shaking > 0) return
+    for (const resolve of this.#whenSettled.splice(0)) resolve()
+  }
+
   /** Undefined: the one of the listener. */
   #contextFor(name: string): SecureContext | undefined {
     const lower = name.toLowerCase()
     const parent = lower.slice(lower.indexOf('.') + 1)
     return this.#exact.get(lower) ?? this.#wildcard.get(parent)
   }
+}
+
+/** Who the client is by what was said of the connection below. */
+function peerOf(socket: Socket): ProxiedPeer | undefined {
+  // Node has no public name for it.
+  const { _parent: raw } = socket as Socket & { _parent?: Socket }
+  return raw && knownPeer(raw)
 }

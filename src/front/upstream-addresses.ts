@@ -12,6 +12,7 @@ export function upstreamsOf(
       route.kind === 'upstreams' ? route.items.flatMap((item) => item.upstreams) : [],
     ),
     ...listeners.flatMap((listener) => listener.upstreams ?? []),
+    ...listeners.flatMap(({ sni = [] }) => sni.flatMap(({ upstreams }) => upstreams)),
   ]
   const byUrl = new Map<string, UpstreamAddress>()
   for (const address of all) {

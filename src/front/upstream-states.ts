@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { TimerHandle, World } from '../world.ts'
+import type { Inheritance } from './handover.ts'
 import { HealthChecks } from './health.ts'
 import type { ListenerAddress } from './listen.ts'
 import { type Ejection, Outliers } from './outliers.ts'
@@ -34,6 +35,8 @@ export interface UpstreamStatesComponents {
   readonly tell: (message: Extract<ToShard, { url: string }>) => void
 }
 
+type Inherited = Pick<Inheritance, 'unhealthy' | 'draining'>
+
 type Heard = Extract<FromShard, { type: 'upstream-failed' | 'upstream-in-row' | 'outcomes' }>
 
 interface State {
@@ -65,10 +68,13 @@ export class UpstreamStates {
   readonly #health: HealthChecks
   readonly #outliers = new Outliers()
   #states = new Map<string, State>()
+  /** What the process before this one knew; until the first `set`. */
+  #inherited: Inherited | undefined
   #looking: TimerHandle | undefined
 
-  constructor(components: UpstreamStatesComponents) {
+  constructor(components: UpstreamStatesComponents, inherited?: Inherited) {
     this.#components = components
+    this.#inherited = inherited
     this.#health = new HealthChecks({
       world: components.world,
       onChange: (url, healthy, why) => this.#checked(url, healthy, why),
@@ -86,10 +92,9 @@ export class UpstreamStates {
     { health, outliers }: Pick<Config, 'health' | 'outliers'>,
     tls: ReadonlyMap<string, UpstreamTls>,
   ): void {
-    const nowMs = this.#nowMs
     const addresses = upstreamsOf(table, listeners)
     this.#states = new Map(
-      addresses.map(({ url }) => [url, this.#states.get(url) ?? emptyState(nowMs)]),
+      addresses.map(({ url }) => [url, this.#states.get(url) ?? this.#first(url)]),
     )
     const groups = new Map<string, string[]>()
     for (const [index, route] of table.routes.entries()) {
@@ -107,7 +112,8 @@ export class UpstreamStates {
         }),
       ),
     )
-    this.#health.set(addresses, health, tls)
+    this.#health.set(addresses, health, tls, this.#inherited?.unhealthy)
+    this.#inherited = undefined
     this.#looking ??= this.#lookLater()
   }
 
@@ -169,11 +175,13 @@ export class UpstreamStates {
     return more === 0 ? lines : [...lines, `${more} more upstreams are out or drain`]
   }
 
-  unhealthy(): string[] {
+  unhealthy(): readonly string[] {
+    if (this.#inherited) return this.#inherited.unhealthy
     return [...this.#states].filter(([, { healthy }]) => !healthy).map(([url]) => url)
   }
 
-  draining(): { url: string; boundMs: number }[] {
+  draining(): Inherited['draining'] {
+    if (this.#inherited) return this.#inherited.draining
     return [...this.#states].flatMap(([url, { boundUntilMs }]) =>
       boundUntilMs === undefined ? [] : [{ url, boundMs: Math.max(0, boundUntilMs - this.#nowMs) }],
     )
@@ -186,6 +194,18 @@ export class UpstreamStates {
 
   get #nowMs(): number {
     return this.#components.world.clock.nowMs()
+  }
+
+  #first(url: string): State {
+    const state = emptyState(this.#nowMs)
+    if (this.#inherited?.unhealthy.includes(url)) {
+      state.checkedWell = false
+      state.healthy = false
+      state.why = 'the process before found it ill'
+    }
+    const drain = this.#inherited?.draining.find((each) => each.url === url)
+    if (drain) state.boundUntilMs = this.#nowMs + drain.boundMs
+    return state
   }
 
   #state(url: string): State {

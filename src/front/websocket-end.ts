@@ -8,6 +8,7 @@ const REASON_BYTES_MAX = 123
 
 /** A client's WebSocket. */
 export class WebSocketEnd implements ClientEnd {
+  readonly hearsCodes = true
   readonly #ws: WebSocket
   /** A pong came since the last ping. */
   #isResponsive = true

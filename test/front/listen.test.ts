@@ -56,7 +56,7 @@ t.test('listeners change as a whole or not at all; connections stay', async (t) 
   let clients = 0
   const listeners = new Listeners(
     { log, stats: emptyStats(), onClient: () => void clients++ },
-    { reusePort: false },
+    { inherited: [] },
   )
   t.teardown(() => listeners.close())
   const [a, b] = (await probe([at(0), at(0)])) as [ListenerAddress, ListenerAddress]

@@ -16,6 +16,10 @@ async function shardConfig(): Promise<ShardConfig> {
     name: '127.0.0.1:0',
     host: '127.0.0.1',
     port: 0,
+    unixMode: undefined,
+    proxies: undefined,
+    sni: undefined,
+    sendProxy: undefined,
     upstreams: undefined,
     worker: undefined,
     tls: undefined,
@@ -44,6 +48,7 @@ function make(config: ShardConfig, onRestart: (shard: number) => void = () => {}
     { log, world: realWorld, onMessage: () => {}, onRestart },
     {
       count: 2,
+      inherited: [],
       setup: () => ({
         front: 'f1',
         board: new Board().buffer,

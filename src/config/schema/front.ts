@@ -1,6 +1,6 @@
 /** Sections of the fronts: their limits, the access log. */
 import { z } from 'zod'
-import { isSubnet } from '../../subnets.ts'
+import { isTrustable } from './listeners.ts'
 import { ms } from './values.ts'
 
 export const frontSchema = z
@@ -123,15 +123,52 @@ export const frontSchema = z
       .prefault({})
       .describe('Limits of an HTTP/2 connection of a client.'),
     trustedProxies: z
-      .array(z.string().refine(isSubnet, 'must be an address or a subnet, as in 10.0.0.0/8'))
+      .array(
+        z
+          .string()
+          .refine(isTrustable, 'must be an address or a subnet, as in 10.0.0.0/8, or `unix`'),
+      )
       .default([])
       .describe(
-        'Addresses and subnets of the proxies before the fronts. Their `X-Forwarded-…` and `Forwarded` headers are believed and passed on; those of everyone else are dropped.',
+        'Addresses and subnets of the proxies before the fronts; `unix`: whoever comes over a Unix socket. Their `X-Forwarded-…` and `Forwarded` headers are believed and passed on; those of everyone else are dropped.',
+      ),
+    forwarded: z
+      .boolean()
+      .default(false)
+      .describe('Whether targets get `Forwarded` (RFC 7239) beside `X-Forwarded-…`.'),
+    requestId: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether each request has an `X-Request-Id`: that of a trusted proxy, else a new one. Targets, workers and the access log get it.',
+      ),
+    trace: z
+      .strictObject({
+        sample: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(0.01)
+          .describe('Part of the traces that begin here that are marked as sampled.'),
+      })
+      .optional()
+      .describe(
+        'W3C trace context: a `traceparent` that a client brings goes on, and without a valid one a trace begins. Absent: headers go through as they are.',
       ),
     drainTimeoutMs: ms
       .default(3_000)
       .describe(
         'Milliseconds that requests in flight get at shutdown; together with the nodes it stays under 5 s.',
+      ),
+    handoverTimeoutMs: ms
+      .default(60_000)
+      .describe(
+        'Milliseconds that the connections of a front get when a new process has taken its place: tunnels, raw connections and long answers go on for so long.',
+      ),
+    handoverSpreadMs: ms
+      .default(10_000)
+      .describe(
+        'Milliseconds over which the WebSockets of workers are then closed with 1012, so that their clients do not come back all at once.',
       ),
   })
   .prefault({})

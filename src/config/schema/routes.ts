@@ -1,6 +1,5 @@
-/** Where clients are taken, and where their requests go. */
+/** Where requests go. */
 import { z } from 'zod'
-import { KEY_BYTES_MAX } from '../../identity.ts'
 import { routeHealthSchema, routeOutliersSchema } from './health.ts'
 import {
   hedgeSchema,
@@ -15,73 +14,6 @@ import {
 import { prioritySchema, rateLimitSchema } from './traffic.ts'
 import { stickySchema, upstreamSchema } from './upstreams.ts'
 import { fieldName, fieldValue, TOKEN } from './values.ts'
-
-const tlsSchema = z
-  .strictObject({
-    certificates: z
-      .array(
-        z.strictObject({
-          cert: z
-            .string()
-            .min(1)
-            .describe('File of the certificate and its chain (PEM), relative to this one.'),
-          key: z.string().min(1).describe('File of its private key (PEM).'),
-        }),
-      )
-      .min(1)
-      .max(1_000)
-      .describe(
-        'A client gets the one for the host that it names, else the first. Files that are replaced are read again; connections stay.',
-      ),
-    minVersion: z
-      .enum(['TLSv1.2', 'TLSv1.3'])
-      .default('TLSv1.2')
-      .describe('Oldest version that is spoken.'),
-  })
-  .describe('Takes HTTPS and WSS instead. Absent: nothing is encrypted.')
-
-export const listenerSchema = z.union([
-  z
-    .strictObject({
-      http: z
-        .string()
-        .describe('`host:port` to take HTTP and WebSocket at; `0.0.0.0:80` for every address.'),
-      tls: tlsSchema.optional(),
-      http2: z
-        .boolean()
-        .optional()
-        .describe(
-          'HTTP/2 beside HTTP/1.1. With `tls` the client chooses (ALPN), and it is on unless this is `false`; without, `true` takes those that begin with HTTP/2 (h2c with prior knowledge).',
-        ),
-    })
-    .describe('Takes HTTP requests and WebSockets; the routes say where they go.'),
-  z
-    .strictObject({
-      tcp: z.string().describe('`host:port` to take raw TCP at.'),
-      upstreams: z
-        .array(z.string().describe('`tcp://host:port` or `unix:/path`.'))
-        .min(1)
-        .describe('The servers behind it.'),
-    })
-    .describe('Passes the bytes of each connection to one of its upstreams.'),
-  z
-    .strictObject({
-      tcp: z.string().describe('`host:port` to take raw TCP at.'),
-      worker: z
-        .string()
-        .describe(
-          'Module of a worker class, relative to this file; it gets the bytes of each connection.',
-        ),
-      key: z
-        .string()
-        .min(1)
-        .max(KEY_BYTES_MAX)
-        .describe(
-          'Key of the worker: a text, in which `:address` is the address of the client and `:port` the port of the listener.',
-        ),
-    })
-    .describe('Leads each connection to a worker, wherever it lives.'),
-])
 
 /** The host is none of the client's to choose. */
 const REDIRECT = /^(\/|https?:\/\/([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?(\/|$))[!-~]*$/i

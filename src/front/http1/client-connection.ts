@@ -24,7 +24,7 @@ import type { UpstreamLink } from './upstream-link.ts'
 /** A connection of a client, of whatever version of HTTP. */
 export interface ClientLink {
   /** The engine shuts down: what runs may finish, nothing begins. */
-  shutDown(): void
+  shutDown(gently?: boolean): void
   destroy(): void
 }
 
@@ -89,8 +89,9 @@ export class ClientConnection implements ClientLink, ExchangeClient, Timed {
     socket.resume()
   }
 
-  shutDown(): void {
-    if (this.#state === READING && this.#pending === undefined) this.destroy()
+  /** `gently`: the next answer ends it, for a request may be on its way. */
+  shutDown(gently = false): void {
+    if (!gently && this.#state === READING && this.#pending === undefined) this.destroy()
   }
 
   destroy(): void {
@@ -277,6 +278,7 @@ export class ClientConnection implements ClientLink, ExchangeClient, Timed {
       const text = buffer.toString('latin1', 0, end)
       const { address, scheme, trust } = this.peer
       head = new ClientRequest(text, address, scheme, trust)
+      this.#engine.marks?.mark(head, trust !== undefined)
     } catch (thrown) {
       this.#refuse(toAriesError(thrown))
       return false

@@ -13,6 +13,9 @@ export class ClientRequest extends ParsedRequest implements RequestHead {
   readonly isGrpc: boolean
   /** What the target is asked for, when it is not `target`, and as which host; '': its own. */
   rewritten: string | undefined
+  /** See `Marks`. */
+  requestId: string | undefined
+  traceId: string | undefined
   sentHost: string | undefined
   #pairs: [string, string][] | undefined
 

@@ -4,6 +4,7 @@ import type { Logger } from '../../log.ts'
 import type { BodyLimit, Planner } from '../plan.ts'
 import type { ForwardTimes } from '../route-terms.ts'
 import type { Forwarding } from './forwarding.ts'
+import type { Marks } from './marks.ts'
 import type { EngineHooks, EngineStats } from './stats.ts'
 import type { UpstreamPools } from './upstream-pools.ts'
 
@@ -22,6 +23,8 @@ export interface EngineContext {
   /** For routes that have none of their own. */
   readonly times: ForwardTimes
   readonly forwarding: Forwarding
+  /** Ids and traces of requests; undefined when they get none. */
+  readonly marks: Marks | undefined
   readonly deadlines: Deadlines
   readonly pools: UpstreamPools
   readonly stats: EngineStats

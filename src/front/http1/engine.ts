@@ -4,6 +4,7 @@ import { AriesError } from '../../errors.ts'
 import { Deadlines } from '../../http1/deadlines.ts'
 import type { Logger } from '../../log.ts'
 import { HEADER } from '../../wire.ts'
+import { realWorld } from '../../world.ts'
 import { Http2Connection } from '../http2/client-session.ts'
 import { detectHttp2, isHttp2 } from '../http2/detect.ts'
 import type { Planner } from '../plan.ts'
@@ -12,6 +13,7 @@ import { ClientConnection, type ClientHome, type ClientLink } from './client-con
 import type { EngineContext } from './context.ts'
 import { Forwarding } from './forwarding.ts'
 import { fieldLines, replyHeadText } from './head-edit.ts'
+import { Marks } from './marks.ts'
 import { errorReply } from './reply.ts'
 import { type EngineHooks, type EngineStats, emptyStats } from './stats.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -34,12 +36,13 @@ export class Http1Engine implements ClientHome {
   readonly #context: EngineContext
   readonly #clients = new Set<ClientLink>()
   readonly #tunnels = new Set<Tunnel>()
-  #whenEmpty: (() => void) | undefined
   /** Clients that have not shown yet which version they speak. */
   #detecting = 0
   readonly #detected = (): void => {
     this.#detecting--
   }
+  #isOver = false
+  #whenEmpty: (() => void)[] = []
 
   constructor(components: Http1EngineComponents, init: Http1EngineInit) {
     const deadlines = new Deadlines()
@@ -55,6 +58,7 @@ export class Http1Engine implements ClientHome {
       nodeLine: fieldLines(nodePairs),
       nodePairs,
       forwarding: new Forwarding(init.trustedProxies),
+      marks: Marks.of(realWorld, init),
       deadlines,
       stats,
       pools: new UpstreamPools({ deadlines, stats }, init),
@@ -87,8 +91,8 @@ export class Http1Engine implements ClientHome {
   }
 
   #accept(socket: Socket, http2: boolean): void {
-    const { stats, init, closing } = this.#context
-    if (closing || socket.destroyed) {
+    const { stats, init } = this.#context
+    if (this.#isOver || socket.destroyed) {
       socket.destroy()
       return
     }
@@ -106,12 +110,14 @@ export class Http1Engine implements ClientHome {
   /**
    * Closes idle connections, lets exchanges in flight finish with `Connection: close`, and cuts
    * what is left after `graceMs`, tunnels included. Connections that were taken are not its own.
+   * `gently`: an idle connection stays for one more request, for its client may just be sending it.
    */
-  async close(graceMs: number): Promise<void> {
+  async close(graceMs: number, gently = false): Promise<void> {
     const context = this.#context
     context.closing = true
+    this.#isOver = !gently
     context.pools.close()
-    for (const client of this.#clients) client.shutDown()
+    for (const client of this.#clients) client.shutDown(gently)
     if (this.#clients.size + this.#tunnels.size > 0) await this.#emptied(graceMs)
     context.pools.destroy()
     context.deadlines.stop()
@@ -148,15 +154,16 @@ export class Http1Engine implements ClientHome {
         for (const client of this.#clients) client.destroy()
         for (const tunnel of this.#tunnels) tunnel.destroy()
       }, graceMs)
-      this.#whenEmpty = () => {
+      this.#whenEmpty.push(() => {
         clearTimeout(timer)
         resolve()
-      }
+      })
     })
   }
 
   #checkEmpty(): void {
-    if (this.#clients.size + this.#tunnels.size === 0) this.#whenEmpty?.()
+    if (this.#clients.size + this.#tunnels.size > 0) return
+    for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 }
 

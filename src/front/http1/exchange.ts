@@ -387,6 +387,8 @@ export class Exchange implements HedgedExchange {
       target: this.head.target,
       version: this.head.version,
       remoteAddress: this.head.remoteAddress,
+      requestId: this.head.requestId,
+      traceId: this.head.traceId,
       status,
       targetId: this.#targetId,
       attempts: this.#attempts,

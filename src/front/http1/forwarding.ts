@@ -1,4 +1,5 @@
 import { type BlockList, isIP } from 'node:net'
+import { UNIX_PEER } from '../../config/schema/listeners.ts'
 import type { Fields } from '../../http1/fields.ts'
 import { FORWARDED, hasAt } from '../../http1/grammar.ts'
 import { subnetsOf } from '../../subnets.ts'
@@ -15,13 +16,17 @@ export type Scheme = 'http' | 'https'
  */
 export class Forwarding {
   readonly #trusted: BlockList | undefined
+  readonly #trustsUnix: boolean
 
-  /** `trustedProxies`: addresses and subnets. */
+  /** `trustedProxies`: addresses and subnets, and `unix`. */
   constructor(trustedProxies: readonly string[]) {
-    if (trustedProxies.length > 0) this.#trusted = subnetsOf(trustedProxies)
+    const subnets = trustedProxies.filter((each) => each !== UNIX_PEER)
+    this.#trustsUnix = subnets.length < trustedProxies.length
+    if (subnets.length > 0) this.#trusted = subnetsOf(subnets)
   }
 
   trusts(address: string): boolean {
+    if (address === UNIX_PEER) return this.#trustsUnix
     if (this.#trusted === undefined) return false
     const family = address.includes(':') ? 'ipv6' : 'ipv4'
     return address !== '' && this.#trusted.check(address, family)
@@ -57,12 +62,28 @@ export function forwardedHost(host: string): string {
   return host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`
 }
 
-/** All lines about the client of a trusted proxy. */
-export function passedOnLines(fields: Fields, peer: string, scheme: Scheme, host: string): string {
+/** What `Forwarded` says of one hop (RFC 7239 §4). */
+export function forwardedElement(peer: string, scheme: Scheme, host: string): string {
+  const asked = host === '' ? '' : `;host="${host}"`
+  return `for=${nodeOf(peer)}${asked};proto=${scheme}`
+}
+
+/**
+ * All lines about the client of a trusted proxy. `element`: what `Forwarded` is to say of the hop to
+ * us; without, it is said only when the proxy says something.
+ */
+export function passedOnLines(
+  fields: Fields,
+  peer: string,
+  scheme: Scheme,
+  host: string,
+  element?: string,
+): string {
   const before = valuesOf(fields, 'x-forwarded-for')
   const standard = valuesOf(fields, 'forwarded')
   let out = `X-Forwarded-For: ${before === '' ? peer : `${before}, ${peer}`}\r\n`
-  if (standard !== '') out += `Forwarded: ${standard}, for=${nodeOf(peer)}\r\n`
+  if (standard !== '') out += `Forwarded: ${standard}, ${element ?? `for=${nodeOf(peer)}`}\r\n`
+  else if (element !== undefined) out += `Forwarded: ${element}\r\n`
   if (valuesOf(fields, 'x-forwarded-proto') === '') out += `X-Forwarded-Proto: ${scheme}\r\n`
   if (valuesOf(fields, 'x-forwarded-host') === '') out += forwardedHost(host)
   for (let i = 0; i < fields.count; i++) {
@@ -89,7 +110,8 @@ function valuesOf(fields: Fields, name: string): string {
   return out
 }
 
-/** An IPv6 address stands in brackets and quotes (RFC 7239 §6). */
+/** An IPv6 address stands in brackets and quotes (RFC 7239 §6); a Unix socket has none. */
 function nodeOf(address: string): string {
+  if (isIP(address) === 0) return 'unknown'
   return address.includes(':') ? `"[${address}]"` : address
 }

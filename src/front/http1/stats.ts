@@ -8,6 +8,9 @@ export interface ExchangeRecord {
   /** Of HTTP. */
   readonly version: '1.0' | '1.1' | '2.0'
   readonly remoteAddress: string
+  /** Its id and the id of its trace, when it has them. */
+  readonly requestId?: string | undefined
+  readonly traceId?: string | undefined
   /** Status that the client got; 499 when it left first, 0 when the connection was cut. */
   readonly status: number
   /** `Target.id` of the last attempt; empty when there was none. */

@@ -14,6 +14,11 @@ import type { Tunnel } from '../http1/tunnel.ts'
 import { ClientStream, type StreamHome } from './client-stream.ts'
 import { CONTROL_FRAMES_MAX, CONTROL_WINDOW_MS, END_STREAM } from './limits.ts'
 
+/** The last stream that there could be. */
+const LAST_STREAM = 2 ** 31 - 1
+/** Requests that were on their way when the client was told have come by then. */
+const ROUND_TRIP_MS = 1_000
+
 /** One HTTP/2 connection of a client: its limits, and its end. */
 export class Http2Connection implements ClientLink, StreamHome, Timed {
   readonly peer: Peer
@@ -43,8 +48,14 @@ export class Http2Connection implements ClientLink, StreamHome, Timed {
   }
 
   /** GOAWAY: the client hears which of its requests are served still, and opens no more. */
-  shutDown(): void {
+  /** `gently`: first without an end, for requests may be on their way (RFC 9113 §6.8). */
+  shutDown(gently = false): void {
     if (this.#session.closed) return
+    if (gently) {
+      this.#session.goaway(0, LAST_STREAM)
+      setTimeout(() => this.shutDown(), ROUND_TRIP_MS).unref()
+      return
+    }
     this.#session.close()
     if (this.#streams === 0) this.deadlineMs = this.#engine.deadlines.after(LINGER_MS)
   }

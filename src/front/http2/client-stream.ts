@@ -82,6 +82,7 @@ export class ClientStream implements ExchangeClient, Timed {
       checkUnfinishedHead(text.length, true, this.#engine.init.headBytesMax, 'front.headBytesMax')
       const { address, scheme, trust } = this.peer
       head = new ClientRequest(text, address, scheme, trust, true)
+      this.#engine.marks?.mark(head, trust !== undefined)
       if (connect) this.bodyEnded = true
     } catch (thrown) {
       refuse(this.#engine, this, toAriesError(thrown), '2.0')

@@ -24,6 +24,9 @@ const ENTRY = entryUrl('./entry.ts', import.meta.url)
 /** The thread takes a main loop for blocked when it has not heard of it for some of these. */
 export const BEAT_INTERVAL_MS = 250
 
+/** How long what was known before the start is believed: a few rounds of gossip. */
+const SEED_MS = 3_000
+
 export type ThreadedInit = Omit<GossipInit, 'boot'>
 
 /**
@@ -47,6 +50,9 @@ export class ThreadedGossip implements GossipDriver {
   #counts: GossipCounts = { sent: 0, received: 0, strange: 0, limited: 0, refused: 0 }
   #opened: ReadonlyMap<string, number> = new Map()
   #mapCensus: MapCensus = { holders: 1, others: [] }
+  /** Members as the thread found them at its start, while what was told before still counts. */
+  #unheard = new Map<string, Member>()
+  #seeding: TimerHandle | undefined
 
   /** Throws `ARIES_E_CONFIG` when the map has no member `selfId` of that role. */
   constructor(components: { log: Logger; world: World }, init: ThreadedInit) {
@@ -66,8 +72,24 @@ export class ThreadedGossip implements GossipDriver {
     return this.#counts
   }
 
-  /** Rejects with `ARIES_E_PORT_IN_USE` when the address of this member is taken. */
+  /**
+   * What another process knew of the members, and knows to be so now. It counts until gossip has heard
+   * of a member, but no longer than `SEED_MS` after the start.
+   */
+  seed(members: readonly Member[]): void {
+    const nowMs = sharedMs()
+    for (const member of members) {
+      if (member.id !== this.selfId && this.#picture.get(member.id))
+        this.#picture.take(member, nowMs)
+    }
+  }
+
+  /**
+   * Rejects with `ARIES_E_PORT_IN_USE` when the address of this member is taken. It can be started
+   * again after a `stop`, and then begins with what it knew.
+   */
   async start(): Promise<void> {
+    this.#ending = false
     const { meta, load } = this.#picture
     const { selfId: id, role } = this.#init
     const boot = nextBoot(this.#world.clock)
@@ -171,13 +193,14 @@ export class ThreadedGossip implements GossipDriver {
     this.#ending = true
     await this.#exited
     this.#beat?.cancel()
+    this.#seeding?.cancel()
     this.#worker = undefined
   }
 
   #hear(message: FromThread): void {
     if (message.type === 'news') this.#news(message)
     else if (message.type === 'started') {
-      for (const member of message.members) this.#picture.take(member, sharedMs())
+      this.#begin(message.members)
       this.#starting?.resolve()
     } else if (message.type === 'failed') {
       const error = new AriesError('ARIES_E_INTERNAL', 'gossip did not start')
@@ -185,13 +208,36 @@ export class ThreadedGossip implements GossipDriver {
     }
   }
 
+  #begin(members: readonly Member[]): void {
+    this.#unheard.clear()
+    for (const member of members) {
+      const isSeeded = member.id !== this.selfId && this.#picture.get(member.id)?.state === 'alive'
+      if (isSeeded && member.state !== 'alive') this.#unheard.set(member.id, member)
+      else this.#picture.take(member, sharedMs())
+    }
+    if (this.#unheard.size > 0) {
+      this.#seeding = this.#world.clock.after(SEED_MS, () => this.#endSeed())
+    }
+  }
+
+  /** Of whom nothing was heard: it is as the thread has it. */
+  #endSeed(): void {
+    for (const member of this.#unheard.values()) {
+      this.#picture.take(member, sharedMs())
+      this.#tell({ member, before: 'alive' })
+    }
+    this.#unheard.clear()
+  }
+
   #news(news: Extract<FromThread, { type: 'news' }>): void {
     const { atMs } = news
     this.#counts = news.counts
     this.#opened = news.opened
     this.#mapCensus = news.mapCensus
-    for (const load of news.loads) this.#picture.takeLoad(load, atMs)
+    for (const load of news.loads)
+      if (!this.#unheard.has(load.id)) this.#picture.takeLoad(load, atMs)
     for (const { member, before, isGone } of news.changes) {
+      this.#unheard.delete(member.id)
       if (isGone) this.#picture.forget(member.id)
       else this.#picture.take(member, atMs)
       this.#tell({ member: this.#picture.corrected(member), before })

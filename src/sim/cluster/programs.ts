@@ -62,8 +62,9 @@ function shardProgram(c: ProgramComponents): Program {
       return (message) => {
         if (shard) {
           const said = message as ToShard
-          if (said.type !== 'stop') shard.handle(said)
-          else void shard.stop(said.graceMs)
+          if (said.type === 'stop') void shard.stop(said.graceMs)
+          else if (said.type === 'retire') void shard.retire(said)
+          else shard.handle(said)
           return
         }
         const started = new Shard({ log: c.log(`${self.name}/shard`), post }, message as ShardSetup)
