@@ -49,7 +49,10 @@ export type ToHost =
       readonly call: number
       readonly id: WorkerId
       readonly epoch: number
-      /** Where the last owner, now gone, left it: a standby that is there makes a load needless. */
+      /**
+       * Where the last owner, now gone, left it: a standby that is there makes a load needless. Epoch
+       * 0: there was none, and there is nothing to load.
+       */
       readonly from?: LastTurn | undefined
     }
   /** It belongs to another under `epoch`: drop what is open of an older one. Answered with `null`. */

@@ -292,15 +292,22 @@ export class WorkerTable {
 
   async #load(id: WorkerId, epoch: number, from: LastTurn | undefined): Promise<void> {
     const name = formatWorkerId(id)
-    const atHand = from && this.#c.atHand(name, from)
     const [workerClass, state] = await Promise.all([
       this.#c.classes.load(id.class),
-      from && atHand ? { ...atHand, epoch, seq: from.seq } : this.#read(id, epoch),
+      this.#atHand(name, epoch, from) ?? this.#read(id, epoch),
     ])
     checkClassVersion(name, state.version, workerClass)
     const already = this.#open.get(name)
     if (already && already.epoch >= epoch) return
     this.begin(this.add(id, workerClass, state))
+  }
+
+  /** The state of a worker that has none yet, or that a standby has here. */
+  #atHand(name: string, epoch: number, from: LastTurn | undefined): StateAtHand | undefined {
+    if (!from) return undefined
+    if (from.epoch === 0) return { epoch, seq: from.seq, sections: [], version: 0 }
+    const atHand = this.#c.atHand(name, from)
+    return atHand && { ...atHand, epoch, seq: from.seq }
   }
 
   async #read(id: WorkerId, epoch: number): Promise<StateAtHand> {

@@ -297,7 +297,8 @@ export class Ownership {
     const incarnation = this.#init.incarnation()
     if (incarnation === 0) throw busy('this node is not registered in the store')
     if (this.#c.open.count >= OPEN_MAX) throw busy(`this node has ${OPEN_MAX} workers`)
-    const record = await this.#c.store.owner(id)
+    // Whoever has just looked and found no owner need not be doubted: the claim finds out.
+    const record = decision?.why === 'create' ? undefined : await this.#c.store.owner(id)
     const mine = record?.node === this.#init.node
     const given = record !== undefined && record.epoch === handOver
     if (record?.ownerActive && !mine && !given) throw notOwner(id, record.node)
@@ -335,7 +336,7 @@ export class Ownership {
 
   /**
    * The epoch that this node owns the worker under: a new one, if it has to be claimed; and then,
-   * where the last owner left it.
+   * where the last owner left it (epoch 0: there was none).
    */
   async #epochToOpen(
     id: WorkerId,
@@ -360,7 +361,7 @@ export class Ownership {
     }
     this.#c.open.claimed(id)
     const { epoch, seq } = claim
-    return record ? { epoch, from: { epoch: record.epoch, seq } } : { epoch }
+    return { epoch, from: { epoch: record?.epoch ?? 0, seq } }
   }
 
   /** The process to open it in: the one that it was claimed for, if that may still have it. */

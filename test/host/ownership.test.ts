@@ -66,6 +66,17 @@ t.test(
   },
 )
 
+t.test(
+  'a new worker is opened without a look at the store, which decides all the same',
+  async (t) => {
+    const hosts = await Hosts.start(t, ['n1'])
+    const n1 = hosts.get('n1')
+    await n1.open(id, 1, { epoch: 0, seq: 0 })
+    t.equal((await n1.request(id, { method: 'POST' })).status, 421, 'nobody has claimed it')
+    t.match(n1.gone.at(-1), { id, why: 'fenced' })
+  },
+)
+
 t.test('a fenced host answers for no worker any more', async (t) => {
   const hosts = await Hosts.start(t, ['n1'])
   const n1 = hosts.get('n1')
