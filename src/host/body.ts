@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AriesError } from '../errors.ts'
+import type { BodySink, ServerExchange } from '../http1/server-exchange.ts'
 
 /** Bodies that are being read or wait in mailboxes, all together. */
 const HELD_BYTES_MAX = 512 * 1024 * 1024
@@ -8,57 +8,55 @@ const HELD_BYTES_MAX = 512 * 1024 * 1024
  * Reads request bodies whole before the worker's turn, so that a slow client holds up nobody's
  * turn, within a limit for each and one for all.
  */
-export class BodyReader {
+export class RequestBodies {
   readonly #bytesMax: number
-  #held = 0
+  readonly #held = new Map<ServerExchange, number>()
+  #heldBytes = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
   }
 
-  static expected(req: IncomingMessage): boolean {
-    const { headers } = req
-    if (headers['transfer-encoding'] !== undefined) return true
-    return headers['content-length'] !== undefined && headers['content-length'] !== '0'
-  }
-
   /** Rejects with `ARIES_E_BODY_TOO_LARGE`, `ARIES_E_OVERLOADED`, or when the sender goes away. */
-  read(req: IncomingMessage, res: ServerResponse): Promise<Buffer> {
+  read(http: ServerExchange): Promise<Buffer> {
+    if (http.head.contentLength > this.#bytesMax) return Promise.reject(this.#tooLarge())
     return new Promise((resolve, reject) => {
-      const declared = Number(req.headers['content-length'] ?? 0)
-      if (declared > this.#bytesMax) return reject(tooLarge(this.#bytesMax))
       const chunks: Buffer[] = []
       let bytes = 0
-      const fail = (error: AriesError): void => {
-        req.off('data', onData)
-        req.resume()
-        reject(error)
+      const sink: BodySink = {
+        data: (piece) => {
+          bytes += piece.length
+          if (bytes > this.#bytesMax) reject(this.#tooLarge())
+          else if (this.#heldBytes + piece.length > HELD_BYTES_MAX) reject(overloaded())
+          else {
+            chunks.push(piece)
+            this.#hold(http, piece.length)
+          }
+        },
+        end: () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)),
+        cut: () => reject(new AriesError('ARIES_E_BAD_REQUEST', 'the body was cut off')),
       }
-      const onData = (chunk: Buffer): void => {
-        bytes += chunk.length
-        this.#held += chunk.length
-        chunks.push(chunk)
-        if (bytes > this.#bytesMax) fail(tooLarge(this.#bytesMax))
-        else if (this.#held > HELD_BYTES_MAX) fail(overloaded())
-      }
-      req.on('data', onData)
-      req.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
-      // Until it is answered, the request waits with its body.
-      res.once('close', () => {
-        this.#held -= bytes
-      })
-      req.once('close', () => {
-        if (!req.complete) reject(new AriesError('ARIES_E_BAD_REQUEST', 'the body was cut off'))
-      })
+      http.receive(sink)
     })
   }
-}
 
-function tooLarge(bytesMax: number): AriesError {
-  return new AriesError(
-    'ARIES_E_BODY_TOO_LARGE',
-    `a body may have ${bytesMax} bytes (host.bodyBytesMax)`,
-  )
+  /** The request is answered; until then it waits with its body. */
+  release(http: ServerExchange): void {
+    this.#heldBytes -= this.#held.get(http) ?? 0
+    this.#held.delete(http)
+  }
+
+  #hold(http: ServerExchange, bytes: number): void {
+    this.#held.set(http, (this.#held.get(http) ?? 0) + bytes)
+    this.#heldBytes += bytes
+  }
+
+  #tooLarge(): AriesError {
+    return new AriesError(
+      'ARIES_E_BODY_TOO_LARGE',
+      `a body may have ${this.#bytesMax} bytes (host.bodyBytesMax)`,
+    )
+  }
 }
 
 function overloaded(): AriesError {

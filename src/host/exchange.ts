@@ -1,19 +1,19 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AriesError } from '../errors.ts'
+import type { ServerExchange } from '../http1/server-exchange.ts'
 import type { Logger } from '../log.ts'
 import type { OwnerAddress } from '../wire.ts'
+import { leanParts } from '../worker/lean-response.ts'
 import type { Worker } from '../worker/worker.ts'
 import type { Forwarder } from './forwarder.ts'
 import { type Invocation, Reply } from './invocation.ts'
 import type { Mail } from './mailbox.ts'
-import { sendError, sendReply, sendResponse } from './response.ts'
+import { sendError, sendLean, sendReply, sendResponse } from './response.ts'
 
 /** One request to a worker, its body read, and the way to answer it. */
 export class Exchange implements Mail {
   readonly arrivedMs: number
   readonly chain: readonly string[]
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
+  readonly http: ServerExchange
   readonly body: Buffer | undefined
   readonly node: string
   readonly #invocation: Invocation
@@ -22,8 +22,7 @@ export class Exchange implements Mail {
 
   constructor(
     components: {
-      req: IncomingMessage
-      res: ServerResponse
+      http: ServerExchange
       invocation: Invocation
       log: Logger
       forwarder: Forwarder
@@ -35,8 +34,7 @@ export class Exchange implements Mail {
       body: Buffer | undefined
     },
   ) {
-    this.req = components.req
-    this.res = components.res
+    this.http = components.http
     this.#invocation = components.invocation
     this.#log = components.log
     this.#forwarder = components.forwarder
@@ -47,7 +45,7 @@ export class Exchange implements Mail {
   }
 
   get abandoned(): boolean {
-    return this.res.destroyed
+    return this.http.over
   }
 
   /** What HTTP calls safe (RFC 9110, 9.2.1); others may change things in practice. */
@@ -65,21 +63,26 @@ export class Exchange implements Mail {
 
   succeed(result: unknown): void {
     // It was answered already when the commit took too long.
-    if (this.res.headersSent) return
+    if (this.http.answered) return
     if (result instanceof Reply) {
-      sendReply(this.res, this.node, result.kept, result.replayed)
+      sendReply(this.http, this.node, result.kept, result.replayed)
       return
     }
-    sendResponse(this.res, result as Response, this.node).catch((error: unknown) => {
-      this.#log.warn({ err: error, url: this.req.url }, 'response body failed')
+    const lean = leanParts(result as Response)
+    if (lean) {
+      sendLean(this.http, lean, this.node)
+      return
+    }
+    sendResponse(this.http, result as Response, this.node).catch((error: unknown) => {
+      this.#log.warn({ err: error, url: this.http.head.target }, 'response body failed')
       const message = 'the turn is committed, but the body of its response failed'
-      if (this.res.headersSent) this.res.destroy()
+      if (this.http.answered) this.http.destroy()
       else this.fail(new AriesError('ARIES_E_WORKER_FAILED', message))
     })
   }
 
   fail(error: AriesError, headers?: Readonly<Record<string, string>>): void {
-    sendError(this.res, this.node, error, headers)
+    sendError(this.http, this.node, error, headers)
   }
 
   overdue(error: AriesError): void {

@@ -4,6 +4,7 @@ import { HostPools, isUnsent } from '../host-pools.ts'
 import type { Logger } from '../log.ts'
 import { formatOwner, HEADER, HOP_BY_HOP, type OwnerAddress, SAFE_TO_REPEAT } from '../wire.ts'
 import type { Exchange } from './exchange.ts'
+import { ForwardedAnswer } from './forwarded-answer.ts'
 
 export class Forwarder {
   readonly #log: Logger
@@ -46,40 +47,38 @@ export class Forwarder {
   }
 
   async #stream(exchange: Exchange, owner: OwnerAddress): Promise<void> {
-    const { req, res, body } = exchange
+    const { http, body } = exchange
+    const { head } = http
+    if (http.over) return
     const abort = new AbortController()
-    const gone = (): void => abort.abort()
-    res.once('close', gone)
-    try {
-      await this.#pools.send(
-        { owner, repeatable: isRepeatable(exchange), signal: abort.signal },
-        (pool, signal) =>
-          pool.stream(
-            {
-              path: req.url!,
-              method: req.method! as 'GET',
-              headers: forwardedHeaders(req.rawHeaders, owner),
-              body: body ?? null,
-              headersTimeout: this.#turnMs() * 2,
-              signal,
-              responseHeaders: 'raw',
-            },
-            ({ statusCode, headers }) => {
-              const raw = headers as unknown as Buffer[] | string[]
-              res.writeHead(statusCode, answeredHeaders(raw, owner))
-              return res
-            },
-          ),
-      )
-    } finally {
-      res.off('close', gone)
-    }
+    http.onGone = () => abort.abort()
+    await this.#pools.send(
+      { owner, repeatable: isRepeatable(exchange), signal: abort.signal },
+      (pool, signal) =>
+        pool.stream(
+          {
+            path: head.target,
+            method: head.method as 'GET',
+            headers: forwardedHeaders(head.fields.flat(), owner),
+            body: body ?? null,
+            headersTimeout: this.#turnMs() * 2,
+            signal,
+            responseHeaders: 'raw',
+          },
+          ({ statusCode, headers }) => {
+            const raw = headers as unknown as Buffer[] | string[]
+            const { lines, length } = answeredHead(raw, owner)
+            http.begin(statusCode, lines, length)
+            return new ForwardedAnswer(http)
+          },
+        ),
+    )
   }
 
   #failed(exchange: Exchange, owner: OwnerAddress, error: unknown): void {
-    const { res } = exchange
-    if (res.headersSent || res.destroyed) {
-      res.destroy()
+    const { http } = exchange
+    if (http.answered || http.over) {
+      if (!http.over) http.destroy()
       return
     }
     this.#log.warn({ err: error, to: formatOwner(owner) }, 'request not forwarded')
@@ -92,8 +91,8 @@ export class Forwarder {
   }
 }
 
-function isRepeatable({ req }: Exchange): boolean {
-  return SAFE_TO_REPEAT.has(req.method!) || req.headers['idempotency-key'] !== undefined
+function isRepeatable({ http: { head } }: Exchange): boolean {
+  return SAFE_TO_REPEAT.has(head.method) || head.fields.get('idempotency-key') !== undefined
 }
 
 function forwardedHeaders(raw: readonly string[], owner: OwnerAddress): string[] {
@@ -109,15 +108,21 @@ function forwardedHeaders(raw: readonly string[], owner: OwnerAddress): string[]
   return headers
 }
 
-function answeredHeaders(raw: readonly (Buffer | string)[], owner: OwnerAddress): string[] {
-  const headers: string[] = []
+function answeredHead(
+  raw: readonly (Buffer | string)[],
+  owner: OwnerAddress,
+): { lines: string; length: number | undefined } {
+  let lines = ''
+  let length: number | undefined
   let hasOwner = false
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!.toString().toLowerCase()
     if (HOP_BY_HOP.has(name)) continue
+    const value = raw[i + 1]!.toString('latin1')
     if (name === HEADER.owner) hasOwner = true
-    headers.push(name, raw[i + 1]!.toString('latin1'))
+    if (name === 'content-length') length = Number(value)
+    else lines += `${name}: ${value}\r\n`
   }
-  if (!hasOwner) headers.push(HEADER.owner, formatOwner(owner))
-  return headers
+  if (!hasOwner) lines += `${HEADER.owner}: ${formatOwner(owner)}\r\n`
+  return { lines, length }
 }

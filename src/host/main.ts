@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { createLogger, type Logger } from '../log.ts'
 import { openStore } from '../store/open.ts'
 import { giveAuthorsAries } from '../worker/author-import.ts'
+import { useLeanResponse } from '../worker/lean-response.ts'
 import { realWorld } from '../world.ts'
 import { collector } from './collector.ts'
 import { Host } from './host.ts'
@@ -26,6 +27,7 @@ if (process.versions.v8.startsWith('13.')) {
 }
 
 giveAuthorsAries()
+useLeanResponse()
 
 let host: Host | undefined
 let log: Logger | undefined

@@ -1,34 +1,42 @@
 /** The host's port: requests by `aries-worker`, session links and moves by upgrade. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Tokens } from '../auth.ts'
 import { parseChain } from '../calls/chain.ts'
 import { checkKey } from '../calls/key.ts'
 import { AriesError, toAriesError } from '../errors.ts'
+import type { ParsedRequest } from '../http1/request-head.ts'
+import { Http1Server } from '../http1/server.ts'
+import type { ServerExchange } from '../http1/server-exchange.ts'
+import type { ServerHandlers, ServerLimits, Upgrade } from '../http1/server-home.ts'
 import { formatWorkerId, parseWorkerId } from '../identity.ts'
-import { listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
 import { formatOwner, HEADER } from '../wire.ts'
 import type { Clock } from '../world.ts'
-import { BodyReader } from './body.ts'
+import { RequestBodies } from './body.ts'
 import { Exchange } from './exchange.ts'
 import type { Forwarder } from './forwarder.ts'
 import { KeyedInvocation, PlainInvocation } from './invocation.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { sendError } from './response.ts'
-import { SocketTraffic } from './socket-traffic.ts'
 import type { TrafficPeer } from './traffic.ts'
 import type { WorkerTable } from './worker-table.ts'
 
-/** A front keeps its connections longer than it leaves them idle; this is longer still. */
-const KEEP_ALIVE_MS = 300_000
-const HEAD_BYTES_MAX = 65_536
+const LIMITS: ServerLimits = {
+  /** Above the largest head that a front may be told to take (`front.headBytesMax`), and its own part. */
+  headBytesMax: 1_114_112,
+  headBytesLimit: 'a fixed limit',
+  /** A front takes a hundred lines of its client and adds its own. */
+  fieldsMax: 256,
+  headTimeoutMs: 60_000,
+  bodyTimeoutMs: 300_000,
+  /** A front keeps its connections longer than it leaves them idle; this is longer still. */
+  idleTimeoutMs: 300_000,
+}
 
 /** What a connection may be upgraded to, by the value of `Upgrade`. */
 export type UpgradeHandlers = Readonly<Record<string, (socket: Duplex) => void>>
 
-export class HostServer {
+export class HostServer implements ServerHandlers {
   readonly #table: WorkerTable
   readonly #forwarder: Forwarder
   readonly #clock: Clock
@@ -36,12 +44,12 @@ export class HostServer {
   readonly #node: string
   readonly #tokens: Tokens
   readonly #bodyBytesMax: number
-  readonly #bodies: BodyReader
+  readonly #bodies: RequestBodies
   readonly #upgrades: UpgradeHandlers
-  readonly #server: Server
-  readonly #traffic = new SocketTraffic()
-  #closing = false
+  readonly #server: Http1Server
   inFlight = 0
+  /** Of requests and answers since the start. */
+  bytes = 0
 
   constructor(
     components: { table: WorkerTable; forwarder: Forwarder; clock: Clock; log: Logger },
@@ -54,132 +62,137 @@ export class HostServer {
     this.#node = init.node
     this.#tokens = init.tokens
     this.#bodyBytesMax = init.bodyBytesMax
-    this.#bodies = new BodyReader(init.bodyBytesMax)
+    this.#bodies = new RequestBodies(init.bodyBytesMax)
     this.#upgrades = init.upgrades
-    this.#server = createServer(
-      { keepAliveTimeout: KEEP_ALIVE_MS, maxHeaderSize: HEAD_BYTES_MAX, noDelay: true },
-      (req, res) => this.#request(req, res),
-    )
-    this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head))
-  }
-
-  /** Bytes of requests and answers since the start. */
-  get bytes(): number {
-    return this.#traffic.bytes
+    this.#server = new Http1Server(this, LIMITS)
   }
 
   /** Resolves with the port. */
-  async listen(bind: string): Promise<number> {
-    await listenOn(this.#server, { host: bind, port: 0 }, 'the workers of this node')
-    return (this.#server.address() as AddressInfo).port
+  listen(bind: string): Promise<number> {
+    return this.#server.listen(bind, 'the workers of this node')
   }
 
   /** Takes no new connection; resolves when every request is answered. */
-  async close(): Promise<void> {
-    this.#closing = true
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-      this.#server.closeIdleConnections()
-    })
+  close(): Promise<void> {
+    return this.#server.close()
   }
 
-  #request(req: IncomingMessage, res: ServerResponse): void {
+  // For the connections.
+
+  request(http: ServerExchange): void {
     this.inFlight++
-    const { socket } = req
-    res.once('close', () => {
-      this.inFlight--
-      const bytes = this.#traffic.since(socket)
-      const meter = this.#table.awake(String(req.headers[HEADER.worker]))?.meter
-      if (!meter) return
-      meter.ioBytes += bytes
-      meter.exchanged(senderOf(req), bytes)
-    })
-    if (this.#closing) res.setHeader('connection', 'close')
     try {
-      this.#authorize(req)
-      const name = this.#workerName(req)
-      const key = req.headers['idempotency-key']
-      if (key !== undefined) checkKey(String(key))
-      if (!this.#table.has(name) && !this.#table.wentTo(name)) this.#notOwner(res, name)
-      else if (BodyReader.expected(req) || this.#table.rouse(name)) {
-        this.#deliverLater(req, res, name).catch((error: unknown) => this.#refuse(req, res, error))
-      } else this.#deliver(req, res, name, undefined)
+      this.#authorize(http.head)
+      const name = this.#workerName(http.head)
+      const key = http.head.fields.list('idempotency-key')
+      if (key !== undefined) checkKey(key)
+      if (!this.#table.has(name) && !this.#table.wentTo(name)) this.#notOwner(http, name)
+      else if (http.head.hasBody || this.#table.rouse(name)) {
+        this.#deliverLater(http, name, key).catch((error: unknown) => this.refuse(http, error))
+      } else this.#deliver(http, name, key, undefined)
     } catch (error) {
-      this.#refuse(req, res, error)
+      this.refuse(http, error)
     }
   }
 
-  async #deliverLater(req: IncomingMessage, res: ServerResponse, name: string): Promise<void> {
-    const body = BodyReader.expected(req) ? await this.#bodies.read(req, res) : undefined
+  over(http: ServerExchange, bytes: number): void {
+    this.inFlight--
+    this.bytes += bytes
+    this.#bodies.release(http)
+    const meter = this.#table.awake(http.head.fields.get(HEADER.worker) ?? '')?.meter
+    if (!meter) return
+    meter.ioBytes += bytes
+    meter.exchanged(senderOf(http), bytes)
+  }
+
+  upgrade(head: ParsedRequest): Upgrade | number {
+    const protocol = (head.upgrade ?? '').toLowerCase()
+    const take = Object.hasOwn(this.#upgrades, protocol) ? this.#upgrades[protocol] : undefined
+    try {
+      this.#authorize(head)
+    } catch {
+      return 401
+    }
+    if (this.#server.closing) return 503
+    return take ? { protocol, take } : 400
+  }
+
+  refuse(http: ServerExchange, thrown: unknown): void {
+    const error = toAriesError(thrown)
+    if (error.code === 'ARIES_E_INTERNAL') this.#log.error({ err: thrown }, 'request failed')
+    sendError(http, this.#node, error)
+  }
+
+  async #deliverLater(http: ServerExchange, name: string, key: string | undefined): Promise<void> {
+    const body = http.head.hasBody ? await this.#bodies.read(http) : undefined
     await this.#table.rouse(name)
-    this.#deliver(req, res, name, body)
+    this.#deliver(http, name, key, body)
   }
 
   #deliver(
-    req: IncomingMessage,
-    res: ServerResponse,
+    http: ServerExchange,
     name: string,
+    key: string | undefined,
     body: Buffer | undefined,
   ): void {
-    if (res.destroyed) return
+    if (http.over) return
     const worker = this.#table.get(name)
-    const exchange = this.#exchange(req, res, body, worker)
+    const exchange = this.#exchange(http, key, body, worker)
     if (worker) {
       if (worker.offer(exchange)) return
       exchange.fail(new AriesError('ARIES_E_OVERLOADED', `the queue of ${name} is full`))
       return
     }
     const owner = this.#table.wentTo(name)
-    const asked = Number(req.headers[HEADER.epoch] ?? 0)
+    const asked = Number(http.head.fields.get(HEADER.epoch) ?? 0)
     // Only to a newer epoch than the sender knows of: two hosts must not send it to and fro.
     if (owner && owner.epoch > asked) exchange.moved(owner)
-    else this.#notOwner(res, name)
+    else this.#notOwner(http, name)
   }
 
   #exchange(
-    req: IncomingMessage,
-    res: ServerResponse,
+    http: ServerExchange,
+    key: string | undefined,
     body: Buffer | undefined,
     worker: OpenWorker | undefined,
   ): Exchange {
-    const { headers } = req
+    const { method, target, fields } = http.head
     const asked = {
-      method: req.method!,
-      url: req.url!,
-      rawHeaders: req.rawHeaders,
+      method,
+      url: target,
+      rawHeaders: fields.flat(),
       body,
-      calls: one(headers[HEADER.call]),
+      calls: fields.get(HEADER.call),
       answerBytesMax: this.#bodyBytesMax,
     }
-    const key = headers['idempotency-key']
     const invocation =
       key === undefined || !worker
         ? new PlainInvocation(asked)
-        : new KeyedInvocation({ worker, wallMs: this.#clock.wallMs }, { asked, key: String(key) })
+        : new KeyedInvocation({ worker, wallMs: this.#clock.wallMs }, { asked, key })
     return new Exchange(
-      { req, res, invocation, log: this.#log, forwarder: this.#forwarder },
+      { http, invocation, log: this.#log, forwarder: this.#forwarder },
       {
         node: this.#node,
         arrivedMs: this.#clock.nowMs(),
-        chain: parseChain(one(headers[HEADER.chain])),
+        chain: parseChain(fields.get(HEADER.chain)),
         body,
       },
     )
   }
 
-  #notOwner(res: ServerResponse, name: string): void {
+  #notOwner(http: ServerExchange, name: string): void {
     const owner = this.#table.wentTo(name)
     sendError(
-      res,
+      http,
       this.#node,
       new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${this.#node}`),
       owner ? { [HEADER.owner]: formatOwner(owner) } : {},
     )
   }
 
-  #workerName(req: IncomingMessage): string {
-    const name = req.headers[HEADER.worker]
-    if (typeof name !== 'string') {
+  #workerName(head: ParsedRequest): string {
+    const name = head.fields.get(HEADER.worker)
+    if (name === undefined) {
       throw new AriesError('ARIES_E_BAD_REQUEST', `${HEADER.worker} is missing`)
     }
     if (this.#table.awake(name)) return name
@@ -187,54 +200,16 @@ export class HostServer {
     return formatWorkerId(parseWorkerId(name))
   }
 
-  #refuse(req: IncomingMessage, res: ServerResponse, thrown: unknown): void {
-    const error = toAriesError(thrown)
-    if (error.code === 'ARIES_E_INTERNAL') this.#log.error({ err: thrown }, 'request failed')
-    // The rest of a body that is not wanted would have to be read before the next request.
-    sendError(res, this.#node, error, req.complete ? {} : { connection: 'close' })
-  }
-
-  #authorize(req: IncomingMessage): void {
-    const shown = req.headers[HEADER.auth]
-    if (this.#tokens.accept(typeof shown === 'string' ? shown : undefined)) return
+  #authorize(head: ParsedRequest): void {
+    if (this.#tokens.accept(head.fields.get(HEADER.auth))) return
     throw new AriesError('ARIES_E_UNAUTHORIZED', `${HEADER.auth} is missing or wrong`)
-  }
-
-  #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy())
-    const protocol = String(req.headers.upgrade).toLowerCase()
-    const handler = Object.hasOwn(this.#upgrades, protocol) ? this.#upgrades[protocol] : undefined
-    const status = this.#upgradeRefusal(req, handler)
-    if (status || !handler) {
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-      return
-    }
-    socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
-    )
-    if (head.length > 0) socket.unshift(head)
-    handler(socket)
-  }
-
-  #upgradeRefusal(req: IncomingMessage, handler: unknown): string | undefined {
-    try {
-      this.#authorize(req)
-    } catch {
-      return '401 Unauthorized'
-    }
-    if (this.#closing) return '503 Service Unavailable'
-    return handler ? undefined : '400 Bad Request'
   }
 }
 
 /** Another worker, a task, or a front: that is no node, and only its machine is known. */
-function senderOf({ headers, socket }: IncomingMessage): TrafficPeer {
-  const node = one(headers[HEADER.node])
-  const caller = parseChain(one(headers[HEADER.chain])).at(-1)
-  if (node === undefined) return { address: socket.remoteAddress ?? '' }
+function senderOf({ head, remoteAddress }: ServerExchange): TrafficPeer {
+  const node = head.fields.get(HEADER.node)
+  if (node === undefined) return { address: remoteAddress }
+  const caller = parseChain(head.fields.get(HEADER.chain)).at(-1)
   return caller === undefined ? { node } : { with: caller, node }
-}
-
-function one(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value
 }

@@ -1,5 +1,5 @@
-/** Coarseness of every time limit of the engine. */
-export const TICK_MS = 100
+/** Coarseness of the time limits towards clients. */
+const TICK_MS = 100
 
 export const NEVER = Number.POSITIVE_INFINITY
 
@@ -18,12 +18,15 @@ export interface Timed {
  */
 export class Deadlines {
   nowMs = 0
+  readonly #tickMs: number
   readonly #timed = new Set<Timed>()
   readonly #interval: NodeJS.Timeout
   #lastMs = performance.now()
 
-  constructor() {
-    this.#interval = setInterval(() => this.#tick(), TICK_MS)
+  /** `tickMs`: how coarse the limits are. */
+  constructor(tickMs = TICK_MS) {
+    this.#tickMs = tickMs
+    this.#interval = setInterval(() => this.#tick(), tickMs)
     this.#interval.unref()
   }
 
@@ -37,7 +40,7 @@ export class Deadlines {
 
   /** The deadline that passes at least `ms` and at most `ms` plus two ticks from now. */
   after(ms: number): number {
-    return this.nowMs + ms + TICK_MS
+    return this.nowMs + ms + this.#tickMs
   }
 
   stop(): void {
@@ -47,7 +50,7 @@ export class Deadlines {
   #tick(): void {
     const lastMs = this.#lastMs
     this.#lastMs = performance.now()
-    this.nowMs += Math.min(this.#lastMs - lastMs, 2 * TICK_MS)
+    this.nowMs += Math.min(this.#lastMs - lastMs, 2 * this.#tickMs)
     for (const timed of this.#timed) {
       if (timed.deadlineMs <= this.nowMs) timed.expired()
     }

@@ -31,16 +31,19 @@ export class Fields {
   end: number
   count = 0
 
-  /** Scans the lines of `text` from `at` to the empty line at its end. Throws `ARIES_E_BAD_REQUEST`. */
-  constructor(text: string, at: number) {
+  /**
+   * Scans the lines of `text` from `at` to the empty line at its end. Throws `ARIES_E_BAD_REQUEST`,
+   * or `ARIES_E_HEAD_TOO_LARGE` for more than `countMax` lines.
+   */
+  constructor(text: string, at: number, countMax = FIELDS_MAX) {
     this.text = text
     this.end = text.length - 2
     const offsets = this.#offsets
     while (at < this.end) {
-      if (++this.count > FIELDS_MAX) {
+      if (++this.count > countMax) {
         throw new AriesError(
           'ARIES_E_HEAD_TOO_LARGE',
-          `more than ${FIELDS_MAX} header lines (a fixed limit)`,
+          `more than ${countMax} header lines (a fixed limit)`,
         )
       }
       const nameStart = at
@@ -84,6 +87,25 @@ export class Fields {
       }
     }
     return undefined
+  }
+
+  /** All values of `name` (small letters) as one list; undefined when there is none. */
+  list(name: string): string | undefined {
+    let list: string | undefined
+    for (let i = 0; i < this.count; i++) {
+      const start = this.#offsets[i * STRIDE + 1]!
+      if (this.#offsets[i * STRIDE + 2]! - start !== name.length) continue
+      if (!hasAt(this.text, start, name)) continue
+      list = list === undefined ? this.value(i) : `${list}, ${this.value(i)}`
+    }
+    return list
+  }
+
+  /** Names, as sent, and values in turn. */
+  flat(): string[] {
+    const flat: string[] = []
+    for (let i = 0; i < this.count; i++) flat.push(this.name(i), this.value(i))
+    return flat
   }
 
   pairs(): [string, string][] {

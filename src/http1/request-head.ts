@@ -12,7 +12,7 @@ import {
   TRANSFER_ENCODING,
   UPGRADE,
 } from './grammar.ts'
-import { METHOD_BYTES_MAX, TARGET_BYTES_MAX } from './limits.ts'
+import { FIELDS_MAX, METHOD_BYTES_MAX, TARGET_BYTES_MAX } from './limits.ts'
 
 function bad(why: string): AriesError {
   return new AriesError('ARIES_E_BAD_REQUEST', why)
@@ -42,8 +42,11 @@ export class ParsedRequest {
   readonly chunked: boolean
   readonly expectContinue: boolean
 
-  /** `text`: the whole head in latin1, with its empty line. Throws the `AriesError` to answer with. */
-  constructor(text: string) {
+  /**
+   * `text`: the whole head in latin1, with its empty line; `fieldsMax`: the most header lines. Throws
+   * the `AriesError` to answer with.
+   */
+  constructor(text: string, fieldsMax = FIELDS_MAX) {
     let at = 0
     while (TOKEN[text.charCodeAt(at)] === 1) at++
     if (at === 0 || at > METHOD_BYTES_MAX || text.charCodeAt(at) !== SP) throw bad('bad method')
@@ -53,7 +56,7 @@ export class ParsedRequest {
     if (at - targetStart > TARGET_BYTES_MAX) throw targetTooLong()
     if (at === targetStart || text.charCodeAt(at) !== SP) throw bad('bad request target')
     this.minorVersion = parseVersion(text, at + 1)
-    this.fields = new Fields(text, at + 11)
+    this.fields = new Fields(text, at + 11, fieldsMax)
     const form = parseTarget(this.method, text.slice(targetStart, at))
     this.target = form.target
     const query = form.target.indexOf('?')

@@ -65,6 +65,39 @@ t.test('calls on the admin port', async (t) => {
   t.same(wrong, [])
 })
 
+/** Says `bytes` to the host, then nothing more; gives what it answered when it has hung up. */
+function request(bytes: Buffer): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = ''
+    const socket = connect(host.port, '127.0.0.1', () => socket.end(bytes))
+    socket.on('data', (chunk) => {
+      answer += chunk.toString('latin1')
+    })
+    socket.on('error', () => undefined)
+    socket.once('close', () => resolve(answer))
+  })
+}
+
+t.test('heads and framings on the port of the host', async (t) => {
+  const head = 'POST /counter/a?b HTTP/1.1\r\nHost: a\r\naries-worker: counter/a\r\n'
+  const requests = [
+    `${head}aries-epoch: 1\r\nIdempotency-Key: "x"\r\nContent-Length: 5\r\n\r\n[1,2]`,
+    `${head}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\n[1,2]\r\n0\r\nx: y\r\n\r\n`,
+    `${head}Expect: 100-continue\r\nContent-Length: 1\r\n\r\n1`,
+    `${head}aries-call: add\r\naries-chain: a/b,c/d\r\naries-node: n9\r\n\r\n${head}\r\n`,
+    'GET http://b/x HTTP/1.0\r\nConnection: keep-alive, x\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: aries-move\r\n\r\nabc',
+  ].map((text) => Buffer.from(text, 'latin1'))
+  const wrong: string[] = []
+  for (let round = 0; round < 2 * ROUNDS; round++) {
+    const bytes = damaged(random, requests)
+    const answer = await request(bytes)
+    const fine = answer === '' || /^HTTP\/1\.1 [1-5]\d\d /.test(answer)
+    if (!fine || answer.includes('ARIES_E_INTERNAL')) wrong.push(bytes.toString('latin1'))
+  }
+  t.same(wrong, [])
+})
+
 /** Upgrades a connection to `protocol`, says `bytes`, and waits until the other side is through. */
 function link(protocol: string, bytes: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
