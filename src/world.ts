@@ -79,6 +79,27 @@ export function randomInt(random: Random, below: number): number {
   return Math.floor(random.next() * below)
 }
 
+/**
+ * Up to `count` distinct items of `pool` that `accept` takes, in random order. Changes the order of
+ * `pool`, and looks at no more of it than it has to.
+ */
+export function draw<T>(
+  random: Random,
+  pool: T[],
+  count: number,
+  accept: (item: T) => boolean,
+): T[] {
+  const drawn: T[] = []
+  for (let i = 0; i < pool.length && drawn.length < count; i++) {
+    const j = i + randomInt(random, pool.length - i)
+    const picked = pool[j]!
+    pool[j] = pool[i]!
+    pool[i] = picked
+    if (accept(picked)) drawn.push(picked)
+  }
+  return drawn
+}
+
 /** `count` distinct items of `items` in random order (all of them when there are fewer). */
 export function sample<T>(random: Random, items: readonly T[], count: number): T[] {
   const pool = [...items]

@@ -1,11 +1,12 @@
 import type { LoadNews } from './packet.ts'
 import type { LoadVector } from './types.ts'
 
-interface Row {
+/** The newest load of a member, as it is kept. */
+export interface BoardRow {
   readonly id: string
-  readonly boot: number
-  readonly seq: number
-  readonly load: LoadVector
+  boot: number
+  seq: number
+  load: LoadVector
   /** When it was measured, by our own clock. */
   bornMs: number
   urgency: number
@@ -19,9 +20,9 @@ export const LOAD_AGE_MS_MAX = 30_000
  * clocks need to agree. Which of two rows is newer is decided by the member's own count.
  */
 export class Board {
-  readonly #rows = new Map<string, Row>()
+  readonly #rows = new Map<string, BoardRow>()
   /** The same, as they were ordered last. */
-  readonly #order: Row[] = []
+  readonly #order: BoardRow[] = []
 
   /** Takes news of `id`; false when something at least as new is known. */
   hear(news: LoadNews, nowMs: number): boolean {
@@ -35,10 +36,14 @@ export class Board {
     return true
   }
 
-  #put(news: Row): void {
+  #put(news: BoardRow): void {
     const row = this.#rows.get(news.id)
     if (row) {
-      Object.assign(row, news)
+      row.boot = news.boot
+      row.seq = news.seq
+      row.load = news.load
+      row.bornMs = news.bornMs
+      row.urgency = news.urgency
       return
     }
     this.#rows.set(news.id, news)
@@ -81,21 +86,31 @@ export class Board {
   news(id: string, nowMs: number): LoadNews | undefined {
     const row = this.#rows.get(id)
     if (!row || nowMs - row.bornMs > LOAD_AGE_MS_MAX) return undefined
-    const { boot, seq, load, urgency } = row
-    return { id, boot, seq, ageMs: nowMs - row.bornMs, urgency, load }
+    return toldNews(row, nowMs)
   }
 
-  /** Urgent rows first, then the freshest; `take` until it says that the window is full. */
-  window(nowMs: number, take: (news: LoadNews) => boolean): void {
+  /** Urgent rows first, then the freshest; `take` until it says that there are enough. */
+  window(nowMs: number, take: (row: BoardRow) => boolean): void {
     // Nearly in order since the last time, which is what the sort is fast for.
-    this.#order.sort((a, b) => b.urgency - a.urgency || b.bornMs - a.bornMs)
+    this.#order.sort(compare)
     for (const row of this.#order) {
-      const news = this.news(row.id, nowMs)
-      if (!news) continue
+      if (nowMs - row.bornMs > LOAD_AGE_MS_MAX) continue
       if (row.urgency > 0) row.urgency--
-      if (!take({ ...news, urgency: row.urgency })) return
+      if (!take(row)) return
     }
   }
+
+  rows(): readonly Readonly<BoardRow>[] {
+    return this.#order
+  }
+}
+
+export function toldNews({ id, boot, seq, bornMs, urgency, load }: BoardRow, nowMs: number): LoadNews {
+  return { id, boot, seq, ageMs: nowMs - bornMs, urgency, load }
+}
+
+function compare(a: BoardRow, b: BoardRow): number {
+  return b.urgency - a.urgency || b.bornMs - a.bornMs
 }
 
 /** How many windows an urgent row goes first in (MOSIX: log2 n + 2). */

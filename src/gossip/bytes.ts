@@ -11,6 +11,13 @@ const ID_BYTES_MAX = 32
 const NAME_BYTES_MAX = 63
 const VARINT_BYTES_MAX = 8
 
+/** Texts that were read last, by a hash of their bytes: the same few come in every packet. */
+const TEXTS = 1_024
+const texts: { bytes: Uint8Array; text: string }[] = Array.from({ length: TEXTS }, () => ({
+  bytes: new Uint8Array(0),
+  text: '',
+}))
+
 /** Reads fields off untrusted bytes; throws on anything short, long or out of range. */
 export class Reader {
   readonly #bytes: Buffer
@@ -29,26 +36,30 @@ export class Reader {
   }
 
   u8(): number {
-    return this.#bytes[this.#take(1)]!
+    if (this.#at >= this.#bytes.length) throw new Malformed()
+    return this.#bytes[this.#at++]!
   }
 
   u16(): number {
-    return this.#bytes.readUInt16BE(this.#take(2))
+    const at = this.#take(2)
+    return (this.#bytes[at]! << 8) | this.#bytes[at + 1]!
   }
 
   u32(): number {
-    return this.#bytes.readUInt32BE(this.#take(4))
+    return this.u16() * 2 ** 16 + this.u16()
   }
 
   u48(): number {
-    return this.#bytes.readUIntBE(this.#take(6), 6)
+    return this.u16() * 2 ** 32 + this.u32()
   }
 
   /** Base 128, least group first; at most 2^53 − 1. */
   varint(): number {
-    let value = 0
-    let scale = 1
-    for (let i = 0; i < VARINT_BYTES_MAX; i++) {
+    const first = this.u8()
+    if (first < 0x80) return first
+    let value = first & 0x7f
+    let scale = 128
+    for (let i = 1; i < VARINT_BYTES_MAX; i++) {
       const byte = this.u8()
       value += (byte & 0x7f) * scale
       if (byte < 0x80) {
@@ -71,22 +82,20 @@ export class Reader {
       const other = (code >= 0x30 && code <= 0x39) || code === 0x2d
       if (!letter && !(other && i > start)) throw new Malformed()
     }
-    return this.#bytes.toString('latin1', start, start + length)
+    return this.#text(start, length, 'latin1')
   }
 
   /** The name of a worker class; see `isClassName`. */
   name(): string {
     const length = this.u8()
     if (length > NAME_BYTES_MAX) throw new Malformed()
-    const start = this.#take(length)
-    const name = this.#bytes.toString('latin1', start, start + length)
+    const name = this.#text(this.#take(length), length, 'latin1')
     this.ensure(isClassName(name))
     return name
   }
 
   hex(bytes: number): string {
-    const start = this.#take(bytes)
-    return this.#bytes.toString('hex', start, start + bytes)
+    return this.#text(this.#take(bytes), bytes, 'hex')
   }
 
   /** `value` when it is at most `max`. */
@@ -97,6 +106,21 @@ export class Reader {
 
   ensure(holds: boolean): void {
     if (!holds) throw new Malformed()
+  }
+
+  #text(start: number, length: number, encoding: 'latin1' | 'hex'): string {
+    const bytes = this.#bytes
+    let hash = encoding === 'hex' ? 7 : 0
+    for (let i = start; i < start + length; i++) hash = Math.imul(hash, 31) + bytes[i]!
+    const slot = texts[(hash ^ (hash >>> 10)) & (TEXTS - 1)]!
+    const { bytes: kept, text } = slot
+    // A text of hex has twice the length: the two kinds are never taken for each other.
+    let same = kept.length === length && text.length === (encoding === 'hex' ? 2 : 1) * length
+    for (let i = 0; same && i < length; i++) same = kept[i] === bytes[start + i]
+    if (same) return text
+    slot.bytes = Uint8Array.prototype.slice.call(bytes, start, start + length)
+    slot.text = bytes.toString(encoding, start, start + length)
+    return slot.text
   }
 
   #take(count: number): number {
@@ -140,38 +164,42 @@ export class Writer {
   }
 
   u8(value: number): void {
-    if (this.#room(1)) this.#at = this.#bytes.writeUInt8(value, this.#at)
+    if (this.#room(1)) this.#bytes[this.#at++] = value
   }
 
   /** Sets a byte that was written before. */
   setU8(at: number, value: number): void {
-    this.#bytes.writeUInt8(value, at)
+    this.#bytes[at] = value
   }
 
   u16(value: number): void {
-    if (this.#room(2)) this.#at = this.#bytes.writeUInt16BE(value, this.#at)
+    if (!this.#room(2)) return
+    this.#bytes[this.#at++] = value >>> 8
+    this.#bytes[this.#at++] = value
   }
 
   u32(value: number): void {
-    if (this.#room(4)) this.#at = this.#bytes.writeUInt32BE(value, this.#at)
+    this.u16(value >>> 16)
+    this.u16(value & 0xffff)
   }
 
   u48(value: number): void {
-    if (this.#room(6)) this.#at = this.#bytes.writeUIntBE(value, this.#at, 6)
+    this.u16(Math.floor(value / 2 ** 32))
+    this.u32(value >>> 0)
   }
 
   varint(value: number): void {
     let rest = value
-    while (rest >= 128) {
-      this.u8((rest % 128) | 0x80)
-      rest = Math.floor(rest / 128)
-    }
+    // What has more than 31 bits is not for bit operators.
+    for (; rest > 0x7fffffff; rest = Math.floor(rest / 128)) this.u8((rest % 128) | 0x80)
+    for (; rest >= 128; rest >>>= 7) this.u8((rest & 0x7f) | 0x80)
     this.u8(rest)
   }
 
   id(value: string): void {
     this.u8(value.length)
-    if (this.#room(value.length)) this.#at += this.#bytes.write(value, this.#at, 'latin1')
+    if (!this.#room(value.length)) return
+    for (let i = 0; i < value.length; i++) this.#bytes[this.#at++] = value.charCodeAt(i)
   }
 
   name(value: string): void {
@@ -184,7 +212,9 @@ export class Writer {
 
   /** A copy of what was written. */
   bytes(): Buffer {
-    return Buffer.from(this.#bytes.subarray(0, this.#at))
+    const copy = Buffer.allocUnsafe(this.#at)
+    this.#bytes.copy(copy, 0, 0, this.#at)
+    return copy
   }
 
   #room(count: number): boolean {

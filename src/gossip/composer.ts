@@ -1,8 +1,8 @@
-import type { Board } from './board.ts'
+import { type Board, type BoardRow, toldNews } from './board.ts'
 import type { Dissemination } from './dissemination.ts'
-import { figuresOf, type LoadRow, ROW_BOOT } from './load-row.ts'
+import { figuresOf, type LoadRow, rowBoot } from './load-row.ts'
 import { claimOf, type Entry, type MemberTable } from './member-table.ts'
-import { type LoadNews, type PacketHead, PacketWriter } from './packet.ts'
+import { type PacketHead, PacketWriter } from './packet.ts'
 import { type GossipTimes, retransmitLimit } from './presets.ts'
 
 /**
@@ -12,12 +12,6 @@ import { type GossipTimes, retransmitLimit } from './presets.ts'
 const QUESTION_BYTES = 160
 /** Most rows of the board in one window; as many as fit are sent. */
 const WINDOW_ROWS_MAX = 100
-
-/** What of the board goes to a few random members. */
-export interface Window {
-  readonly news: readonly { readonly news: LoadNews; readonly isShort: boolean }[]
-  readonly rows: readonly LoadRow[]
-}
 
 /**
  * Fills packets. Each begins with the sender's own claim and, where the receiver is not `alive`
@@ -59,13 +53,13 @@ export class Composer {
     to: Entry,
     head: PacketHead,
     nowMs: number,
-    options: { accuse?: boolean; window?: Window; bytesMax?: number } = {},
+    options: { accuse?: boolean; window?: boolean; bytesMax?: number } = {},
   ): Buffer {
     this.#begin(to, head, options.accuse ?? false, options.bytesMax)
     const own = this.#board.news(this.#self.place.id, nowMs)
     if (own) this.#writer.load(own)
     this.#addNews(to)
-    if (options.window) this.#addWindow(to, options.window)
+    if (options.window) this.#addWindow(to, nowMs)
     const asks = to.boot === 0 || head.probe !== undefined
     return this.#writer.finish(asks && options.bytesMax === undefined ? QUESTION_BYTES : 0)
   }
@@ -86,52 +80,45 @@ export class Composer {
     return packets
   }
 
-  /** The next window: counts as sent once. Urgent loads go whole, the others short if they can. */
-  window(nowMs: number): Window {
-    const news: Window['news'][number][] = []
-    const rows: LoadRow[] = []
-    const selfId = this.#self.place.id
-    this.#board.window(nowMs, (one) => {
-      if (one.id === selfId) return true
-      const row = one.urgency === 0 ? this.#row(one) : undefined
-      if (row) rows.push(row)
-      return news.push({ news: one, isShort: row !== undefined }) < WINDOW_ROWS_MAX
-    })
-    return { news, rows }
-  }
-
   #begin(to: Entry, head: PacketHead, accuse: boolean, bytesMax = this.#bytesMax): void {
     this.#writer.begin(head, Math.min(bytesMax, this.#bytesMax))
     this.#writer.claim(claimOf(this.#self))
     if (to.boot > 0 && (accuse || to.state !== 'alive')) this.#writer.claim(claimOf(to))
   }
 
-  #addWindow(to: Entry, { news, rows }: Window): void {
+  /** Urgent loads whole, then the freshest, short if they can be; counts as sent once. */
+  #addWindow(to: Entry, nowMs: number): void {
     const sharesMap = to.mapHash === this.#mapHash
-    for (const one of news) {
-      if (sharesMap && one.isShort) continue
-      if (!this.#writer.load(one.news)) break
-    }
+    const selfId = this.#self.place.id
+    const rows: LoadRow[] = []
+    let left = WINDOW_ROWS_MAX
+    let isFull = false
+    this.#board.window(nowMs, (news) => {
+      if (news.id === selfId) return true
+      const row = sharesMap && news.urgency === 0 ? this.#row(news, nowMs) : undefined
+      if (row) rows.push(row)
+      else isFull ||= !this.#writer.load(toldNews(news, nowMs))
+      return --left > 0
+    })
     if (sharesMap) this.rowsSent = this.#writer.rows(rows)
   }
 
-  #row({ id, boot, seq, ageMs, load }: LoadNews): LoadRow | undefined {
+  #row({ id, boot, seq, bornMs, load }: BoardRow, nowMs: number): LoadRow | undefined {
     const entry = this.#table.get(id)
     const capacity = entry?.boot === boot ? entry.meta.capacity : undefined
     if (!entry || !capacity || entry.index < 0) return undefined
     const figures = figuresOf(load, capacity)
-    return { index: entry.index, boot: boot % ROW_BOOT, seq, ageMs, figures }
+    return { index: entry.index, boot: rowBoot(boot), seq, ageMs: nowMs - bornMs, figures }
   }
 
   #addNews(to: Entry): void {
     if (this.#news.size === 0) return
     const limit = retransmitLimit(this.#times.retransmitMult, this.#table.size)
-    for (const id of this.#news.queue()) {
+    this.#news.send(limit, (id) => {
       const entry = this.#table.get(id)
       // Its own claim and the receiver's are in the packet already, if they are worth telling.
-      const told = entry === this.#self || entry === to
-      if (entry && !told && !this.#writer.claim(claimOf(entry))) return
-      this.#news.sent(id, limit)
-    }
+      const told = entry === undefined || entry === this.#self || entry === to
+      return told || this.#writer.claim(claimOf(entry))
+    })
   }
 }

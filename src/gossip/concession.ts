@@ -5,19 +5,25 @@ export interface Accusation {
   readonly from: string
 }
 
-/** Most intervals of probes that a refutation waits, however often it was put off. */
-const WAIT_MAX = 63
+/**
+ * Probe intervals that one waits whom the others hold for gone, from when it hears and is heard
+ * again; twice as many each time that it happens again, up to the most.
+ */
+const HOLD = 30
+const HOLD_MAX = 480
 /** After so many intervals without another, concessions of before do not count any more. */
-const FORGOTTEN_AFTER = 20 * WAIT_MAX
+const FORGOTTEN_AFTER = 4 * HOLD_MAX
 
 /**
- * What is said of us while we cannot be heard, and when we contradict it: as soon as we can again
- * the first time, later from time to time. A link that comes and goes (Rapid's flip-flop) so costs
- * the others one verdict, and not one each time.
+ * What is said of us while we cannot be heard, and when we contradict it: a suspicion as soon as we
+ * can, a verdict only after our link has held for a while, longer each time. So a link that comes and
+ * goes (Rapid's flip-flop) costs the others one verdict, and not one each time. A process that is
+ * started anew is another life, to which none of this applies.
  */
 export class Concession {
   readonly #intervalMs: number
   #accusation: Accusation | undefined
+  /** Verdicts that were conceded. */
   #count = 0
   #lastMs = Number.NEGATIVE_INFINITY
   #refuteAtMs = Number.POSITIVE_INFINITY
@@ -28,24 +34,29 @@ export class Concession {
 
   note(accusation: Accusation, nowMs: number): void {
     const known = this.#accusation
-    if (!known) {
+    if (known && compareStandings(accusation.claim, known.claim) <= 0) return
+    if (isVerdict(accusation) && !(known && isVerdict(known))) {
       const forgotten = nowMs - this.#lastMs > FORGOTTEN_AFTER * this.#intervalMs
       this.#count = forgotten ? 1 : this.#count + 1
+      // What was planned was the answer to a suspicion.
+      this.#refuteAtMs = Number.POSITIVE_INFINITY
     }
     this.#lastMs = nowMs
-    if (!known || compareStandings(accusation.claim, known.claim) > 0) this.#accusation = accusation
+    this.#accusation = accusation
   }
 
   /** What to contradict now. */
   due(isolated: boolean, nowMs: number): Accusation | undefined {
-    if (!this.#accusation) return undefined
+    const accusation = this.#accusation
+    if (!accusation) return undefined
     if (isolated) {
       this.#refuteAtMs = Number.POSITIVE_INFINITY
       return undefined
     }
-    if (this.#refuteAtMs === Number.POSITIVE_INFINITY) this.#refuteAtMs = nowMs + this.#waitMs()
+    if (this.#refuteAtMs === Number.POSITIVE_INFINITY) {
+      this.#refuteAtMs = nowMs + (isVerdict(accusation) ? this.#holdMs() : 0)
+    }
     if (this.#refuteAtMs > nowMs) return undefined
-    const accusation = this.#accusation
     this.#accusation = undefined
     this.#refuteAtMs = Number.POSITIVE_INFINITY
     return accusation
@@ -60,7 +71,11 @@ export class Concession {
     return this.#refuteAtMs
   }
 
-  #waitMs(): number {
-    return this.#intervalMs * Math.min(WAIT_MAX, 2 ** (this.#count - 1) - 1)
+  #holdMs(): number {
+    return this.#intervalMs * Math.min(HOLD_MAX, HOLD * 2 ** (this.#count - 1))
   }
+}
+
+function isVerdict({ claim }: Accusation): boolean {
+  return claim.state === 'unreachable'
 }

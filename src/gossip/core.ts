@@ -1,9 +1,9 @@
 import type { ClusterMap } from '../config/schema.ts'
 import { type Random, sample } from '../world.ts'
 import { Awareness } from './awareness.ts'
-import { Board } from './board.ts'
+import { Board, type BoardRow } from './board.ts'
 import type { Claim } from './claim.ts'
-import { Composer, type Window } from './composer.ts'
+import { Composer } from './composer.ts'
 import { Detector, type Saying } from './detector.ts'
 import { Dissemination } from './dissemination.ts'
 import type { GossipEffects, GossipEvent } from './events.ts'
@@ -31,7 +31,7 @@ export interface CoreInit {
 interface SendOptions {
   readonly accuse?: boolean
   readonly toBoot?: number
-  readonly window?: Window
+  readonly window?: boolean
   readonly bytesMax?: number
   readonly stream?: boolean
 }
@@ -74,6 +74,7 @@ export class GossipCore {
   #flushAtMs = Number.POSITIVE_INFINITY
   #gossipAtMs = 0
   #reprobeAtMs = 0
+  #nextMs = Number.POSITIVE_INFINITY
   /** The lag of our loop up to here is noticed. */
   #lateUntilMs = Number.NEGATIVE_INFINITY
 
@@ -108,6 +109,7 @@ export class GossipCore {
     if (this.#running && this.#times.lifeguard) this.#noticePause(nowMs)
     this.#dispatch(event, nowMs)
     this.#settle(nowMs)
+    this.#nextMs = this.#findDeadlineMs()
     const effects = this.#effects
     this.#effects = { sends: [], changes: [] }
     if (this.#self.boot !== boot) effects.boot = this.#self.boot
@@ -116,6 +118,10 @@ export class GossipCore {
 
   /** When the next `tick` is due. */
   nextDeadlineMs(): number {
+    return this.#nextMs
+  }
+
+  #findDeadlineMs(): number {
     if (!this.#running) return Number.POSITIVE_INFINITY
     return Math.min(
       this.#flushAtMs,
@@ -125,6 +131,15 @@ export class GossipCore {
       this.#detector.nextDeadlineMs(),
       this.#members.nextDeadlineMs(),
     )
+  }
+
+  /** Every entry of the table, and every row of the board, as they are: for checks. */
+  get entries(): Iterable<Readonly<Entry>> {
+    return this.#table.values()
+  }
+
+  get rows(): readonly Readonly<BoardRow>[] {
+    return this.#board.rows()
   }
 
   members(nowMs: number): Member[] {
@@ -207,7 +222,7 @@ export class GossipCore {
    * some of it tells of our health; with more a silent member cannot be told from our unread socket.
    */
   #noticePause(nowMs: number): void {
-    const dueMs = Math.max(this.nextDeadlineMs(), this.#lateUntilMs)
+    const dueMs = Math.max(this.#nextMs, this.#lateUntilMs)
     const lateMs = nowMs - dueMs
     if (lateMs < this.#times.probeTimeoutMs * LAG_PART) return
     this.#lateUntilMs = nowMs
@@ -221,12 +236,12 @@ export class GossipCore {
   #gossip(nowMs: number): void {
     const { gossipIntervalMs, gossipFanout } = this.#times
     this.#gossipAtMs = nowMs + gossipIntervalMs / gossipFanout
-    this.#sendToSome(nowMs, 1, { window: this.#composer.window(nowMs) })
+    this.#sendToSome(nowMs, 1, { window: true })
   }
 
   #sendToSome(nowMs: number, count: number, options: SendOptions = {}): void {
-    const hearers = this.#members.others().filter((entry) => this.#mayHear(entry, nowMs))
-    for (const entry of sample(this.#random, hearers, count)) {
+    const mayHear = (entry: Entry): boolean => this.#mayHear(entry, nowMs)
+    for (const entry of this.#members.draw(this.#random, count, mayHear)) {
       this.#send(entry, nowMs, {}, options)
     }
   }
@@ -247,8 +262,7 @@ export class GossipCore {
   /** A member of the map that is unreachable is tried for ever. */
   #reprobe(nowMs: number): void {
     this.#reprobeAtMs = nowMs + this.#times.reprobeIntervalMs
-    const gone = this.#members.others().filter(({ state }) => state === 'unreachable')
-    const [entry] = sample(this.#random, gone, 1)
+    const [entry] = this.#members.draw(this.#random, 1, ({ state }) => state === 'unreachable')
     if (entry) this.#detector.greet(entry, nowMs)
   }
 

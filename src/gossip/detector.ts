@@ -1,4 +1,4 @@
-import { type Random, randomInt, sample } from '../world.ts'
+import { type Random, randomInt } from '../world.ts'
 import type { Awareness } from './awareness.ts'
 import type { Entry, MemberTable } from './member-table.ts'
 import type { Members } from './members.ts'
@@ -137,10 +137,11 @@ export class Detector {
 
   #ask(flight: Flight, nowMs: number): void {
     const { random, table, members, say } = this.#parts
-    const able = members
-      .present()
-      .filter(({ state, place }) => state === 'alive' && place.id !== flight.target)
-    const helpers = sample(random, able, this.#times.helpers)
+    const helpers = members.draw(
+      random,
+      this.#times.helpers,
+      ({ state, place }) => state === 'alive' && place.id !== flight.target,
+    )
     this.#prober.asked(
       flight,
       helpers.map(({ place }) => place.id),

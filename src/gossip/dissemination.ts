@@ -1,6 +1,7 @@
 interface News {
+  readonly id: string
   transmits: number
-  readonly order: number
+  order: number
 }
 
 /**
@@ -9,31 +10,54 @@ interface News {
  */
 export class Dissemination {
   readonly #news = new Map<string, News>()
+  /** Least sent first, then newest; not in order while `#sorted` is false. */
+  #queue: News[] = []
+  #sorted = true
   #order = 0
 
   /** There is news of `id`: its count begins anew. */
   add(id: string): void {
-    this.#news.set(id, { transmits: 0, order: this.#order++ })
+    const known = this.#news.get(id)
+    this.#sorted = false
+    if (known) {
+      known.transmits = 0
+      known.order = this.#order++
+      return
+    }
+    const news = { id, transmits: 0, order: this.#order++ }
+    this.#news.set(id, news)
+    this.#queue.push(news)
   }
 
   forget(id: string): void {
-    this.#news.delete(id)
+    if (this.#news.delete(id)) this.#queue = this.#queue.filter((news) => news.id !== id)
   }
 
   get size(): number {
-    return this.#news.size
+    return this.#queue.length
   }
 
-  /** Ids in the order to send them: least sent first, then newest. */
-  queue(): string[] {
-    return [...this.#news]
-      .sort(([, a], [, b]) => a.transmits - b.transmits || b.order - a.order)
-      .map(([id]) => id)
+  /**
+   * Hands one id after the other to `tell` until that answers false; each that it took was sent
+   * once more, and at `limit` it is old news.
+   */
+  send(limit: number, tell: (id: string) => boolean): void {
+    if (!this.#sorted) this.#queue.sort(compare)
+    let sent = 0
+    let isOver = false
+    for (const news of this.#queue) {
+      if (!tell(news.id)) break
+      sent++
+      if (++news.transmits < limit) continue
+      isOver = true
+      this.#news.delete(news.id)
+    }
+    // All of them once more leaves them in order.
+    this.#sorted = sent === 0 || sent === this.#queue.length
+    if (isOver) this.#queue = this.#queue.filter(({ transmits }) => transmits < limit)
   }
+}
 
-  /** `id` was sent once more; at `limit` it is old news. */
-  sent(id: string, limit: number): void {
-    const news = this.#news.get(id)
-    if (news && ++news.transmits >= limit) this.#news.delete(id)
-  }
+function compare(a: News, b: News): number {
+  return a.transmits - b.transmits || b.order - a.order
 }

@@ -65,10 +65,9 @@ export class Endpoint {
     if (opened) this.#count(opened.keyId)
     const packet = opened && decodePacket(opened.payload, this.#selfId)
     if (!packet) return undefined
-    const { boot, current, answerBytesMax, mapEpoch, mapHash } = opened
-    const map = { mapEpoch, mapHash }
-    const about = { from, boot, current, stream, map, answerBytesMax }
-    return this.handle({ type: 'packet', ...about, packet }, nowMs)
+    const { boot, current, answerBytesMax } = opened
+    const event = { from, boot, current, stream, map: opened, answerBytesMax, packet }
+    return this.handle({ type: 'packet', ...event }, nowMs)
   }
 
   /** Seals with the first key from now on, and opens with all. */
@@ -99,10 +98,10 @@ export class Endpoint {
   }
 
   #seal(effects: GossipEffects): Datagram[] {
-    return effects.sends.map(({ to, toBoot, payload, stream }) => ({
-      to,
-      stream,
-      bytes: this.#envelope.seal(to.id, toBoot, payload),
-    }))
+    const datagrams: Datagram[] = []
+    for (const { to, toBoot, payload, stream } of effects.sends) {
+      datagrams.push({ to, stream, bytes: this.#envelope.seal(to.id, toBoot, payload) })
+    }
+    return datagrams
   }
 }

@@ -8,6 +8,7 @@ import {
   KIND,
   type MapVersion,
   readHeader,
+  stampHeader,
   writeHeader,
 } from './header.ts'
 import { DATAGRAM_BYTES_MAX } from './presets.ts'
@@ -17,6 +18,8 @@ import { type Life, SealingKeys } from './sealing-keys.ts'
 const TAG_BYTES = 16
 const CRC_BYTES = 4
 const CIPHER = 'aes-256-gcm'
+/** Cluster and receiver, and what is between them. */
+const BOUND_BYTES_MAX = 2 * 32 + 1
 const NO_KEY = '00'.repeat(KEY_ID_BYTES)
 
 /** Room that the envelope leaves for a payload, whatever the ids are. */
@@ -63,11 +66,16 @@ export interface EnvelopeInit {
 export class Envelope {
   readonly #cluster: string
   readonly #keys: SealingKeys
-  readonly #writer = new Writer(HEADER_BYTES_MAX)
   readonly #senders = new Map<string, Sender>()
+  /** What is authenticated besides header and payload, by receiver. */
+  readonly #bounds = new Map<string, Buffer>()
+  /** What is authenticated or summed, in a row. */
+  readonly #scratch = Buffer.allocUnsafe(BOUND_BYTES_MAX + DATAGRAM_BYTES_MAX)
   #map: MapVersion
   #self: Life
   #sealing: KeyObject | undefined
+  /** As it is now, but for the boot of the receiver and the counter. */
+  #header: Buffer
   #counter = 0
 
   constructor(init: EnvelopeInit) {
@@ -76,24 +84,28 @@ export class Envelope {
     this.#map = init.map
     this.#self = newLife(init.selfId, init.boot)
     this.#sealing = this.#sealingKey()
+    this.#header = this.#newHeader()
   }
 
   /** Begins another life: everything written for the old one is void. */
   setBoot(boot: number): void {
     this.#self = newLife(this.#self.id, boot)
     this.#sealing = this.#sealingKey()
+    this.#header = this.#newHeader()
     this.#counter = 0
     this.#senders.clear()
   }
 
   setMap(map: MapVersion): void {
     this.#map = map
+    this.#header = this.#newHeader()
   }
 
   /** Seals with the first from now on, and opens what is sealed with any. */
   setKeys(keys: readonly string[]): void {
     this.#keys.set(keys)
     this.#sealing = this.#sealingKey()
+    this.#header = this.#newHeader()
     const ids = new Set(this.#keys.ids)
     for (const sender of this.#senders.values()) {
       for (const id of sender.keys.keys()) if (!ids.has(id)) sender.keys.delete(id)
@@ -102,15 +114,28 @@ export class Envelope {
 
   forget(id: string): void {
     this.#senders.delete(id)
+    this.#bounds.delete(id)
   }
 
   seal(to: string, toBoot: number, payload: Buffer): Buffer {
     const counter = ++this.#counter
-    const header = writeHeader(this.#writer, this.#header(toBoot, counter))
-    const bound = this.#bound(header, to)
-    if (!this.#sealing) return Buffer.concat([header, payload, checksum(bound, payload)])
-    const cipher = createCipheriv(CIPHER, this.#sealing, nonce(counter)).setAAD(bound)
-    return Buffer.concat([header, cipher.update(payload), cipher.final(), cipher.getAuthTag()])
+    const header = this.#header
+    const bodyAt = header.length
+    const tagAt = bodyAt + payload.length
+    const datagram = Buffer.allocUnsafe(tagAt + (this.#sealing ? TAG_BYTES : CRC_BYTES))
+    header.copy(datagram)
+    stampHeader(datagram, this.#self.id, toBoot, counter)
+    if (!this.#sealing) {
+      payload.copy(datagram, bodyAt)
+      datagram.writeUInt32BE(this.#checksum(datagram, tagAt, to), tagAt)
+      return datagram
+    }
+    const cipher = createCipheriv(CIPHER, this.#sealing, nonce(counter))
+    cipher.setAAD(this.#aad(datagram, bodyAt, to))
+    datagram.set(cipher.update(payload), bodyAt)
+    cipher.final()
+    datagram.set(cipher.getAuthTag(), tagAt)
+    return datagram
   }
 
   /** What `from` sent, or undefined when it is not from it, not for us, damaged, or a replay. */
@@ -121,7 +146,7 @@ export class Envelope {
     if (header.kind !== (this.#sealing ? KIND.sealed : KIND.plain)) return undefined
     const known = this.#senders.get(from)
     const sender = known && isOf(known.life, header) ? known : newSender(header)
-    const payload = this.#openBody(read, datagram, sender)
+    const payload = this.#openBody(header, read.length, datagram, sender)
     if (!payload) return undefined
     const { boot, mapEpoch, mapHash } = header
     const newer = known === undefined || sender === known || boot > known.life.boot
@@ -129,25 +154,29 @@ export class Envelope {
     if (current && !sender.window.accept(header.counter)) return undefined
     if (current) this.#senders.set(from, sender)
     const keyId = this.#sealing ? header.keyId : ''
-    const answerBytesMax = datagram.length - this.#overheadBytes()
+    const answerBytesMax = datagram.length - this.#overheadBytes
     return { boot, current, keyId, mapEpoch, mapHash, answerBytesMax, payload }
   }
 
   #openBody(
-    { header, bytes }: { header: Header; bytes: Buffer },
+    header: Header,
+    headerBytes: number,
     datagram: Buffer,
     sender: Sender,
   ): Buffer | undefined {
     const sealed = header.kind === KIND.sealed
-    const key = sealed ? this.#keyOf(sender, header.keyId) : undefined
-    const body = datagram.subarray(bytes.length)
-    const bodyBytes = body.length - (sealed ? TAG_BYTES : CRC_BYTES)
-    if (bodyBytes < 0 || (sealed && !key)) return undefined
-    const bound = this.#bound(bytes, this.#self.id)
-    const content = body.subarray(0, bodyBytes)
-    const tag = body.subarray(bodyBytes)
-    if (!key) return tag.equals(checksum(bound, content)) ? content : undefined
-    return decipher(key, nonce(header.counter), { bound, content, tag })
+    const tagAt = datagram.length - (sealed ? TAG_BYTES : CRC_BYTES)
+    if (tagAt < headerBytes) return undefined
+    const content = datagram.subarray(headerBytes, tagAt)
+    const selfId = this.#self.id
+    if (!sealed) {
+      const isWhole = datagram.readUInt32BE(tagAt) === this.#checksum(datagram, tagAt, selfId)
+      return isWhole ? content : undefined
+    }
+    const key = this.#keyOf(sender, header.keyId)
+    if (!key) return undefined
+    const aad = this.#aad(datagram, headerBytes, selfId)
+    return decipher(key, nonce(header.counter), { aad, content, tag: datagram.subarray(tagAt) })
   }
 
   #keyOf(sender: Sender, keyId: string): KeyObject | undefined {
@@ -163,21 +192,41 @@ export class Envelope {
     return primary === undefined ? undefined : this.#keys.derive(primary, this.#self)
   }
 
-  #header(toBoot: number, counter: number): Header {
+  #newHeader(): Buffer {
     const { id: from, boot, salt } = this.#self
     const kind = this.#sealing ? KIND.sealed : KIND.plain
     const keyId = this.#keys.primary ?? NO_KEY
-    return { kind, keyId, from, boot, salt, toBoot, counter, ...this.#map }
+    const header = { kind, keyId, from, boot, salt, toBoot: 0, counter: 0, ...this.#map }
+    return writeHeader(new Writer(HEADER_BYTES_MAX), header)
   }
 
   /** Bytes that every datagram of ours has around its payload. */
-  #overheadBytes(): number {
-    const header = writeHeader(this.#writer, this.#header(0, 0))
-    return header.length + (this.#sealing ? TAG_BYTES : CRC_BYTES)
+  get #overheadBytes(): number {
+    return this.#header.length + (this.#sealing ? TAG_BYTES : CRC_BYTES)
   }
 
-  #bound(header: Buffer, to: string): Buffer {
-    return Buffer.concat([header, Buffer.from(`${this.#cluster}\0${to}`, 'latin1')])
+  /** Of the first `length` bytes of `datagram`, and what else is authenticated. */
+  #checksum(datagram: Buffer, length: number, to: string): number {
+    const bound = this.#bound(to)
+    bound.copy(this.#scratch)
+    datagram.copy(this.#scratch, bound.length, 0, length)
+    return crc32(this.#scratch.subarray(0, bound.length + length))
+  }
+
+  /** The header and what else is authenticated; valid until the next call. */
+  #aad(datagram: Buffer, headerBytes: number, to: string): Buffer {
+    const bound = this.#bound(to)
+    datagram.copy(this.#scratch, 0, 0, headerBytes)
+    bound.copy(this.#scratch, headerBytes)
+    return this.#scratch.subarray(0, headerBytes + bound.length)
+  }
+
+  #bound(to: string): Buffer {
+    const known = this.#bounds.get(to)
+    if (known) return known
+    const bound = Buffer.from(`${this.#cluster}\0${to}`, 'latin1')
+    this.#bounds.set(to, bound)
+    return bound
   }
 }
 
@@ -196,10 +245,10 @@ function isOf(life: Life, header: Header): boolean {
 function decipher(
   key: KeyObject,
   iv: Buffer,
-  { bound, content, tag }: { bound: Buffer; content: Buffer; tag: Buffer },
+  { aad, content, tag }: { aad: Buffer; content: Buffer; tag: Buffer },
 ): Buffer | undefined {
   const opener = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES })
-  opener.setAAD(bound).setAuthTag(tag)
+  opener.setAAD(aad).setAuthTag(tag)
   const payload = opener.update(content)
   try {
     opener.final()
@@ -212,11 +261,5 @@ function decipher(
 function nonce(counter: number): Buffer {
   const bytes = Buffer.alloc(12)
   bytes.writeUIntBE(counter, 6, 6)
-  return bytes
-}
-
-function checksum(bound: Buffer, payload: Buffer): Buffer {
-  const bytes = Buffer.allocUnsafe(CRC_BYTES)
-  bytes.writeUInt32BE(crc32(payload, crc32(bound)))
   return bytes
 }

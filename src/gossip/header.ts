@@ -44,8 +44,20 @@ export function writeHeader(writer: Writer, header: Header): Buffer {
   return writer.bytes()
 }
 
-/** The header of `datagram` and its bytes; undefined when it has none. */
-export function readHeader(datagram: Buffer): { header: Header; bytes: Buffer } | undefined {
+/** Sets what differs between the datagrams of one life, in a header of `from`. */
+export function stampHeader(
+  datagram: Buffer,
+  from: string,
+  toBoot: number,
+  counter: number,
+): void {
+  const at = 1 + KEY_ID_BYTES + 1 + from.length + 6 + 4
+  datagram.writeUIntBE(toBoot, at, 6)
+  datagram.writeUIntBE(counter, at + 6, 6)
+}
+
+/** The header of `datagram` and how long it is; undefined when it has none. */
+export function readHeader(datagram: Buffer): { header: Header; length: number } | undefined {
   if (datagram.length > DATAGRAM_BYTES_MAX) return undefined
   const reader = new Reader(datagram)
   try {
@@ -60,7 +72,7 @@ export function readHeader(datagram: Buffer): { header: Header; bytes: Buffer } 
       mapEpoch: reader.varint(),
       mapHash: reader.hex(MAP_HASH_BYTES),
     }
-    return { header, bytes: datagram.subarray(0, reader.at) }
+    return { header, length: reader.at }
   } catch (thrown) {
     if (isMalformed(thrown)) return undefined
     throw thrown

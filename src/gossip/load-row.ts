@@ -29,12 +29,17 @@ interface Figures {
   readonly lagMs: number
 }
 
-export const ROW_BOOT = 2 ** 16
+const ROW_BOOT = 2 ** 16
 /** Parts travel in two-hundredths, up to 1.27. */
 const PART_SCALE = 200
 /** Steps of a doubling: 9 % each, in one byte up to 4 billion. */
 const LOG_STEPS = 8
 const LAG_SCALE = 10
+
+/** What a row tells of a boot. */
+export function rowBoot(boot: number): number {
+  return boot - Math.floor(boot / ROW_BOOT) * ROW_BOOT
+}
 
 export function figuresOf(load: LoadVector, capacity: Capacity): Figures {
   const { loop, requests, connections, ioBytesPerSecond, workers, lagMs } = load
@@ -49,15 +54,19 @@ export function loadOf(
   capacity: Capacity,
   last: LoadVector | undefined,
 ): LoadVector {
-  const { cpu, memory, ...rest } = figures
   return {
-    ...rest,
-    cpu: cpu * capacity.cpu,
+    cpu: figures.cpu * capacity.cpu,
     cpuCapacity: capacity.cpu,
-    memoryBytes: memory * capacity.memoryBytes,
+    loop: figures.loop,
+    memoryBytes: figures.memory * capacity.memoryBytes,
     memoryBytesMax: capacity.memoryBytes,
+    requests: figures.requests,
     requestsMax: capacity.requests,
+    connections: figures.connections,
     connectionsMax: capacity.connections,
+    ioBytesPerSecond: figures.ioBytesPerSecond,
+    workers: figures.workers,
+    lagMs: figures.lagMs,
     classes: last?.classes ?? [],
   }
 }

@@ -1,5 +1,5 @@
 import { type Board, isUrgent, urgencyStart } from './board.ts'
-import { type LoadRow, loadOf, ROW_BOOT } from './load-row.ts'
+import { type LoadRow, loadOf, rowBoot } from './load-row.ts'
 import type { Entry, MemberTable } from './member-table.ts'
 import type { LoadNews } from './packet.ts'
 import type { Capacity, LoadVector } from './types.ts'
@@ -49,7 +49,7 @@ export class Loads {
     for (const { index, boot, seq, ageMs, figures } of rows) {
       const entry = this.#table.at(index)
       const capacity = entry?.meta.capacity
-      if (!entry || !capacity || entry === this.#self || entry.boot % ROW_BOOT !== boot) continue
+      if (!entry || !capacity || entry === this.#self || rowBoot(entry.boot) !== boot) continue
       const { id } = entry.place
       if (this.#board.isNewer(id, entry.boot, seq)) {
         const load = loadOf(figures, capacity, this.#board.load(id))

@@ -60,6 +60,7 @@ export class MemberTable {
   readonly #entries = new Map<string, Entry>()
   /** In the order of the map, by which rows of loads name them. */
   #order: Entry[] = []
+  #others: Entry[] = []
 
   get(id: string): Entry | undefined {
     return this.#entries.get(id)
@@ -71,6 +72,11 @@ export class MemberTable {
 
   get size(): number {
     return this.#entries.size
+  }
+
+  /** All but the member that `setMap` was told to keep; their order is nobody's. */
+  get others(): Entry[] {
+    return this.#others
   }
 
   /** The member at this place in the map. */
@@ -103,6 +109,7 @@ export class MemberTable {
       else added.push(this.#add(place, nowMs))
     }
     this.#order = declared.map(({ id }) => this.#entries.get(id)!)
+    this.#others = [...this.#entries.values()].filter(({ place }) => place.id !== keepId)
     for (const entry of this.#entries.values()) entry.index = -1
     for (const [index, entry] of this.#order.entries()) entry.index = index
     return { added, removed }
@@ -153,6 +160,8 @@ export function seenState({ state, doubt }: Entry): MemberState {
   return doubt && (state === 'alive' || state === 'suspect') ? doubt.state : state
 }
 
+const NOBODY: readonly string[] = []
+
 /** What is claimed of `entry`. */
 export function claimOf(entry: Entry): Claim {
   const { state, boot, version, meta } = entry
@@ -162,7 +171,7 @@ export function claimOf(entry: Entry): Claim {
     boot,
     version,
     meta,
-    accusers: entry.suspicion?.accusers ?? [],
+    accusers: entry.suspicion?.accusers ?? NOBODY,
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ClusterMap } from '../config/schema.ts'
+import { draw, type Random } from '../world.ts'
 import type { Awareness } from './awareness.ts'
 import { BOOT_AHEAD_MS_MAX, type Claim, compareStandings, VERSION_MAX } from './claim.ts'
 import { Concession } from './concession.ts'
@@ -39,6 +40,8 @@ export class Members {
   /** Wall clock minus the time of events. */
   readonly #wallOffsetMs: number
   #leaving = false
+  /** The others that are there; undefined when somebody came or went since. */
+  #present: Entry[] | undefined
   #transitions: Transition[] = []
   #direct = new Set<Entry>()
 
@@ -78,6 +81,7 @@ export class Members {
 
   setMap(map: HeldMap, nowMs: number): { added: Entry[]; removed: Entry[] } {
     const { added, removed } = this.#table.setMap(map, this.self.place.id, nowMs)
+    this.#present = undefined
     for (const entry of removed) {
       this.#news.forget(entry.place.id)
       const before = seenState(entry)
@@ -173,12 +177,18 @@ export class Members {
   }
 
   /** The others that are alive or suspect, as far as others say. */
-  present(): Entry[] {
-    return this.others().filter(({ state }) => state === 'alive' || state === 'suspect')
+  present(): readonly Entry[] {
+    this.#present ??= this.#table.others.filter(isPresent)
+    return this.#present
   }
 
-  others(): Entry[] {
-    return [...this.#table.values()].filter((entry) => entry !== this.self)
+  others(): readonly Entry[] {
+    return this.#table.others
+  }
+
+  /** Up to `count` of the others that `accept` takes, in random order. */
+  draw(random: Random, count: number, accept: (entry: Entry) => boolean): Entry[] {
+    return draw(random, this.#table.others, count, accept)
   }
 
   nextDeadlineMs(): number {
@@ -195,7 +205,9 @@ export class Members {
 
   #admit(entry: Entry, claim: Claim, accusers: readonly string[], nowMs: number): void {
     const before = seenState(entry)
+    const wasPresent = isPresent(entry)
     if (!admit(entry, claim, nowMs)) return
+    if (isPresent(entry) !== wasPresent) this.#present = undefined
     if (entry.state === 'suspect') this.#suspect(entry, accusers, nowMs)
     else if (entry.state !== 'alive') this.#clear(entry)
     this.#suspects.note(entry)
@@ -216,7 +228,7 @@ export class Members {
   }
 
   #doubt(entry: Entry, nowMs: number): void {
-    if (entry.doubt || (entry.state !== 'alive' && entry.state !== 'suspect')) return
+    if (entry.doubt || !isPresent(entry)) return
     const before = seenState(entry)
     const untilMs = nowMs + remainingMs(this.#suspicionTimes(), 0, 0)
     entry.doubt = { state: 'suspect', untilMs }
@@ -299,6 +311,10 @@ export class Members {
     this.#news.add(this.self.place.id)
     this.#transitions.push({ entry: this.self, before })
   }
+}
+
+function isPresent({ state }: Entry): boolean {
+  return state === 'alive' || state === 'suspect'
 }
 
 export function sameMeta(a: MemberMeta, b: MemberMeta): boolean {

@@ -143,7 +143,9 @@ function flags(head: PacketHead): number {
 function readPacket(reader: Reader, self: string): Packet {
   reader.ensure(reader.u8() === VERSION)
   const bits = reader.atMost(reader.u8(), 63)
-  for (const two of [PROBES, ANSWERS, SYNCS]) reader.ensure((bits & two) !== two)
+  reader.ensure((bits & PROBES) !== PROBES)
+  reader.ensure((bits & ANSWERS) !== ANSWERS)
+  reader.ensure((bits & SYNCS) !== SYNCS)
   const probe = readProbe(reader, bits, self)
   const answer = readAnswer(reader, bits)
   const sync = readSync(reader, bits)
@@ -178,7 +180,8 @@ function readSync(reader: Reader, bits: number): Sync | undefined {
   if ((bits & SYNCS) === 0) return undefined
   const parts = reader.u8()
   reader.ensure(parts > 0)
-  const digest = Array.from({ length: parts }, () => reader.u32())
+  const digest: number[] = []
+  for (let left = parts; left > 0; left--) digest.push(reader.u32())
   return { type: (bits & FLAG.syncAsk) !== 0 ? 'ask' : 'answer', digest }
 }
 
@@ -275,7 +278,7 @@ function writeLoad(writer: Writer, news: LoadNews): void {
   writer.varint(whole(load.connectionsMax))
   writer.varint(whole(load.ioBytesPerSecond))
   writer.varint(whole(load.workers))
-  writeClasses(writer, load.classes.slice(0, CLASSES_TOLD_MAX))
+  writeClasses(writer, load.classes)
   writer.varint(whole(load.lagMs * LAG_SCALE))
 }
 
@@ -304,8 +307,10 @@ function readLoad(reader: Reader): LoadNews {
 }
 
 function writeClasses(writer: Writer, classes: readonly ClassLoad[]): void {
-  writer.u8(classes.length)
-  for (const { name, workers, cpu, stateBytes } of classes) {
+  const count = Math.min(classes.length, CLASSES_TOLD_MAX)
+  writer.u8(count)
+  for (let i = 0; i < count; i++) {
+    const { name, workers, cpu, stateBytes } = classes[i]!
     writer.name(name)
     writer.varint(whole(workers))
     writer.varint(whole(cpu * CLASS_CPU_SCALE))
@@ -314,11 +319,14 @@ function writeClasses(writer: Writer, classes: readonly ClassLoad[]): void {
 }
 
 function readClasses(reader: Reader): ClassLoad[] {
-  const count = reader.atMost(reader.u8(), CLASSES_TOLD_MAX)
-  return Array.from({ length: count }, () => ({
-    name: reader.name(),
-    workers: reader.varint(),
-    cpu: reader.varint() / CLASS_CPU_SCALE,
-    stateBytes: reader.varint(),
-  }))
+  const classes: ClassLoad[] = []
+  for (let left = reader.atMost(reader.u8(), CLASSES_TOLD_MAX); left > 0; left--) {
+    classes.push({
+      name: reader.name(),
+      workers: reader.varint(),
+      cpu: reader.varint() / CLASS_CPU_SCALE,
+      stateBytes: reader.varint(),
+    })
+  }
+  return classes
 }

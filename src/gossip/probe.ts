@@ -93,7 +93,9 @@ export class Prober {
 
   /** Probes whose target did not answer in time itself; the caller names helpers with `asked`. */
   dueToAsk(nowMs: number): Flight[] {
-    return [...this.#flights.values()].filter((flight) => flight.askAtMs <= nowMs)
+    const due: Flight[] = []
+    for (const flight of this.#flights.values()) if (flight.askAtMs <= nowMs) due.push(flight)
+    return due
   }
 
   asked(flight: Flight, helpers: readonly string[]): void {
@@ -104,7 +106,8 @@ export class Prober {
 
   /** Takes out the probes that nobody answered in time, and learns from missed nacks. */
   failed(nowMs: number): Flight[] {
-    const failed = [...this.#flights.values()].filter((flight) => flight.failAtMs <= nowMs)
+    const failed: Flight[] = []
+    for (const flight of this.#flights.values()) if (flight.failAtMs <= nowMs) failed.push(flight)
     for (const flight of failed) {
       this.#flights.delete(flight.seq)
       const mute = flight.helpers.filter((helper) => !flight.nacks.has(helper))

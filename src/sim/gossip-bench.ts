@@ -1,6 +1,6 @@
 import type { ClusterMap } from '../config/schema.ts'
 import { type GossipTimes, PRESETS, type PresetName } from '../gossip/presets.ts'
-import type { Member } from '../gossip/types.ts'
+import type { Member, MemberState } from '../gossip/types.ts'
 import { type Random, seededRandom } from '../world.ts'
 import { GossipCluster, type SimMember } from './gossip-cluster.ts'
 import { simLoad } from './gossip-load.ts'
@@ -28,7 +28,8 @@ export class GossipBench {
   readonly cluster: GossipCluster
   readonly times: GossipTimes
   /** Called at every change that a member sees. */
-  onChange: (observer: SimMember, seen: Member) => void = () => undefined
+  onChange: (observer: SimMember, seen: Member, before: MemberState | undefined) => void = () =>
+    undefined
 
   constructor(init: BenchInit) {
     const { members, loadsEveryMs: everyMs, lifeguard = true } = init
@@ -42,7 +43,7 @@ export class GossipBench {
         random: this.random,
         trace: new Trace(),
         observe: (observer, changes) => {
-          for (const { member } of changes) this.onChange(observer, member)
+          for (const { member, before } of changes) this.onChange(observer, member, before)
         },
       },
       {

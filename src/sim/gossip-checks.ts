@@ -1,4 +1,5 @@
 import { compareStandings, type Standing } from '../gossip/claim.ts'
+import { seenState } from '../gossip/member-table.ts'
 import type { Member, MemberChange } from '../gossip/types.ts'
 import type { GossipCluster, SimMember } from './gossip-cluster.ts'
 import type { VirtualClock } from './virtual-clock.ts'
@@ -37,7 +38,7 @@ export class GossipChecks {
   observe(cluster: GossipCluster, observer: SimMember, changes: readonly MemberChange[]): void {
     const { endpoint } = observer
     if (!endpoint) return
-    this.#checkSelf(observer)
+    if (changes.length > 0) this.#checkSelf(observer)
     for (const change of changes) this.#checkChange(cluster, observer, change)
     const { members, news, rows } = endpoint.core.sizes
     const declared = observer.map.nodes.length + observer.map.fronts.length + 1
@@ -50,22 +51,25 @@ export class GossipChecks {
   checkAges(cluster: GossipCluster): void {
     const nowMs = this.#clock.nowMs()
     for (const observer of cluster.running()) {
-      for (const { id, load, loadAgeMs } of observer.endpoint!.core.members(nowMs)) {
-        const trueAgeMs = load ? nowMs - load.workers / 1_000 : Number.POSITIVE_INFINITY
-        if (loadAgeMs > trueAgeMs + AGE_ROUNDING_MS) {
-          this.#violate(observer, `LoadAge: ${id}'s load is ${trueAgeMs} ms old, not ${loadAgeMs}`)
-        }
+      for (const { id, load, bornMs } of observer.endpoint!.core.rows) {
+        const trueMs = load.workers / 1_000
+        if (bornMs >= trueMs - AGE_ROUNDING_MS) continue
+        const ages = `${nowMs - trueMs} ms old, not ${nowMs - bornMs}`
+        this.#violate(observer, `LoadAge: ${id}'s load is ${ages}`)
       }
     }
   }
 
   /** What is still to be agreed on; undefined when all that run see each other as they are. */
   disagreement(cluster: GossipCluster): string | undefined {
-    const nowMs = this.#clock.nowMs()
-    for (const observer of cluster.running()) {
-      for (const seen of observer.endpoint!.core.members(nowMs)) {
-        const truth = cluster.members.get(seen.id)?.endpoint?.core.member(seen.id, nowMs)
-        if (!agrees(seen, truth)) return `${observer.id} holds ${seen.id} for ${seen.state}`
+    const running = cluster.running()
+    const truths = new Map(running.map(({ id, endpoint }) => [id, endpoint!.core.claimOf(id)!]))
+    for (const observer of running) {
+      for (const entry of observer.endpoint!.core.entries) {
+        const { id } = entry.place
+        const state = seenState(entry)
+        const seen = { state, boot: entry.boot, version: entry.version }
+        if (!agrees(seen, truths.get(id))) return `${observer.id} holds ${id} for ${state}`
       }
     }
     return undefined
@@ -145,7 +149,7 @@ function isGone({ state }: Standing): boolean {
   return state === 'unreachable' || state === 'left'
 }
 
-function agrees(seen: Member, truth: Member | undefined): boolean {
+function agrees(seen: Standing, truth: Standing | undefined): boolean {
   if (!truth || truth.state === 'left') return seen.state === 'unreachable' || seen.state === 'left'
   return compareStandings(seen, truth) === 0
 }

@@ -1,5 +1,5 @@
 import type { ClusterMap } from '../config/schema.ts'
-import { Endpoint, type Outcome } from '../gossip/endpoint.ts'
+import { type Datagram, Endpoint, type Outcome } from '../gossip/endpoint.ts'
 import type { GossipEvent } from '../gossip/events.ts'
 import type { GossipTimes } from '../gossip/presets.ts'
 import type { LoadVector, MemberChange } from '../gossip/types.ts'
@@ -11,11 +11,14 @@ import { type LinkFaults, VirtualNetwork } from './virtual-network.ts'
 /** One member of the simulated cluster; `endpoint` is there while its process runs. */
 export interface SimMember {
   readonly id: string
+  /** Its number in traces. */
+  readonly number: number
   map: ClusterMap
   /** Its wall clock minus the true one. */
   wallOffsetMs: number
   endpoint: Endpoint | undefined
   timer: TimerHandle | undefined
+  timerAtMs: number
   paused: boolean
   leaving: boolean
   /** Its machine is up, and refuses connections while the process is not there. */
@@ -56,6 +59,7 @@ export class GossipCluster {
   readonly stats = { datagrams: 0, bytes: 0 }
   readonly #parts: Parts
   readonly #init: ClusterInit
+  #numbered = 0
 
   constructor(components: Parts, init: ClusterInit) {
     this.#parts = components
@@ -69,10 +73,12 @@ export class GossipCluster {
     const wallOffsetMs = Math.floor((this.#parts.random.next() - 0.5) * 10_000)
     const member: SimMember = {
       id,
+      number: ++this.#numbered,
       map,
       wallOffsetMs,
       endpoint: undefined,
       timer: undefined,
+      timerAtMs: Number.POSITIVE_INFINITY,
       paused: false,
       leaving: false,
       refuses: false,
@@ -117,6 +123,7 @@ export class GossipCluster {
     member.endpoint = undefined
     member.timer?.cancel()
     member.timer = undefined
+    member.timerAtMs = Number.POSITIVE_INFINITY
     this.network.detach(member.id)
   }
 
@@ -154,7 +161,7 @@ export class GossipCluster {
 
   #receive(member: SimMember, from: string, { bytes, stream }: Wire): void {
     const nowMs = this.#parts.clock.nowMs()
-    this.#parts.trace.add(`${nowMs.toFixed(3)} ${from}>${member.id} ${bytes.length}`)
+    this.#parts.trace.note(nowMs, member.number, bytes.length)
     const outcome = member.endpoint?.receive(bytes, from, nowMs, stream)
     if (outcome) this.#apply(member, outcome, stream ? from : undefined)
   }
@@ -162,7 +169,7 @@ export class GossipCluster {
   /** `asker`: who asked over TCP, and is answered there. */
   #apply(member: SimMember, outcome: Outcome, asker?: string): void {
     const { clock, trace } = this.#parts
-    for (const { to, ...wire } of outcome.datagrams) this.#send(member, to.id, wire, asker)
+    for (const datagram of outcome.datagrams) this.#send(member, datagram, asker)
     for (const { member: seen, before } of outcome.changes) {
       const standing = `${seen.state} ${seen.boot} ${seen.version}`
       trace.add(`${clock.nowMs().toFixed(3)} ${member.id}: ${seen.id} ${before}>${standing}`)
@@ -171,8 +178,9 @@ export class GossipCluster {
     this.#planTick(member)
   }
 
-  #send(member: SimMember, to: string, wire: Wire, asker: string | undefined): void {
+  #send(member: SimMember, wire: Datagram, asker: string | undefined): void {
     const { endpoint } = member
+    const to = wire.to.id
     if (!wire.stream) {
       this.stats.datagrams++
       this.stats.bytes += wire.bytes.length + PACKET_BYTES
@@ -189,12 +197,18 @@ export class GossipCluster {
   #planTick(member: SimMember): void {
     const { endpoint } = member
     if (!endpoint) return
+    const { clock } = this.#parts
+    const atMs = endpoint.core.nextDeadlineMs()
+    // One that fires too early only plans the next.
+    if (atMs >= member.timerAtMs || atMs === Number.POSITIVE_INFINITY) return
     member.timer?.cancel()
-    const delayMs = endpoint.core.nextDeadlineMs() - this.#parts.clock.nowMs()
-    if (delayMs === Number.POSITIVE_INFINITY) return
-    member.timer = this.#parts.clock.after(delayMs, () => {
+    member.timerAtMs = atMs
+    member.timer = clock.after(atMs - clock.nowMs(), () => {
       member.timer = undefined
-      if (!member.paused) this.handle(member, { type: 'tick' })
+      member.timerAtMs = Number.POSITIVE_INFINITY
+      if (member.paused) return
+      if (endpoint.core.nextDeadlineMs() > clock.nowMs()) this.#planTick(member)
+      else this.handle(member, { type: 'tick' })
     })
   }
 }

@@ -34,8 +34,11 @@ function row(what: string, fail: (bench: GossipBench) => void): TableRow {
   const healthy = bench.cluster.running().filter(({ id }) => id !== FAULTY)
   const wrongly = new Set<string>()
   let verdicts = 0
-  bench.onChange = (observer: SimMember, { id, state }) => {
-    if (state !== 'unreachable' || observer.id === FAULTY) return
+  let returns = 0
+  bench.onChange = (observer: SimMember, { id, state }, before) => {
+    if (observer.id === FAULTY) return
+    if (id === FAULTY && before === 'unreachable' && state !== before) returns++
+    if (state !== 'unreachable') return
     if (id === FAULTY) verdicts++
     else wrongly.add(id)
   }
@@ -44,8 +47,8 @@ function row(what: string, fail: (bench: GossipBench) => void): TableRow {
   const times = (verdicts / healthy.length).toFixed(1)
   return {
     name: `one member of ${MEMBERS} ${what}: lan`,
-    measured: `removed by ${removed.length} of ${healthy.length} at the end, ${times} times; ${wrongly.size} others removed`,
-    asked: 'exactly the faulty one',
-    ok: removed.length === healthy.length && wrongly.size === 0,
+    measured: `removed by ${removed.length} of ${healthy.length} at the end, ${times} times, back ${(returns / healthy.length).toFixed(1)} times; ${wrongly.size} others removed`,
+    asked: 'exactly the faulty one, for good',
+    ok: removed.length === healthy.length && wrongly.size === 0 && returns === 0,
   }
 }

@@ -38,7 +38,9 @@ function runThread(
   // A test's loaders are not for the simulated world.
   const env = { ...process.env, NODE_OPTIONS: '' }
   const name = `sim ${setup.area}`
-  const thread = new Worker(file, { workerData: setup, execArgv: [], env, name })
+  // What a seed allocates is mostly short-lived: a larger nursery is collected less often.
+  const resourceLimits = { maxYoungGenerationSizeMb: 64 }
+  const thread = new Worker(file, { workerData: setup, execArgv: [], env, name, resourceLimits })
   return new Promise<void>((resolve, reject) => {
     const give = (): void => {
       const seed = take()

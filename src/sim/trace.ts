@@ -26,10 +26,22 @@ export class Trace {
       if (this.#lines.length > 2 * this.#linesMax) this.#lines.splice(0, this.#linesMax)
     }
     for (let i = 0; i < text.length; i++) {
-      const code = text.charCodeAt(i)
-      this.#a = Math.imul(this.#a ^ code, 2654435761)
-      this.#b = Math.imul(this.#b ^ code, 1597334677)
+      this.#mix(text.charCodeAt(i))
     }
+  }
+
+  /** An event that is told in numbers; it is in no report. */
+  note(a: number, b: number, c: number): void {
+    this.events++
+    this.#mix(a | 0)
+    this.#mix(Math.imul(b, 31) ^ c)
+    // Of a time, what `| 0` leaves out.
+    this.#mix((a % 1) * 2 ** 31)
+  }
+
+  #mix(code: number): void {
+    this.#a = Math.imul(this.#a ^ code, 2654435761)
+    this.#b = Math.imul(this.#b ^ code, 1597334677)
   }
 
   hash(): string {

@@ -1,9 +1,19 @@
 import type { Clock, TimerHandle } from '../world.ts'
 
-interface Timer {
+class Timer implements TimerHandle {
   readonly atMs: number
   readonly order: number
   fire: (() => void) | undefined
+
+  constructor(atMs: number, order: number, fire: () => void) {
+    this.atMs = atMs
+    this.order = order
+    this.fire = fire
+  }
+
+  cancel(): void {
+    this.fire = undefined
+  }
 }
 
 /**
@@ -29,13 +39,9 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, fire: () => void): TimerHandle {
-    const timer: Timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, fire }
+    const timer = new Timer(this.#nowMs + Math.max(0, delayMs), this.#order++, fire)
     this.#push(timer)
-    return {
-      cancel: () => {
-        timer.fire = undefined
-      },
-    }
+    return timer
   }
 
   /** Fires the next timer; false when there is none up to `untilMs`. */

@@ -42,7 +42,8 @@ export class VirtualNetwork<P> {
   readonly #random: Random
   readonly #ordered: boolean
   readonly #endpoints = new Map<string, Endpoint<P>>()
-  readonly #blocked = new Set<string>()
+  /** By receiver, from whom nothing comes through. */
+  readonly #blocked = new Map<string, Set<string>>()
   readonly #losing = new Map<string, number>()
   readonly #arrivals = new Map<string, number>()
 
@@ -94,11 +95,13 @@ export class VirtualNetwork<P> {
 
   /** Cuts one direction. */
   block(from: string, to: string): void {
-    this.#blocked.add(`${from}>${to}`)
+    const blocked = this.#blocked.get(to)
+    if (blocked) blocked.add(from)
+    else this.#blocked.set(to, new Set([from]))
   }
 
   unblock(from: string, to: string): void {
-    this.#blocked.delete(`${from}>${to}`)
+    this.#blocked.get(to)?.delete(from)
   }
 
   /** Cuts both directions between every two names of different groups. */
@@ -140,7 +143,7 @@ export class VirtualNetwork<P> {
    */
   exchange(from: string, to: string, message: P): boolean {
     this.stats.sent++
-    const cut = this.#blocked.has(`${from}>${to}`) || this.#blocked.has(`${to}>${from}`)
+    const cut = this.#isBlocked(from, to) || this.#isBlocked(to, from)
     const passes = (this.#lossOf(from) - 1) ** 2 * (this.#lossOf(to) - 1) ** 2
     if (cut || this.#random.next() >= passes) {
       this.stats.lost++
@@ -149,6 +152,10 @@ export class VirtualNetwork<P> {
     if (!this.#endpoints.has(to)) return false
     this.#deliver(from, to, message, 3 * this.#delayMs())
     return true
+  }
+
+  #isBlocked(from: string, to: string): boolean {
+    return this.#blocked.get(to)?.has(from) ?? false
   }
 
   #delayMs(): number {
@@ -168,7 +175,7 @@ export class VirtualNetwork<P> {
   #deliver(from: string, to: string, message: P, delayMs: number): void {
     this.#clock.after(delayMs, () => {
       const endpoint = this.#endpoints.get(to)
-      if (!endpoint || this.#blocked.has(`${from}>${to}`)) {
+      if (!endpoint || this.#isBlocked(from, to)) {
         this.stats.lost++
       } else if (endpoint.paused) {
         if (endpoint.buffer.length < BUFFER_MAX) endpoint.buffer.push({ from, message })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Board, isUrgent, LOAD_AGE_MS_MAX, urgencyStart } from '../../src/gossip/board.ts'
+import { Board, isUrgent, LOAD_AGE_MS_MAX, toldNews, urgencyStart } from '../../src/gossip/board.ts'
 import type { LoadNews } from '../../src/gossip/packet.ts'
 import { LOAD } from './helpers.ts'
 
@@ -9,7 +9,7 @@ function news(id: string, seq: number, ageMs: number, change: Partial<LoadNews> 
 
 function windowOf(board: Board, nowMs: number): LoadNews[] {
   const rows: LoadNews[] = []
-  board.window(nowMs, (row) => rows.push(row) > 0)
+  board.window(nowMs, (row) => rows.push(toldNews(row, nowMs)) > 0)
   return rows
 }
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Reader, Writer } from '../../src/gossip/bytes.ts'
-import { figuresOf, loadOf, ROW_BOOT, readRow, writeRow } from '../../src/gossip/load-row.ts'
+import { figuresOf, loadOf, readRow, rowBoot, writeRow } from '../../src/gossip/load-row.ts'
 import { Bench, BOOT, claim, LOAD } from './helpers.ts'
 
 const CAPACITY = {
@@ -11,7 +11,7 @@ const CAPACITY = {
 }
 const ROW = {
   index: 2,
-  boot: BOOT % ROW_BOOT,
+  boot: rowBoot(BOOT),
   seq: 3_000,
   ageMs: 40.9,
   figures: figuresOf(LOAD, CAPACITY),
@@ -24,7 +24,7 @@ t.test('a row is short, and comes out as it went in but for rounding', async (t)
   const bytes = writer.bytes()
   t.ok(bytes.length <= 20, `${bytes.length} bytes`)
   const { figures, ...rest } = readRow(new Reader(bytes))
-  t.strictSame(rest, { index: 2, boot: BOOT % ROW_BOOT, seq: 3_000, ageMs: 40 })
+  t.strictSame(rest, { index: 2, boot: rowBoot(BOOT), seq: 3_000, ageMs: 40 })
   const load = loadOf(figures, CAPACITY, LOAD)
   const within = (name: keyof typeof LOAD, part: number, of: number): void => {
     const off = Math.abs((load[name] as number) - (LOAD[name] as number))
@@ -65,7 +65,7 @@ t.test('a row counts for the map, the life and the capacity that it speaks of', 
     const meta = { ...claim('n3').meta, ...('capacity' in about ? {} : { capacity }) }
     const packet = { claims: [claim('n3', { meta })] }
     made.hear('n2', packet)
-    const rows = [{ ...ROW, boot: boot % ROW_BOOT, seq }]
+    const rows = [{ ...ROW, boot: rowBoot(boot), seq }]
     made.hear('n2', { rows }, BOOT, true, mapHash === undefined ? {} : { map: { mapHash } })
     return made.core.member('n3', made.nowMs)?.load?.requests
   }
