@@ -246,6 +246,11 @@ const rows = {
     means: 'No route or TCP listener of the front has an upstream of that URL.',
     todo: 'See `aries upstreams`; name it as the configuration does.',
   },
+  ARIES_E_JOIN_REFUSED: {
+    status: 403,
+    means: 'A node that is not in the map wants to join, and a node of the map does not let it in.',
+    todo: 'The message says why: see docs/guides/joining.md.',
+  },
   ARIES_E_NO_NODE: {
     status: 503,
     means: 'Every node is drained or cordoned: none takes a worker that is not open yet.',

@@ -2,6 +2,7 @@
  * Calls on the data port: node to node, and front to node. `POST /rpc/<name>`, JSON both ways, an
  * `ErrorBody` with its status when it fails. The front's and the nodes' admin APIs are made of them.
  */
+import type { NodeEntry } from './config/schema.ts'
 import type { WorkerId } from './identity.ts'
 import type { JobInfo, JobSpec } from './jobs/job.ts'
 import type { Decision } from './placement/types.ts'
@@ -168,6 +169,14 @@ export interface Rpc {
       readonly earlier?: readonly Decision[]
       readonly lastMove?: MoveReport
     }
+  }
+  /** Any node of the map: let in a node that the map does not have; `boot`: its life in gossip. */
+  join: {
+    params: Pick<NodeEntry, 'id' | 'host' | 'gossip' | 'data' | 'admin'> & {
+      readonly cluster: string
+      readonly boot: number
+    }
+    result: Record<string, never>
   }
   /** Is anybody there? Asked before a node is evicted. */
   ping: { params: Record<string, never>; result: { readonly incarnation: number } }

@@ -1,5 +1,5 @@
 /** What `aries front` and `aries node` need of the process that they run: `runFront`, `runNode`. */
-import type { Config } from './config/schema.ts'
+import type { Config, NodeEntry } from './config/schema.ts'
 import type { Logger } from './log.ts'
 
 export interface RunOptions {
@@ -9,6 +9,8 @@ export interface RunOptions {
   /** Id of the front or node; it stands in the map. */
   readonly id: string
   readonly log: Logger
+  /** Of a node that the map need not have: where it is, so that it can join. */
+  readonly joining?: NodeEntry
 }
 
 /** Instead of an exit code: the member wants to be started again. */

@@ -24,6 +24,8 @@ export interface ClusterMember {
   readonly id: string
   readonly role: MemberRole
   readonly state: MemberState
+  /** It is not in the map: it has joined by itself, and has no vote. */
+  readonly joined: boolean
   readonly host: string
   /** 0 for a front. */
   readonly dataPort: number

@@ -69,6 +69,7 @@ export class ClusterView {
           id: m.id,
           role: m.role,
           state: m.state,
+          joined: m.joined ?? false,
           host: m.host,
           dataPort: m.dataPort,
           adminPort: m.adminPort,

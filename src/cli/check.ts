@@ -17,6 +17,6 @@ export async function check(options: ConfigOptions & { readonly json?: boolean }
   }
   print(`${formatFile(file)} is valid: ${count(config.routes.length, 'route')}`)
   print(
-    `${formatFile(mapFile)} is valid: cluster ${map.cluster}, epoch ${map.epoch}, ${count(map.nodes.length, 'node')}, ${count(map.fronts.length, 'front')}`,
+    `${formatFile(mapFile)} is valid: cluster ${map.cluster}, epoch ${map.epoch}, ${count(map.nodes.length, 'node')}, ${count(map.fronts.length, 'front')}${map.join ? `, up to ${map.join.max} more may join` : ''}`,
   )
 }

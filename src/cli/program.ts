@@ -51,6 +51,9 @@ function addRunning(program: Command, exit: (code: number) => void): void {
     .addOption(configOption())
     .addOption(mapOption())
     .requiredOption('--id <id>', 'which node of the map')
+    .option('--join <address>', 'the map need not have it: it joins from this address')
+    .option('--ports <gossip,data,admin>', 'with --join: its ports')
+    .option('--speed <factor>', 'with --join: speed of its cores, as in the map')
     .addHelpText('after', example('aries node --id n4'))
     .action(async (options) => exit(await (await import('./node.ts')).node(options)))
 }

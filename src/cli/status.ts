@@ -69,8 +69,9 @@ export function byRoleAndId(a: ClusterMember, b: ClusterMember): number {
 
 /** State in gossip, and what an operator asked of it. */
 export function stateOf(member: ClusterMember): string {
-  if (member.draining) return `${member.state}, draining`
-  return member.cordoned ? `${member.state}, cordoned` : member.state
+  const state = member.joined ? `${member.state}, joined` : member.state
+  if (member.draining) return `${state}, draining`
+  return member.cordoned ? `${state}, cordoned` : state
 }
 
 function processesOf(status: NodeStatusInfo, withGeneration: boolean): string {

@@ -1,5 +1,6 @@
+import type { Figures } from './load-row.ts'
 import type { LoadNews } from './packet.ts'
-import type { LoadVector } from './types.ts'
+import type { Capacity, LoadVector } from './types.ts'
 
 /** The newest load of a member, as it is kept. */
 export interface BoardRow {
@@ -10,7 +11,16 @@ export interface BoardRow {
   /** When it was measured, by our own clock. */
   bornMs: number
   urgency: number
+  /** The load as a row has it, in parts of this capacity. */
+  short: Short | undefined
 }
+
+export interface Short {
+  readonly figures: Figures
+  readonly capacity: Capacity
+}
+
+const FEW = 64
 
 /** What is older is of no use to placement, and is not told any more. */
 export const LOAD_AGE_MS_MAX = 30_000
@@ -24,15 +34,15 @@ export class Board {
   /** The same, as they were ordered last. */
   readonly #order: BoardRow[] = []
 
-  /** Takes news of `id`; false when something at least as new is known. */
-  hear(news: LoadNews, nowMs: number): boolean {
+  /** Takes news of `id`; `short`: if it came so. False when something at least as new is known. */
+  hear(news: LoadNews, nowMs: number, short?: Short): boolean {
     const bornMs = nowMs - news.ageMs
     const { id, boot, seq, load, urgency } = news
     if (!this.isNewer(id, boot, seq)) {
       this.age(id, boot, seq, bornMs)
       return false
     }
-    this.#put({ id, boot, seq, load, bornMs, urgency })
+    this.#put({ id, boot, seq, load, bornMs, urgency, short })
     return true
   }
 
@@ -44,6 +54,7 @@ export class Board {
       row.load = news.load
       row.bornMs = news.bornMs
       row.urgency = news.urgency
+      row.short = news.short
       return
     }
     this.#rows.set(news.id, news)
@@ -91,8 +102,7 @@ export class Board {
 
   /** Urgent rows first, then the freshest; `take` until it says that there are enough. */
   window(nowMs: number, take: (row: BoardRow) => boolean): void {
-    // Nearly in order since the last time, which is what the sort is fast for.
-    this.#order.sort(compare)
+    sort(this.#order)
     for (const row of this.#order) {
       if (nowMs - row.bornMs > LOAD_AGE_MS_MAX) continue
       if (row.urgency > 0) row.urgency--
@@ -105,8 +115,25 @@ export class Board {
   }
 }
 
-export function toldNews({ id, boot, seq, bornMs, urgency, load }: BoardRow, nowMs: number): LoadNews {
+export function toldNews(
+  { id, boot, seq, bornMs, urgency, load }: BoardRow,
+  nowMs: number,
+): LoadNews {
   return { id, boot, seq, ageMs: nowMs - bornMs, urgency, load }
+}
+
+/** Nearly in order since the last time; what few rows there are is quicker put in its place here. */
+function sort(rows: BoardRow[]): void {
+  if (rows.length > FEW) {
+    rows.sort(compare)
+    return
+  }
+  for (let i = 1; i < rows.length; i++) {
+    const row = rows[i]!
+    let at = i
+    for (; at > 0 && compare(rows[at - 1]!, row) > 0; at--) rows[at] = rows[at - 1]!
+    rows[at] = row
+  }
 }
 
 function compare(a: BoardRow, b: BoardRow): number {

@@ -10,6 +10,8 @@ export function isMalformed(thrown: unknown): boolean {
 const ID_BYTES_MAX = 32
 const NAME_BYTES_MAX = 63
 const VARINT_BYTES_MAX = 8
+const ADDRESS_BYTES_MAX = 45
+const ADDRESS = /^[0-9a-f:.]{2,45}$/
 
 /** Texts that were read last, by a hash of their bytes: the same few come in every packet. */
 const TEXTS = 1_024
@@ -92,6 +94,15 @@ export class Reader {
     const name = this.#text(this.#take(length), length, 'latin1')
     this.ensure(isClassName(name))
     return name
+  }
+
+  /** An IP address as text. */
+  address(): string {
+    const length = this.u8()
+    if (length > ADDRESS_BYTES_MAX) throw new Malformed()
+    const address = this.#text(this.#take(length), length, 'latin1')
+    this.ensure(ADDRESS.test(address))
+    return address
   }
 
   hex(bytes: number): string {

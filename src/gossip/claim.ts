@@ -1,3 +1,4 @@
+import type { Place } from './member-table.ts'
 import type { MemberMeta, MemberState } from './types.ts'
 
 /** What somebody says of a member. Every claim is whole, so that one is enough to know a member. */
@@ -9,6 +10,8 @@ export interface Claim {
   readonly meta: MemberMeta
   /** Who could not reach it; only when `suspect`. */
   readonly accusers: readonly string[]
+  /** Where it is: of a node that is not in the map, and has joined. */
+  readonly place?: Place
 }
 
 /** Where a claim stands in the order of claims about one member. */

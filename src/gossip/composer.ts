@@ -88,7 +88,8 @@ export class Composer {
 
   /** Urgent loads whole, then the freshest, short if they can be; counts as sent once. */
   #addWindow(to: Entry, nowMs: number): void {
-    const sharesMap = to.mapHash === this.#mapHash
+    // Of one that has not said which it holds too: if it is another, it drops the rows.
+    const sharesMap = to.mapHash === '' || to.mapHash === this.#mapHash
     const selfId = this.#self.place.id
     const rows: LoadRow[] = []
     let left = WINDOW_ROWS_MAX
@@ -97,17 +98,21 @@ export class Composer {
       if (news.id === selfId) return true
       const row = sharesMap && news.urgency === 0 ? this.#row(news, nowMs) : undefined
       if (row) rows.push(row)
-      else isFull ||= !this.#writer.load(toldNews(news, nowMs))
+      else if (!isFull) isFull = !this.#writer.load(toldNews(news, nowMs))
       return --left > 0
     })
     if (sharesMap) this.rowsSent = this.#writer.rows(rows)
   }
 
-  #row({ id, boot, seq, bornMs, load }: BoardRow, nowMs: number): LoadRow | undefined {
+  #row(row: BoardRow, nowMs: number): LoadRow | undefined {
+    const { id, boot, seq, bornMs, load } = row
     const entry = this.#table.get(id)
     const capacity = entry?.boot === boot ? entry.meta.capacity : undefined
     if (!entry || !capacity || entry.index < 0) return undefined
-    const figures = figuresOf(load, capacity)
+    if (row.short?.capacity !== capacity) {
+      row.short = { figures: figuresOf(load, capacity), capacity }
+    }
+    const { figures } = row.short
     return { index: entry.index, boot: rowBoot(boot), seq, ageMs: nowMs - bornMs, figures }
   }
 

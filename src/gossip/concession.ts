@@ -1,18 +1,22 @@
 import { type Claim, compareStandings } from './claim.ts'
+import type { Reach } from './reach.ts'
 
 export interface Accusation {
   readonly claim: Claim
   readonly from: string
 }
 
+/** How our link is: see `Reach`. */
+export type Link = Pick<Reach, 'isolated' | 'isAnswered'>
+
 /**
  * Probe intervals that one waits whom the others hold for gone, from when it hears and is heard
  * again; twice as many each time that it happens again, up to the most.
  */
-const HOLD = 30
-const HOLD_MAX = 480
+const HOLD = 25
+const HOLD_MAX = 120
 /** After so many intervals without another, concessions of before do not count any more. */
-const FORGOTTEN_AFTER = 4 * HOLD_MAX
+const FORGOTTEN_AFTER = 8 * HOLD_MAX
 
 /**
  * What is said of us while we cannot be heard, and when we contradict it: a suspicion as soon as we
@@ -26,6 +30,7 @@ export class Concession {
   /** Verdicts that were conceded. */
   #count = 0
   #lastMs = Number.NEGATIVE_INFINITY
+  #wasIsolated = false
   #refuteAtMs = Number.POSITIVE_INFINITY
 
   constructor(init: { intervalMs: number }) {
@@ -45,16 +50,19 @@ export class Concession {
     this.#accusation = accusation
   }
 
-  /** What to contradict now. */
-  due(isolated: boolean, nowMs: number): Accusation | undefined {
+  /**
+   * What to contradict now. Who is isolated and has an answer from somebody all the same may be one
+   * of the last of a cluster that is dead: after the longest wait it contradicts too.
+   */
+  due({ isolated, isAnswered }: Link, nowMs: number): Accusation | undefined {
     const accusation = this.#accusation
     if (!accusation) return undefined
-    if (isolated) {
-      this.#refuteAtMs = Number.POSITIVE_INFINITY
-      return undefined
-    }
+    const isCut = isolated && !isAnswered
+    if (isCut || isolated !== this.#wasIsolated) this.#refuteAtMs = Number.POSITIVE_INFINITY
+    this.#wasIsolated = isolated
+    if (isCut) return undefined
     if (this.#refuteAtMs === Number.POSITIVE_INFINITY) {
-      this.#refuteAtMs = nowMs + (isVerdict(accusation) ? this.#holdMs() : 0)
+      this.#refuteAtMs = nowMs + this.#waitMs(accusation, isolated)
     }
     if (this.#refuteAtMs > nowMs) return undefined
     this.#accusation = undefined
@@ -71,7 +79,9 @@ export class Concession {
     return this.#refuteAtMs
   }
 
-  #holdMs(): number {
+  #waitMs(accusation: Accusation, isolated: boolean): number {
+    if (isolated) return this.#intervalMs * HOLD_MAX
+    if (!isVerdict(accusation)) return 0
     return this.#intervalMs * Math.min(HOLD_MAX, HOLD * 2 ** (this.#count - 1))
   }
 }

@@ -1,32 +1,23 @@
-import type { ClusterMap } from '../config/schema.ts'
 import { type Random, sample } from '../world.ts'
 import { Awareness } from './awareness.ts'
 import { Board, type BoardRow } from './board.ts'
 import type { Claim } from './claim.ts'
 import { Composer } from './composer.ts'
+import type { CoreInit } from './core-init.ts'
+import { describe } from './describe.ts'
 import { Detector, type Saying } from './detector.ts'
 import { Dissemination } from './dissemination.ts'
 import type { GossipEffects, GossipEvent } from './events.ts'
 import { Exchange } from './exchange.ts'
+import { firstClaim } from './joined.ts'
 import { Loads } from './loads.ts'
-import { claimOf, type Entry, type HeldMap, MemberTable, seenState } from './member-table.ts'
+import { claimOf, type Entry, type HeldMap, MemberTable, type Place } from './member-table.ts'
 import { Members, sameMeta } from './members.ts'
 import { HEAD_BYTES_MIN, HOST_PORTS_MAX, type PacketHead, type Sync } from './packet.ts'
 import type { GossipTimes } from './presets.ts'
+import { Pushes } from './pushes.ts'
 import { Reach } from './reach.ts'
 import type { LoadVector, MapCensus, Member, MemberMeta } from './types.ts'
-
-export interface CoreInit {
-  readonly selfId: string
-  readonly map: ClusterMap
-  /** `hashMap(map)`. */
-  readonly mapHash: string
-  readonly times: GossipTimes
-  /** Wall clock at the start of this life, in milliseconds; larger than that of earlier lives. */
-  readonly boot: number
-  readonly payloadBytesMax: number
-  readonly nowMs: number
-}
 
 interface SendOptions {
   readonly accuse?: boolean
@@ -65,6 +56,7 @@ export class GossipCore {
   readonly #composer: Composer
   readonly #loads: Loads
   readonly #exchange: Exchange
+  readonly #pushes: Pushes
   readonly #self: Entry
   #mapEpoch: number
   #mapHash: string
@@ -92,9 +84,11 @@ export class GossipCore {
     const say = this.#say.bind(this)
     this.#members = members
     this.#self = members.self
+    for (const claim of init.known ?? []) members.know(claim, init.nowMs)
     const sendSync = (to: Entry, sync: Sync, at: number): void => this.#send(to, at, { sync })
     const sendClaims = this.#sendClaims.bind(this)
     this.#exchange = new Exchange({ random, table, members, sendSync, sendClaims }, { times })
+    this.#pushes = new Pushes({ random, members }, { times })
     this.#loads = new Loads({ self: members.self, table, board })
     this.#detector = new Detector({ random, table, members, awareness, reach, say }, { times })
     this.#composer = new Composer(
@@ -113,6 +107,7 @@ export class GossipCore {
     const effects = this.#effects
     this.#effects = { sends: [], changes: [] }
     if (this.#self.boot !== boot) effects.boot = this.#self.boot
+    if (this.#members.joined.takePlaced()) effects.placed = true
     return effects
   }
 
@@ -127,6 +122,7 @@ export class GossipCore {
       this.#flushAtMs,
       this.#gossipAtMs,
       this.#exchange.nextDeadlineMs,
+      this.#pushes.nextDeadlineMs,
       this.#reprobeAtMs,
       this.#detector.nextDeadlineMs(),
       this.#members.nextDeadlineMs(),
@@ -143,18 +139,23 @@ export class GossipCore {
   }
 
   members(nowMs: number): Member[] {
-    return [...this.#table.values()].map((entry) => this.#describe(entry, nowMs))
+    return [...this.#table.values()].map((entry) => describe(entry, this.#board, nowMs))
   }
 
   member(id: string, nowMs: number): Member | undefined {
     const entry = this.#table.get(id)
-    return entry && this.#describe(entry, nowMs)
+    return entry && describe(entry, this.#board, nowMs)
   }
 
   /** What this member tells of `id`: not what it alone doubts. */
   claimOf(id: string): Claim | undefined {
     const entry = this.#table.get(id)
     return entry && claimOf(entry)
+  }
+
+  /** Where those are that the map does not have. */
+  get joined(): readonly Place[] {
+    return this.#table.joined().map(({ place }) => place)
   }
 
   /** Who holds a map of the epoch of ours. */
@@ -182,6 +183,7 @@ export class GossipCore {
     else if (event.type === 'meta') this.#setMeta(event.meta)
     else if (event.type === 'map') this.#setMap(event, nowMs)
     else if (event.type === 'refused') this.#refuse(event.id, nowMs)
+    else if (event.type === 'join') this.#members.hear(firstClaim(event.node), event.node.id, nowMs)
     else if (event.type === 'start') this.#start(nowMs)
     else this.#leave(nowMs)
   }
@@ -193,6 +195,7 @@ export class GossipCore {
     this.#gossipAtMs = nowMs + this.#random.next() * gossipIntervalMs
     this.#reprobeAtMs = nowMs + this.#random.next() * reprobeIntervalMs
     this.#exchange.plan(nowMs)
+    this.#pushes.start(nowMs)
     for (const entry of this.#tell(this.#members.others(), nowMs)) {
       this.#detector.knock(entry, nowMs)
     }
@@ -212,8 +215,10 @@ export class GossipCore {
   #tick(nowMs: number): void {
     this.#detector.tick(nowMs)
     this.#members.expire(nowMs)
+    for (const { place } of this.#members.forget(nowMs)) this.#board.forget(place.id)
     if (this.#gossipAtMs <= nowMs) this.#gossip(nowMs)
     this.#exchange.tick(nowMs)
+    for (const entry of this.#pushes.tick(nowMs)) this.#send(entry, nowMs)
     if (this.#reprobeAtMs <= nowMs) this.#reprobe(nowMs)
   }
 
@@ -315,7 +320,9 @@ export class GossipCore {
   #setLoad(load: LoadVector, nowMs: number): void {
     const capacity = this.#loads.newCapacity(load)
     if (capacity) this.#setMeta({ capacity })
-    if (this.#loads.setOwn(load, nowMs)) this.#hurryWindow(nowMs)
+    if (!this.#loads.setOwn(load, nowMs)) return
+    this.#hurryWindow(nowMs)
+    this.#pushes.hurry(nowMs + this.#times.newsIntervalMs)
   }
 
   #hurryWindow(nowMs: number): void {
@@ -347,7 +354,7 @@ export class GossipCore {
     for (const { entry, before } of transitions) {
       const back = before === 'unreachable' || before === 'left'
       if (back && entry.state === 'alive') this.#detector.insert(entry.place.id)
-      this.#effects.changes.push({ member: this.#describe(entry, nowMs), before })
+      this.#effects.changes.push({ member: describe(entry, this.#board, nowMs), before })
     }
     if (!this.#running) return
     for (const entry of direct) this.#send(entry, nowMs)
@@ -375,20 +382,5 @@ export class GossipCore {
     const payload = this.#composer.compose(to, head, nowMs, options)
     const { toBoot = to.boot, stream = false } = options
     this.#effects.sends.push({ to: to.place, toBoot, payload, stream })
-  }
-
-  #describe(entry: Entry, nowMs: number): Member {
-    const { place, boot, version, meta, refused } = entry
-    const load = this.#board.load(place.id)
-    return {
-      ...place,
-      state: seenState(entry),
-      boot,
-      version,
-      meta,
-      ...(refused ? { refused } : {}),
-      load,
-      loadAgeMs: this.#board.ageMs(place.id, nowMs),
-    }
   }
 }

@@ -1,6 +1,7 @@
 import type { ClusterMap, NodeEntry } from '../config/schema.ts'
 import { keyId } from '../keys.ts'
 import type { Random } from '../world.ts'
+import type { Claim } from './claim.ts'
 import { GossipCore } from './core.ts'
 import { Envelope, PAYLOAD_BYTES_MAX } from './envelope.ts'
 import type { GossipEffects, GossipEvent } from './events.ts'
@@ -18,6 +19,9 @@ export interface EndpointInit {
   readonly times: GossipTimes
   readonly boot: number
   readonly nowMs: number
+  /** See `CoreInit`. */
+  readonly known?: readonly Claim[]
+  readonly joining?: Place | undefined
 }
 
 export interface Datagram {
@@ -31,6 +35,8 @@ export interface Datagram {
 export interface Outcome {
   readonly datagrams: readonly Datagram[]
   readonly changes: readonly MemberChange[]
+  /** See `GossipEffects`. */
+  readonly placed: boolean
 }
 
 /** The core with its envelope: datagrams in, datagrams out. Runs under UDP and in the simulator. */
@@ -80,17 +86,18 @@ export class Endpoint {
   handle(event: GossipEvent, nowMs: number): Outcome {
     const effects = this.core.handle(event, nowMs)
     if (effects.boot !== undefined) this.#envelope.setBoot(effects.boot)
-    return { datagrams: this.#seal(effects), changes: effects.changes }
+    for (const { member } of effects.changes) {
+      const isGone = member.state === 'left' && this.core.claimOf(member.id) === undefined
+      if (isGone) this.#envelope.forget(member.id)
+    }
+    const { changes, placed = false } = effects
+    return { datagrams: this.#seal(effects), changes, placed }
   }
 
   setMap(map: ClusterMap, nowMs: number, leaving: readonly NodeEntry[] = []): Outcome {
     const mapHash = hashMap(map)
     this.#envelope.setMap({ mapEpoch: map.epoch, mapHash })
-    const outcome = this.handle({ type: 'map', map, mapHash, leaving }, nowMs)
-    for (const { member } of outcome.changes) {
-      if (!this.core.member(member.id, nowMs)) this.#envelope.forget(member.id)
-    }
-    return outcome
+    return this.handle({ type: 'map', map, mapHash, leaving }, nowMs)
   }
 
   #count(keyId: string): void {

@@ -1,7 +1,7 @@
 import type { MapVersion } from './header.ts'
 import type { HeldMap, Place } from './member-table.ts'
 import type { Packet } from './packet.ts'
-import type { LoadVector, MemberChange, MemberMeta } from './types.ts'
+import type { JoinedNode, LoadVector, MemberChange, MemberMeta } from './types.ts'
 
 /** All that can happen to the core. */
 export type GossipEvent =
@@ -26,6 +26,8 @@ export type GossipEvent =
   | { readonly type: 'meta'; readonly meta: Partial<MemberMeta> }
   | ({ readonly type: 'map'; readonly mapHash: string } & HeldMap)
   | { readonly type: 'refused'; readonly id: string }
+  /** A node that the map does not have has come to us; see `GossipDriver.join`. */
+  | { readonly type: 'join'; readonly node: JoinedNode }
   | { readonly type: 'leave' }
 
 export interface Send {
@@ -41,6 +43,8 @@ export interface Send {
 export interface GossipEffects {
   /** The own boot from now on: an earlier life of ours had a greater one. */
   boot?: number
+  /** It has changed who is reached, or where: see `GossipCore.joined`. */
+  placed?: boolean
   readonly sends: Send[]
   readonly changes: MemberChange[]
 }

@@ -1,6 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import type { ClusterMap, NodeEntry } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
@@ -10,12 +10,13 @@ import { AddressBook } from './address-book.ts'
 import { type Datagram, Endpoint, type Outcome } from './endpoint.ts'
 import type { GossipEvent } from './events.ts'
 import { readHeader } from './header.ts'
-import { type Place, placesOf } from './member-table.ts'
+import { type Place, placeOf, placesOf } from './member-table.ts'
 import { PRESETS, type PresetName } from './presets.ts'
 import { RateLimit } from './rate-limit.ts'
 import { Streams } from './streams.ts'
 import type {
   GossipDriver,
+  JoinedNode,
   LoadVector,
   MapCensus,
   Member,
@@ -31,6 +32,8 @@ export interface GossipInit {
   /** The first seals, all open; none: datagrams are neither authenticated nor encrypted. */
   readonly keys: readonly string[]
   readonly preset: PresetName
+  /** The entry of this node when the map does not have it: it is to join. */
+  readonly joining?: NodeEntry | undefined
   /** The number of this life of the member; default `nextBoot`. */
   readonly boot?: number
 }
@@ -66,6 +69,7 @@ export class Gossip implements GossipDriver {
   readonly #log: Logger
   readonly #world: World
   readonly #place: Place
+  #declared: readonly Place[]
   readonly #cluster: string
   readonly #endpoint: Endpoint
   readonly #addresses: AddressBook
@@ -84,7 +88,8 @@ export class Gossip implements GossipDriver {
   constructor(components: { log: Logger; world: World }, init: GossipInit) {
     const { selfId, map, keys } = init
     const { clock, random } = components.world
-    const places = placesOf(map)
+    const joining = init.joining && placeOf(init.joining)
+    const places = [...placesOf(map), ...(joining ? [joining] : [])]
     const place = places.find(({ id, role }) => id === selfId && role === init.role)
     if (!place) throw new AriesError('ARIES_E_CONFIG', `the map has no ${init.role} "${selfId}"`)
     const times = PRESETS[init.preset]
@@ -103,12 +108,14 @@ export class Gossip implements GossipDriver {
     })
     this.#world = components.world
     this.#place = place
+    this.#declared = placesOf(map)
     this.#cluster = map.cluster
     this.#leaveMs = times.leaveMs
     this.#addresses = new AddressBook({ family: isIPv6(place.host) ? 6 : 4 })
     this.#addresses.set(places)
     const nowMs = clock.nowMs()
-    this.#endpoint = new Endpoint({ random }, { selfId, map, keys, times, boot, nowMs })
+    const about = { selfId, map, keys, times, boot, nowMs, joining }
+    this.#endpoint = new Endpoint({ random }, about)
   }
 
   /** Rejects with `ARIES_E_PORT_IN_USE` when the address of this member is taken. */
@@ -171,13 +178,15 @@ export class Gossip implements GossipDriver {
         `the map is of cluster "${map.cluster}", this member is of "${this.#cluster}"`,
       )
     }
-    const places = placesOf({ ...map, nodes: [...map.nodes, ...leaving] })
-    const stays = places.some(({ id }) => id === this.selfId)
-    const reached = stays ? places : [...places, this.#place]
-    this.#addresses.set(reached)
-    this.#rate.keep(new Set(reached.map(({ id }) => id)))
+    this.#declared = placesOf({ ...map, nodes: [...map.nodes, ...leaving] })
+    this.#reach()
     this.#apply(this.#endpoint.setMap(map, this.#world.clock.nowMs(), leaving))
+    this.#reach()
     this.#lookUp()
+  }
+
+  join(node: JoinedNode): void {
+    this.#handle({ type: 'join', node })
   }
 
   setKeys(keys: readonly string[]): void {
@@ -229,6 +238,16 @@ export class Gossip implements GossipDriver {
         { cause },
       )
     }
+  }
+
+  /** Takes the addresses of all that are reached: of the map, and of those that joined. */
+  #reach(): void {
+    const joined = this.#endpoint.core.joined.filter(({ host }) => isIP(host) !== 0)
+    const places = [...joined, ...this.#declared]
+    const stays = places.some(({ id }) => id === this.selfId)
+    const reached = stays ? places : [...places, this.#place]
+    this.#addresses.set(reached)
+    this.#rate.keep(new Set(reached.map(({ id }) => id)))
   }
 
   #planLookup(): void {
@@ -290,6 +309,7 @@ export class Gossip implements GossipDriver {
 
   /** `asker`: who asked over TCP, and is answered there. */
   #apply(outcome: Outcome, asker?: { id: string; reply: Reply }): void {
+    if (outcome.placed) this.#reach()
     for (const datagram of outcome.datagrams) {
       if (datagram.stream && datagram.to.id === asker?.id) asker.reply(datagram.bytes)
       else this.#send(datagram)

@@ -45,12 +45,7 @@ export function writeHeader(writer: Writer, header: Header): Buffer {
 }
 
 /** Sets what differs between the datagrams of one life, in a header of `from`. */
-export function stampHeader(
-  datagram: Buffer,
-  from: string,
-  toBoot: number,
-  counter: number,
-): void {
+export function stampHeader(datagram: Buffer, from: string, toBoot: number, counter: number): void {
   const at = 1 + KEY_ID_BYTES + 1 + from.length + 6 + 4
   datagram.writeUIntBE(toBoot, at, 6)
   datagram.writeUIntBE(counter, at + 6, 6)

@@ -17,16 +17,16 @@ export interface LoadRow {
   readonly figures: Figures
 }
 
-/** Parts of the capacity where there is one. */
-interface Figures {
+/** As they are on the wire: parts of the capacity, and steps of a logarithm, in whole numbers. */
+export interface Figures {
   readonly cpu: number
   readonly memory: number
   readonly loop: number
   readonly requests: number
   readonly connections: number
-  readonly ioBytesPerSecond: number
+  readonly io: number
   readonly workers: number
-  readonly lagMs: number
+  readonly lag: number
 }
 
 const ROW_BOOT = 2 ** 16
@@ -42,10 +42,16 @@ export function rowBoot(boot: number): number {
 }
 
 export function figuresOf(load: LoadVector, capacity: Capacity): Figures {
-  const { loop, requests, connections, ioBytesPerSecond, workers, lagMs } = load
-  const cpu = part(load.cpu, capacity.cpu)
-  const memory = part(load.memoryBytes, capacity.memoryBytes)
-  return { cpu, memory, loop, requests, connections, ioBytesPerSecond, workers, lagMs }
+  return {
+    cpu: part(load.cpu, capacity.cpu),
+    memory: part(load.memoryBytes, capacity.memoryBytes),
+    loop: part(load.loop, 1),
+    requests: whole(load.requests),
+    connections: whole(load.connections),
+    io: toLog(load.ioBytesPerSecond),
+    workers: whole(load.workers),
+    lag: toLog(load.lagMs * LAG_SCALE),
+  }
 }
 
 /** `last`: what was known of it before, for what a row does not tell. */
@@ -55,18 +61,18 @@ export function loadOf(
   last: LoadVector | undefined,
 ): LoadVector {
   return {
-    cpu: figures.cpu * capacity.cpu,
+    cpu: (figures.cpu / PART_SCALE) * capacity.cpu,
     cpuCapacity: capacity.cpu,
-    loop: figures.loop,
-    memoryBytes: figures.memory * capacity.memoryBytes,
+    loop: figures.loop / PART_SCALE,
+    memoryBytes: (figures.memory / PART_SCALE) * capacity.memoryBytes,
     memoryBytesMax: capacity.memoryBytes,
     requests: figures.requests,
     requestsMax: capacity.requests,
     connections: figures.connections,
     connectionsMax: capacity.connections,
-    ioBytesPerSecond: figures.ioBytesPerSecond,
+    ioBytesPerSecond: LOG[figures.io]!,
     workers: figures.workers,
-    lagMs: figures.lagMs,
+    lagMs: LOG[figures.lag]! / LAG_SCALE,
     classes: last?.classes ?? [],
   }
 }
@@ -78,14 +84,14 @@ export function writeRow(writer: Writer, row: LoadRow): void {
   writer.varint(whole(row.seq))
   // Down, never up: an age must not grow by being passed around.
   writer.varint(whole(Math.floor(row.ageMs)))
-  writer.u8(Math.min(255, whole(figures.cpu * PART_SCALE)))
-  writer.u8(Math.min(255, whole(figures.memory * PART_SCALE)))
-  writer.u8(Math.min(255, whole(figures.loop * PART_SCALE)))
-  writer.varint(whole(figures.requests))
-  writer.varint(whole(figures.connections))
-  writer.u8(toLog(figures.ioBytesPerSecond))
-  writer.varint(whole(figures.workers))
-  writer.u8(toLog(figures.lagMs * LAG_SCALE))
+  writer.u8(figures.cpu)
+  writer.u8(figures.memory)
+  writer.u8(figures.loop)
+  writer.varint(figures.requests)
+  writer.varint(figures.connections)
+  writer.u8(figures.io)
+  writer.varint(figures.workers)
+  writer.u8(figures.lag)
 }
 
 export function readRow(reader: Reader): LoadRow {
@@ -94,14 +100,14 @@ export function readRow(reader: Reader): LoadRow {
   const seq = reader.varint()
   const ageMs = reader.varint()
   const figures = {
-    cpu: reader.u8() / PART_SCALE,
-    memory: reader.u8() / PART_SCALE,
-    loop: reader.u8() / PART_SCALE,
+    cpu: reader.u8(),
+    memory: reader.u8(),
+    loop: reader.u8(),
     requests: reader.varint(),
     connections: reader.varint(),
-    ioBytesPerSecond: fromLog(reader.u8()),
+    io: reader.u8(),
     workers: reader.varint(),
-    lagMs: fromLog(reader.u8()) / LAG_SCALE,
+    lag: reader.u8(),
   }
   return { index, boot, seq, ageMs, figures }
 }
@@ -113,13 +119,14 @@ export function whole(value: number): number {
 }
 
 function part(used: number, capacity: number): number {
-  return capacity > 0 ? used / capacity : 0
+  return capacity > 0 ? Math.min(255, whole((used / capacity) * PART_SCALE)) : 0
 }
 
 function toLog(value: number): number {
   return value < 1 ? 0 : Math.min(255, whole(1 + LOG_STEPS * Math.log2(value)))
 }
 
-function fromLog(step: number): number {
-  return step === 0 ? 0 : 2 ** ((step - 1) / LOG_STEPS)
-}
+/** What each step stands for. */
+const LOG = Array.from({ length: 256 }, (_, step) =>
+  step === 0 ? 0 : 2 ** ((step - 1) / LOG_STEPS),
+)

@@ -53,7 +53,8 @@ export class Loads {
       const { id } = entry.place
       if (this.#board.isNewer(id, entry.boot, seq)) {
         const load = loadOf(figures, capacity, this.#board.load(id))
-        this.#board.hear({ id, boot: entry.boot, seq, ageMs, urgency: 0, load }, nowMs)
+        const news = { id, boot: entry.boot, seq, ageMs, urgency: 0, load }
+        this.#board.hear(news, nowMs, { figures, capacity })
       } else {
         this.#board.age(id, entry.boot, seq, nowMs - ageMs)
       }

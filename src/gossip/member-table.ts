@@ -19,6 +19,9 @@ export interface HeldMap {
   readonly leaving?: readonly NodeEntry[]
 }
 
+/** Of those that joined and are gone, so many times what may be there are remembered. */
+const GONE_PART = 2
+
 export interface Doubt {
   state: 'suspect' | 'unreachable'
   untilMs: number
@@ -27,8 +30,10 @@ export interface Doubt {
 /** One member of the map, and the greatest claim heard of it. */
 export interface Entry {
   place: Place
-  /** Its place in the order of the map; -1: the map has it no more. */
+  /** Its place in the order of the map; -1: the map has it no more, or never had it. */
   index: number
+  /** The map does not have it, it came by itself. */
+  joined: boolean
   state: MemberState
   /** 0: never heard of. */
   boot: number
@@ -61,6 +66,8 @@ export class MemberTable {
   /** In the order of the map, by which rows of loads name them. */
   #order: Entry[] = []
   #others: Entry[] = []
+  #keepId = ''
+  #joinMax = 0
 
   get(id: string): Entry | undefined {
     return this.#entries.get(id)
@@ -93,32 +100,67 @@ export class MemberTable {
     keepId: string,
     nowMs: number,
   ): { added: Entry[]; removed: Entry[] } {
+    this.#joinMax = map.join?.max ?? 0
     const declared = placesOf(map)
     const all = [...placesOf({ ...map, nodes: [...leaving], fronts: [] }), ...declared]
     const places = new Map(all.map((place) => [place.id, place]))
     const added: Entry[] = []
     const removed: Entry[] = []
     for (const [id, entry] of this.#entries) {
-      if (id === keepId || places.has(id)) continue
+      const stays = id === keepId || (entry.joined && map.join !== undefined)
+      if (stays || places.has(id)) continue
       this.#entries.delete(id)
       removed.push(entry)
     }
     for (const place of places.values()) {
       const known = this.#entries.get(place.id)
-      if (known) known.place = place
-      else added.push(this.#add(place, nowMs))
+      if (known) {
+        known.place = place
+        known.joined = false
+      } else added.push(this.#add(place, nowMs))
     }
     this.#order = declared.map(({ id }) => this.#entries.get(id)!)
-    this.#others = [...this.#entries.values()].filter(({ place }) => place.id !== keepId)
+    this.#keepId = keepId
+    this.#listOthers()
     for (const entry of this.#entries.values()) entry.index = -1
     for (const [index, entry] of this.#order.entries()) entry.index = index
     return { added, removed }
+  }
+
+  /** Those that the map does not have. */
+  joined(): Entry[] {
+    return [...this.#entries.values()].filter(({ joined }) => joined)
+  }
+
+  /**
+   * A node that the map does not have; undefined when there is no room for it. The member itself
+   * needs none.
+   */
+  join(place: Place, nowMs: number, isSelf = false): Entry | undefined {
+    const joined = this.joined()
+    const present = joined.filter(({ state }) => state === 'alive' || state === 'suspect')
+    const isFull = present.length >= this.#joinMax || joined.length >= GONE_PART * this.#joinMax
+    if (isFull && !isSelf) return undefined
+    const entry = this.#add(place, nowMs)
+    entry.joined = true
+    this.#listOthers()
+    return entry
+  }
+
+  forget(id: string): void {
+    this.#entries.delete(id)
+    this.#listOthers()
+  }
+
+  #listOthers(): void {
+    this.#others = [...this.#entries.values()].filter(({ place }) => place.id !== this.#keepId)
   }
 
   #add(place: Place, nowMs: number): Entry {
     const entry: Entry = {
       place,
       index: -1,
+      joined: false,
       state: 'unreachable',
       boot: 0,
       version: 0,
@@ -164,28 +206,20 @@ const NOBODY: readonly string[] = []
 
 /** What is claimed of `entry`. */
 export function claimOf(entry: Entry): Claim {
-  const { state, boot, version, meta } = entry
-  return {
-    id: entry.place.id,
-    state,
-    boot,
-    version,
-    meta,
-    accusers: entry.suspicion?.accusers ?? NOBODY,
-  }
+  const { state, boot, version, meta, place } = entry
+  const accusers = entry.suspicion?.accusers ?? NOBODY
+  const claim = { id: place.id, state, boot, version, meta, accusers }
+  return entry.joined ? { ...claim, place } : claim
+}
+
+type NodePlace = Pick<NodeEntry, 'id' | 'host' | 'gossip' | 'data' | 'admin'>
+
+export function placeOf({ id, host, gossip, data, admin }: NodePlace): Place {
+  return { id, role: 'node', host, gossipPort: gossip, dataPort: data, adminPort: admin }
 }
 
 export function placesOf(map: ClusterMap): Place[] {
-  const nodes = map.nodes.map(
-    (node): Place => ({
-      id: node.id,
-      role: 'node',
-      host: node.host,
-      gossipPort: node.gossip,
-      dataPort: node.data,
-      adminPort: node.admin,
-    }),
-  )
+  const nodes = map.nodes.map(placeOf)
   const fronts = map.fronts.map(
     (front): Place => ({
       id: front.id,

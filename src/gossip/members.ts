@@ -4,12 +4,14 @@ import type { Awareness } from './awareness.ts'
 import { BOOT_AHEAD_MS_MAX, type Claim, compareStandings, VERSION_MAX } from './claim.ts'
 import { Concession } from './concession.ts'
 import type { Dissemination } from './dissemination.ts'
+import { Joined } from './joined.ts'
 import {
   admit,
   claimOf,
   type Entry,
   type HeldMap,
   type MemberTable,
+  type Place,
   seenState,
 } from './member-table.ts'
 import type { GossipTimes } from './presets.ts'
@@ -29,6 +31,7 @@ export interface Transition {
  */
 export class Members {
   readonly self: Entry
+  readonly joined: Joined
   readonly #table: MemberTable
   readonly #news: Dissemination
   readonly #awareness: Awareness
@@ -52,7 +55,14 @@ export class Members {
       awareness: Awareness
       reach: Reach
     },
-    init: { selfId: string; map: ClusterMap; boot: number; times: GossipTimes; nowMs: number },
+    init: {
+      selfId: string
+      map: ClusterMap
+      boot: number
+      times: GossipTimes
+      nowMs: number
+      joining?: Place | undefined
+    },
   ) {
     this.#table = components.table
     this.#news = components.news
@@ -63,6 +73,9 @@ export class Members {
     this.#times = init.times
     this.#wallOffsetMs = init.boot - init.nowMs
     this.#table.setMap({ map: init.map }, init.selfId, init.nowMs)
+    this.joined = new Joined(components, init)
+    this.joined.forgetMs = init.map.join?.forgetMs ?? 0
+    if (init.joining) this.#table.join(init.joining, init.nowMs, true)
     const self = this.#table.get(init.selfId)
     if (!self) throw new RangeError(`the map has no member "${init.selfId}"`)
     this.self = self
@@ -80,27 +93,37 @@ export class Members {
   }
 
   setMap(map: HeldMap, nowMs: number): { added: Entry[]; removed: Entry[] } {
+    this.joined.forgetMs = map.map.join?.forgetMs ?? 0
     const { added, removed } = this.#table.setMap(map, this.self.place.id, nowMs)
     this.#present = undefined
-    for (const entry of removed) {
-      this.#news.forget(entry.place.id)
-      const before = seenState(entry)
-      entry.state = 'left'
-      this.#clear(entry)
-      this.#transitions.push({ entry, before })
-    }
+    for (const entry of removed) this.#bury(entry)
     for (const entry of added) this.#transitions.push({ entry, before: undefined })
     return { added, removed }
+  }
+
+  /** What everybody knows already: no news. */
+  know(claim: Claim, nowMs: number): void {
+    const entry = this.#table.get(claim.id)
+    if (entry && entry !== this.self) admit(entry, claim, nowMs)
   }
 
   /** Takes in what `from` claims of anybody. */
   hear(claim: Claim, from: string, nowMs: number): void {
     if (claim.boot > nowMs + this.#wallOffsetMs + BOOT_AHEAD_MS_MAX) return
-    const entry = this.#table.get(claim.id)
+    const entry = this.#table.get(claim.id) ?? this.joined.welcome(claim, nowMs)
     if (!entry) return
+    if (claim.place) this.joined.relocate(entry, claim)
     if (entry === this.self) this.#hearOfSelf(claim, from, nowMs)
     else if (compareStandings(claim, entry) === 0) this.#confirm(entry, claim.accusers, nowMs)
     else this.#admit(entry, claim, claim.accusers.length > 0 ? claim.accusers : [from], nowMs)
+  }
+
+  /** Forgets those that joined and are gone for long; returns them. */
+  forget(nowMs: number): Entry[] {
+    const gone = this.joined.forget(nowMs)
+    if (gone.length > 0) this.#present = undefined
+    for (const entry of gone) this.#bury(entry)
+    return gone
   }
 
   /** A packet of its present life came from `entry` itself: what we alone think of it is over. */
@@ -161,8 +184,10 @@ export class Members {
 
   /** Contradicts what was said of us while we were isolated, when the time for it has come. */
   refuteLate(nowMs: number): void {
-    const accusation = this.#concession.due(this.#isolated, nowMs)
-    if (accusation) this.#hearOfSelf(accusation.claim, accusation.from, nowMs)
+    if (!this.#concession.isOpen) return
+    const { isAnswered } = this.#reach
+    const accusation = this.#concession.due({ isolated: this.#isolated, isAnswered }, nowMs)
+    if (accusation) this.#refute(accusation.claim, accusation.from, nowMs)
   }
 
   setMeta(meta: MemberMeta): void {
@@ -192,7 +217,11 @@ export class Members {
   }
 
   nextDeadlineMs(): number {
-    let nextMs = Math.min(this.#suspects.cutAtMs(), this.#concession.nextDeadlineMs)
+    let nextMs = Math.min(
+      this.#suspects.cutAtMs(),
+      this.#concession.nextDeadlineMs,
+      this.joined.nextDeadlineMs,
+    )
     for (const { doubt } of this.#doubted) {
       if (doubt?.state === 'suspect') nextMs = Math.min(nextMs, doubt.untilMs)
     }
@@ -212,6 +241,15 @@ export class Members {
     else if (entry.state !== 'alive') this.#clear(entry)
     this.#suspects.note(entry)
     this.#news.add(entry.place.id)
+    this.#transitions.push({ entry, before })
+    if (entry.joined) this.joined.plan()
+  }
+
+  #bury(entry: Entry): void {
+    this.#news.forget(entry.place.id)
+    const before = seenState(entry)
+    entry.state = 'left'
+    this.#clear(entry)
     this.#transitions.push({ entry, before })
   }
 
@@ -286,6 +324,13 @@ export class Members {
       this.#concession.note({ claim, from }, nowMs)
       return
     }
+    this.#refute(claim, from, nowMs)
+  }
+
+  #refute(claim: Claim, from: string, nowMs: number): void {
+    const { self } = this
+    const order = compareStandings(claim, self)
+    if (order < 0 || this.#leaving) return
     // Greater than what we ever said: an earlier life of ours, or somebody thinks us gone.
     const anotherLife = order === 0 || claim.boot > self.boot || claim.version >= VERSION_MAX
     if (anotherLife) self.boot = claim.boot + 1

@@ -1,6 +1,7 @@
 import { isMalformed, Reader, Writer } from './bytes.ts'
 import { type Claim, VERSION_MAX } from './claim.ts'
 import { type LoadRow, readRow, whole, writeRow } from './load-row.ts'
+import type { Place } from './member-table.ts'
 import {
   type Capacity,
   CLASSES_TOLD_MAX,
@@ -55,7 +56,7 @@ export interface Packet extends PacketHead {
   readonly rows?: readonly LoadRow[]
 }
 
-const VERSION = 3
+const VERSION = 4
 /** Version and flags. */
 export const HEAD_BYTES_MIN = 2
 export const HOST_PORTS_MAX = 64
@@ -63,6 +64,8 @@ const ACCUSERS_MAX = 16
 const AGE_MS_MAX = 2 ** 32
 const URGENCY_MAX = 64
 const STATES: readonly MemberState[] = ['alive', 'suspect', 'unreachable', 'left']
+/** Beside the state: the claim says where the member is. */
+const PLACED = 128
 const FLAG = { ping: 1, ask: 2, ack: 4, nack: 8, syncAsk: 16, syncAnswer: 32 }
 const PROBES = FLAG.ping | FLAG.ask
 const ANSWERS = FLAG.ack | FLAG.nack
@@ -193,18 +196,44 @@ function beginRows(writer: Writer): void {
 function writeClaim(writer: Writer, claim: Claim): void {
   writer.u8(ITEM.claim)
   writer.id(claim.id)
-  writer.u8(STATES.indexOf(claim.state))
+  writer.u8(STATES.indexOf(claim.state) | (claim.place ? PLACED : 0))
   writer.u48(claim.boot)
   writer.varint(claim.version)
   writeMeta(writer, claim.meta)
   const accusers = Math.min(claim.accusers.length, ACCUSERS_MAX)
   writer.u8(accusers)
   for (let i = 0; i < accusers; i++) writer.id(claim.accusers[i]!)
+  if (claim.place) writePlace(writer, claim.place)
+}
+
+function writePlace(writer: Writer, { host, gossipPort, dataPort, adminPort }: Place): void {
+  writer.name(host)
+  writer.u16(gossipPort)
+  writer.u16(dataPort)
+  writer.u16(adminPort)
+}
+
+function readPlace(reader: Reader, id: string): Place {
+  return {
+    id,
+    role: 'node',
+    host: reader.address(),
+    gossipPort: readPort(reader),
+    dataPort: readPort(reader),
+    adminPort: readPort(reader),
+  }
+}
+
+function readPort(reader: Reader): number {
+  const port = reader.u16()
+  reader.ensure(port > 0)
+  return port
 }
 
 function readClaim(reader: Reader): Claim {
   const id = reader.id()
-  const state = STATES[reader.atMost(reader.u8(), STATES.length - 1)]!
+  const bits = reader.u8()
+  const state = STATES[reader.atMost(bits & ~PLACED, STATES.length - 1)]!
   const boot = reader.u48()
   reader.ensure(boot > 0)
   const version = reader.atMost(reader.varint(), VERSION_MAX)
@@ -213,7 +242,8 @@ function readClaim(reader: Reader): Claim {
   for (let left = reader.atMost(reader.u8(), ACCUSERS_MAX); left > 0; left--) {
     accusers.push(reader.id())
   }
-  return { id, state, boot, version, meta, accusers }
+  const claim = { id, state, boot, version, meta, accusers }
+  return (bits & PLACED) === 0 ? claim : { ...claim, place: readPlace(reader, id) }
 }
 
 function writeMeta(writer: Writer, meta: MemberMeta): void {

@@ -1,6 +1,5 @@
-import type { ClusterMap } from '../config/schema.ts'
 import { NO_META } from './claim.ts'
-import { placesOf } from './member-table.ts'
+import type { Place } from './member-table.ts'
 import type { LoadVector, Member, MemberMeta } from './types.ts'
 
 interface Seen {
@@ -19,10 +18,10 @@ export class Picture {
   #loadMs = Number.NEGATIVE_INFINITY
 
   /** As the map has it: nobody but this member was heard of. */
-  constructor(init: { selfId: string; map: ClusterMap; nowMs: () => number }) {
+  constructor(init: { selfId: string; places: readonly Place[]; nowMs: () => number }) {
     this.#selfId = init.selfId
     this.#nowMs = init.nowMs
-    for (const place of placesOf(init.map)) {
+    for (const place of init.places) {
       const state = place.id === init.selfId ? 'alive' : 'unreachable'
       const nothing = { boot: 0, version: 0, meta: NO_META, load: undefined }
       this.take({ ...place, ...nothing, state, loadAgeMs: Number.POSITIVE_INFINITY }, 0)

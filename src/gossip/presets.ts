@@ -24,6 +24,9 @@ export interface GossipTimes {
   readonly gossipIntervalMs: number
   /** And so many random members hear news at a time. */
   readonly gossipFanout: number
+  /** So many members hear the own load directly, every so often; one of them is another each time. */
+  readonly pushFanout: number
+  readonly pushIntervalMs: number
   /** How long an unreachable member still gets windows, so that it can refute. */
   readonly goneGossipMs: number
   /** Between two exchanges of the whole table with a random member; grows with log2 n. */
@@ -56,6 +59,8 @@ const LOCAL: GossipTimes = {
   newsIntervalMs: 20,
   gossipIntervalMs: 300,
   gossipFanout: 3,
+  pushFanout: 3,
+  pushIntervalMs: 300,
   goneGossipMs: 15_000,
   syncIntervalMs: 10_000,
   reprobeIntervalMs: 500,
@@ -77,8 +82,10 @@ export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
     cutMs: 500,
     newsIntervalMs: 50,
     // With full windows 19 KB/s, and a thousand members' loads at most 5 s old.
-    gossipIntervalMs: 220,
+    gossipIntervalMs: 225,
     gossipFanout: 3,
+    pushFanout: 4,
+    pushIntervalMs: 1_000,
     goneGossipMs: 30_000,
     syncIntervalMs: 30_000,
     reprobeIntervalMs: 2_000,
@@ -99,6 +106,8 @@ export const PRESETS: Readonly<Record<PresetName, GossipTimes>> = {
     newsIntervalMs: 200,
     gossipIntervalMs: 500,
     gossipFanout: 4,
+    pushFanout: 4,
+    pushIntervalMs: 2_000,
     goneGossipMs: 60_000,
     syncIntervalMs: 60_000,
     reprobeIntervalMs: 5_000,

@@ -1,7 +1,7 @@
 import type { Member } from './types.ts'
 
 export interface Quorum {
-  /** Nodes that are there, this one included. */
+  /** Nodes of the map that are there, this one included. */
   readonly seen: number
   /** Nodes that count: without those that left, or whose process is proved to be gone. */
   readonly of: number
@@ -13,7 +13,8 @@ export interface Quorum {
  */
 export function quorumOf(members: readonly Member[]): Quorum {
   const counted = members.filter(
-    ({ role, state, refused }) => role === 'node' && state !== 'left' && refused !== true,
+    ({ role, state, refused, joined }) =>
+      role === 'node' && !joined && state !== 'left' && refused !== true,
   )
   const seen = counted.filter(({ state }) => state === 'alive' || state === 'suspect').length
   return { seen, of: counted.length }

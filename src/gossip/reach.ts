@@ -25,6 +25,12 @@ export class Reach {
     return this.#isolated
   }
 
+  /** Somebody has answered the last probe. */
+  get isAnswered(): boolean {
+    for (const silent of this.#silent.values()) if (!silent) return true
+    return false
+  }
+
   answered(id: string): void {
     this.#note(id, false)
   }

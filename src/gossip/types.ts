@@ -81,6 +81,8 @@ export interface Member {
   readonly dataPort: number
   readonly adminPort: number
   readonly state: MemberState
+  /** It is not in the map, and has joined by itself: it has no vote. */
+  readonly joined?: boolean
   /** Proved, not only suspected: nobody listens at its ports, its process is gone. */
   readonly refused?: boolean
   /** Wall clock of the member's start: a restarted member is a new one. 0: never heard of. */
@@ -137,6 +139,17 @@ export interface MapCensus {
   readonly others: readonly string[]
 }
 
+/** A node that is not in the map, as it says of itself where it is. */
+export interface JoinedNode {
+  readonly id: string
+  /** An address, no name: it is told to all, and nobody looks up what others tell. */
+  readonly host: string
+  readonly gossip: number
+  readonly data: number
+  readonly admin: number
+  readonly boot: number
+}
+
 /** The driver of gossip in a node or a front, as its owner sees it. */
 export interface GossipDriver extends Membership {
   readonly counts: GossipCounts
@@ -150,4 +163,6 @@ export interface GossipDriver extends Membership {
    */
   setMap(map: ClusterMap, leaving?: readonly NodeEntry[]): void
   mapCensus(): MapCensus
+  /** A node that the map does not have has come; `boot`: its life. It is told to all. */
+  join(node: JoinedNode): void
 }

@@ -15,6 +15,8 @@ export interface NodeComponents {
 export interface NodeInit {
   readonly config: Config
   readonly entry: NodeEntry
+  /** The map does not have it: it joins. */
+  readonly joins: boolean
   /** Ends this node in order and starts it anew. */
   readonly restart: () => void
 }

@@ -16,6 +16,7 @@ import { Deploy } from './deploy.ts'
 import { Drain } from './drain.ts'
 import type { HostClient } from './host-client.ts'
 import { HostWatch } from './host-watch.ts'
+import { type Joiner, joinerOf } from './joiner.ts'
 import { Lease } from './lease.ts'
 import { LoadTeller } from './load-teller.ts'
 import { type NodeFigures, nodeFigures } from './metrics.ts'
@@ -23,6 +24,7 @@ import { Mover } from './mover.ts'
 import type { NodeComponents, NodeInit } from './node-init.ts'
 import { nodeStatus } from './node-status.ts'
 import { OpenWorkers } from './open-workers.ts'
+import { followOthers } from './others.ts'
 import { Ownership } from './ownership.ts'
 import { placementOf } from './placement.ts'
 import type { Placer } from './placer.ts'
@@ -32,6 +34,7 @@ import { RpcServer } from './rpc-server.ts'
 import { StandbyHosts } from './standby-hosts.ts'
 import { Takeover } from './takeover.ts'
 import { Voucher } from './voucher.ts'
+import { welcome } from './welcome.ts'
 
 /**
  * A peer of the cluster: its control loop and the processes it keeps. No user code runs here, and
@@ -62,6 +65,7 @@ export class Node {
   readonly #load: LoadTeller
   readonly #rpc: RpcServer
   readonly #map: MapHandover
+  readonly #joiner: Joiner | undefined
   readonly #startedMs: number
   readonly #started: Config
   #config: Config
@@ -237,18 +241,20 @@ export class Node {
       jobs: this.#jobs,
       store,
       incarnation,
+      welcome: (params) => welcome(gossip, this.#config.map, params),
       restart: init.restart,
       classes,
     })
     this.#rpc = new RpcServer({ handlers, files, jobs: this.#jobs, log }, { tokens: this.#tokens })
     this.#map = new MapHandover({ gossip, world }, { map: config.map })
-    gossip.onChange(({ member: { id, role, state }, before }) => {
-      this.#standbyHosts.refresh()
-      if (role !== 'node' || state === before) return
-      this.#children.setDead(id, state === 'unreachable')
-      this.#ownership.noticed(id, state)
-      if (state === 'unreachable') void this.#mourn(id)
-    })
+    this.#joiner = joinerOf({ peers: this.#peers, gossip, log, world }, init)
+    const [standbyHosts, children, ownership] = [
+      this.#standbyHosts,
+      this.#children,
+      this.#ownership,
+    ]
+    const parts = { gossip, standbyHosts, children, ownership, log }
+    followOthers(parts, () => this.#admission.stopping)
   }
 
   get id(): string {
@@ -265,6 +271,7 @@ export class Node {
       // Whoever finds the data port refusing evicts this node: it listens before it registers.
       await this.#rpc.start(this.#entry.host, this.#entry.data)
       await this.#c.gossip.start()
+      await this.#joiner?.start()
       await this.#lease.start()
       await this.#children.start()
     } catch (error) {
@@ -292,6 +299,7 @@ export class Node {
     this.#voucher.stop()
     this.#takeover.stop()
     this.#map.stop()
+    this.#joiner?.stop()
     this.#load.stop()
     // Everyone hears that it leaves before a port closes: no request crosses the closing.
     await this.#c.gossip.leave()
@@ -386,13 +394,5 @@ export class Node {
     // Into another process of this node, which is about to say the same.
     const to = owner?.node === this.#entry.id ? this.#children.hosts.at(owner.port) : undefined
     if (owner && to) this.#open.opened(to, id, owner.epoch)
-  }
-
-  async #mourn(node: string): Promise<void> {
-    try {
-      await this.#ownership.evictUnreachable(node)
-    } catch (error) {
-      if (!this.#admission.stopping) this.#c.log.error({ err: error, node }, 'could not evict')
-    }
   }
 }

@@ -39,6 +39,7 @@ export interface RpcComponents {
   readonly jobs: Jobs
   readonly store: Store
   readonly incarnation: () => number
+  readonly welcome: (params: Rpc['join']['params']) => void
   readonly restart: () => void
   readonly classes: () => Config['classes']
 }
@@ -67,6 +68,10 @@ export function rpcHandlers(c: RpcComponents): RpcHandlers {
   return {
     ...jobHandlers(c.jobs),
     ping: async () => ({ incarnation: c.incarnation() }),
+    join: async (params) => {
+      c.welcome(params)
+      return {}
+    },
     resolve: async (params) => c.ownership.resolve(workerId(params), params.suspect),
     activate: async (params) => {
       if (!isActivate(params)) {

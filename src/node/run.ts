@@ -2,6 +2,7 @@ import { ClusterView } from '../admin/cluster-view.ts'
 import { MEMBER_METRICS } from '../admin/member-metrics.ts'
 import { addTable, Metrics } from '../admin/metrics.ts'
 import { AdminServer } from '../admin/server.ts'
+import { checkJoining } from '../config/joining.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
 import { ThreadedGossip } from '../gossip/thread/threaded-gossip.ts'
@@ -16,16 +17,20 @@ import { Node } from './node.ts'
 /** Longest drain at a planned stop; what has not moved by then is claimed by the others. */
 const STOP_DRAIN_MS = 20_000
 
-/** Builds a node of the map and starts it: its store, gossip, control loop and admin API. */
-export async function runNode({ config, id, log }: RunOptions): Promise<Running> {
-  const entry = config.map.nodes.find((node) => node.id === id)
+/** Builds a node of the map, or one that joins, and starts it: its store, gossip, control loop and admin API. */
+export async function runNode({ config, id, log, ...options }: RunOptions): Promise<Running> {
+  const declared = config.map.nodes.find((node) => node.id === id)
+  // One that was declared after it had joined need not be started otherwise.
+  const joining = declared ? undefined : options.joining
+  const entry = declared ?? joining
   if (!entry) {
     const known = config.map.nodes.map((node) => node.id).join(', ')
     throw new AriesError(
       'ARIES_E_CONFIG',
-      `${config.mapFile}: nodes: there is no node "${id}" (it has ${known}); add it and raise the epoch`,
+      `${config.mapFile}: nodes: there is no node "${id}" (it has ${known}); add it and raise the epoch, or start it with --join`,
     )
   }
+  if (joining) checkJoining(config, joining)
   const world = realWorld
   let current = config
   const stopped = Promise.withResolvers<number | typeof RESTART>()
@@ -39,11 +44,12 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
       map: config.map,
       keys: config.keys,
       preset: config.gossip.preset,
+      joining,
     },
   )
   const node = new Node(
     { store, gossip, log, world },
-    { config, entry, restart: () => void stop(RESTART, RESTART) },
+    { config, entry, joins: joining !== undefined, restart: () => void stop(RESTART, RESTART) },
   )
   const view = new ClusterView(
     { membership: gossip, peers: node.peers },
@@ -97,7 +103,9 @@ export async function runNode({ config, id, log }: RunOptions): Promise<Running>
   const setConfig = async (changed: Config): Promise<void> => {
     current = changed
     void keyRing.setConfig(changed)
-    if (changed.map.nodes.some((declared) => declared.id === id)) node.setConfig(changed)
+    const isDeclared = changed.map.nodes.some((node) => node.id === id)
+    const mayStay = isDeclared || (joining !== undefined && changed.map.join !== undefined)
+    if (mayStay) node.setConfig(changed)
     else await stop('removed-from-map')
   }
   return {

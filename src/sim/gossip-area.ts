@@ -23,11 +23,15 @@ interface Span {
 
 const SPANS: Readonly<Record<PresetName, Span>> = {
   quick: { faultsMs: 6_000, lastMsMax: 2_000, calmMsMax: 30_000, quietMs: 1_500 },
-  local: { faultsMs: 8_000, lastMsMax: 3_000, calmMsMax: 40_000, quietMs: 2_000 },
-  lan: { faultsMs: 30_000, lastMsMax: 15_000, calmMsMax: 240_000, quietMs: 5_000 },
-  wan: { faultsMs: 100_000, lastMsMax: 60_000, calmMsMax: 1_800_000, quietMs: 20_000 },
+  local: { faultsMs: 8_000, lastMsMax: 3_000, calmMsMax: 60_000, quietMs: 2_000 },
+  lan: { faultsMs: 30_000, lastMsMax: 15_000, calmMsMax: 600_000, quietMs: 5_000 },
+  wan: { faultsMs: 100_000, lastMsMax: 60_000, calmMsMax: 3_600_000, quietMs: 20_000 },
 }
 const STEP_MS = 100
+/** Now and then one is overloaded. */
+const LOADS = { requestsMax: 100, strained: 0.02 }
+/** Probe intervals after which a node that joined and is dead is forgotten. */
+const FORGET = 60
 
 /** Five to a hundred real gossip cores on a network that loses, with crashes, pauses, partitions, new maps. */
 export const gossipArea = {
@@ -52,7 +56,8 @@ class GossipRun {
     const clock = this.#clock
     const random = this.#random
     const preset = pickPreset(random, quick)
-    const map = nodesMap(pickNodes(random, quick), FRONTS)
+    const forgetMs = FORGET * PRESETS[preset].probeIntervalMs
+    const map = { ...nodesMap(pickNodes(random, quick), FRONTS), join: { max: 8, forgetMs } }
     this.#span = SPANS[preset]
     this.#checks = new GossipChecks(clock)
     const keys = random.next() < 0.1 ? ['a cluster key'] : []
@@ -70,7 +75,7 @@ class GossipRun {
         times: PRESETS[preset],
         faults,
         // The time of its measurement, so that its age can be checked; overload now and then.
-        loads: { everyMs: 250, at: (nowMs) => simLoad(random, Math.floor(nowMs * 1_000), 100) },
+        loads: { everyMs: 250, at: (nowMs) => simLoad(random, Math.floor(nowMs * 1_000), LOADS) },
       },
     )
     const { faultsMs: untilMs, lastMsMax } = this.#span

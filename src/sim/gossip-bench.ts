@@ -1,9 +1,10 @@
 import type { ClusterMap } from '../config/schema.ts'
+import { seenState } from '../gossip/member-table.ts'
 import { type GossipTimes, PRESETS, type PresetName } from '../gossip/presets.ts'
 import type { Member, MemberState } from '../gossip/types.ts'
 import { type Random, seededRandom } from '../world.ts'
 import { GossipCluster, type SimMember } from './gossip-cluster.ts'
-import { simLoad } from './gossip-load.ts'
+import { SIM_CAPACITY, simLoad } from './gossip-load.ts'
 import { nodesMap } from './gossip-map.ts'
 import { Trace } from './trace.ts'
 import { VirtualClock } from './virtual-clock.ts'
@@ -20,6 +21,8 @@ export interface BenchInit {
 }
 
 const SETTLED_EVERY_MS = 250
+const START_MS = 1_000
+const QUIET = { requestsMax: SIM_CAPACITY.requests, strained: 0 }
 
 /** A quiet cluster of the size that a figure is wanted of: all nodes, all up, all agreed. */
 export class GossipBench {
@@ -36,7 +39,7 @@ export class GossipBench {
     this.random = seededRandom(init.seed)
     this.times = lifeguard ? PRESETS[init.preset] : plainSwim(PRESETS[init.preset])
     const map: ClusterMap = nodesMap(members)
-    const at = () => simLoad(this.random, members % 300, 1_000)
+    const at = () => simLoad(this.random, members % 300, QUIET)
     this.cluster = new GossipCluster(
       {
         clock: this.clock,
@@ -56,10 +59,25 @@ export class GossipBench {
     )
   }
 
-  /** Starts all, and waits until all see all. */
-  start(): void {
-    for (const member of this.cluster.members.values()) this.cluster.start(member)
-    this.waitUntil(() => this.#agreed(), SETTLED_EVERY_MS)
+  /** Starts all within a second, and waits until all see all, or not longer than that. */
+  start(limitMs = Number.POSITIVE_INFINITY): boolean {
+    const { cluster, clock, random } = this
+    for (const member of cluster.members.values()) {
+      clock.after(random.next() * START_MS, () => cluster.start(member))
+    }
+    this.wait(START_MS)
+    this.waitUntil(() => clock.nowMs() >= limitMs || this.agreed(), SETTLED_EVERY_MS)
+    return this.agreed()
+  }
+
+  /**
+   * The same, of members that know each other already: for figures of a cluster that has been up
+   * for long. What members say when they start has been said when it returns.
+   */
+  startWarm(): void {
+    this.cluster.startWarm(SIM_CAPACITY)
+    this.wait(this.times.probeIntervalMs)
+    this.waitUntil(() => this.agreed(), SETTLED_EVERY_MS)
   }
 
   wait(durationMs: number): void {
@@ -79,13 +97,11 @@ export class GossipBench {
     return observer.endpoint!.core.member(id, this.clock.nowMs())!.state
   }
 
-  #agreed(): boolean {
-    const nowMs = this.clock.nowMs()
-    return this.cluster
-      .running()
-      .every(({ endpoint }) =>
-        endpoint!.core.members(nowMs).every(({ state }) => state === 'alive'),
-      )
+  agreed(): boolean {
+    for (const { endpoint } of this.cluster.running()) {
+      for (const entry of endpoint!.core.entries) if (seenState(entry) !== 'alive') return false
+    }
+    return true
   }
 }
 

@@ -1,6 +1,6 @@
 import { compareStandings, type Standing } from '../gossip/claim.ts'
 import { seenState } from '../gossip/member-table.ts'
-import type { Member, MemberChange } from '../gossip/types.ts'
+import type { Member, MemberChange, MemberState } from '../gossip/types.ts'
 import type { GossipCluster, SimMember } from './gossip-cluster.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
@@ -27,6 +27,8 @@ export class GossipChecks {
   readonly #clock: VirtualClock
   /** What each life of each member saw last of every other. */
   readonly #seen = new WeakMap<object, Map<string, Standing>>()
+  /** And the state that it was told to have. */
+  readonly #shown = new WeakMap<object, Map<string, MemberState>>()
   /** The greatest that each member ever said of itself. */
   readonly #said = new Map<string, Standing>()
   readonly #metas = new Map<string, string>()
@@ -40,9 +42,11 @@ export class GossipChecks {
     if (!endpoint) return
     if (changes.length > 0) this.#checkSelf(observer)
     for (const change of changes) this.#checkChange(cluster, observer, change)
+    this.#checkPairs(observer, changes)
     const { members, news, rows } = endpoint.core.sizes
-    const declared = observer.map.nodes.length + observer.map.fronts.length + 1
-    if (members > declared || news > members || rows > members) {
+    const { nodes, fronts, join } = observer.map
+    const membersMax = nodes.length + fronts.length + 1 + 2 * (join?.max ?? 0)
+    if (members > membersMax || news > members || rows > members) {
       this.#violate(observer, `Boundedness: ${members} members, ${news} news, ${rows} rows`)
     }
   }
@@ -71,6 +75,10 @@ export class GossipChecks {
         const seen = { state, boot: entry.boot, version: entry.version }
         if (!agrees(seen, truths.get(id))) return `${observer.id} holds ${id} for ${state}`
       }
+      for (const { id, joining, leaving } of running) {
+        const isUnknown = joining && !leaving && !observer.endpoint!.core.claimOf(id)
+        if (isUnknown) return `${observer.id} does not know ${id}, which has joined`
+      }
     }
     return undefined
   }
@@ -87,22 +95,50 @@ export class GossipChecks {
   #checkChange(cluster: GossipCluster, observer: SimMember, change: MemberChange): void {
     const { member, before } = change
     this.stats.changes++
-    if (before !== member.state) this.stats.transitions++
     const told = observer.endpoint!.core.claimOf(member.id)
     if (!told || told.boot === 0) return
+    if (before !== member.state) this.stats.transitions++
     if (member.state === told.state) this.#checkTold(observer, member)
     this.#checkSource(observer, member)
     this.#count(cluster, observer, change)
   }
 
+  /** What is told as the state before is what was told last; who has left does not half come back. */
+  #checkPairs(observer: SimMember, changes: readonly MemberChange[]): void {
+    const { core } = observer.endpoint!
+    const shown = of(this.#shown, observer)
+    const checked = new Set<string>()
+    for (const { member, before } of changes) {
+      const { id, state } = member
+      const last = shown.get(id)
+      // Several changes of one event all tell the state after the last.
+      if (last !== undefined && before !== undefined && before !== last && !checked.has(id)) {
+        this.#violate(
+          observer,
+          `IllegalPair: ${id} was ${last}, and is told to have been ${before}`,
+        )
+      }
+      checked.add(id)
+      shown.set(id, state)
+      if (core.claimOf(id)) continue
+      // Forgotten: whatever is heard of it next is new.
+      shown.delete(id)
+      of(this.#seen, observer).delete(id)
+    }
+  }
+
   /** A doubt that is told to nobody may come and go; what is told may not. */
   #checkTold(observer: SimMember, told: Member): void {
-    const seen = this.#lastSeen(observer)
+    const seen = of(this.#seen, observer)
     const last = seen.get(told.id)
     seen.set(told.id, standing(told))
     if (!last) return
     const order = compareStandings(told, last)
     if (order < 0) this.#violate(observer, `IncarnationMonotonic: ${show(last)} > ${show(told)}`)
+    if (last.state === 'left' && told.state !== 'alive' && told.state !== 'left') {
+      const isSame = told.boot === last.boot && told.version === last.version
+      if (isSame) this.#violate(observer, `IllegalPair: ${show(last)} > ${show(told)}`)
+    }
     const revived = isGone(last) && !isGone(told)
     if (revived && told.boot === last.boot && told.version <= last.version) {
       this.#violate(observer, `NoResurrection: ${show(last)} > ${show(told)}`)
@@ -130,19 +166,19 @@ export class GossipChecks {
     if (truth?.endpoint && !truth.paused) this.stats.falseUnreachable++
   }
 
-  #lastSeen(observer: SimMember): Map<string, Standing> {
-    let seen = this.#seen.get(observer.endpoint!)
-    if (!seen) {
-      seen = new Map()
-      this.#seen.set(observer.endpoint!, seen)
-    }
-    return seen
-  }
-
   #violate(observer: SimMember, what: string): void {
     if (this.violations.length >= VIOLATIONS_MAX) return
     this.violations.push(`${this.#clock.nowMs().toFixed(1)} ms, at ${observer.id}: ${what}`)
   }
+}
+
+/** What is kept of this life of the observer. */
+function of<T>(kept: WeakMap<object, Map<string, T>>, { endpoint }: SimMember): Map<string, T> {
+  const known = kept.get(endpoint!)
+  if (known) return known
+  const made = new Map<string, T>()
+  kept.set(endpoint!, made)
+  return made
 }
 
 function isGone({ state }: Standing): boolean {

@@ -1,9 +1,11 @@
-import type { ClusterMap } from '../config/schema.ts'
+import type { ClusterMap, NodeEntry } from '../config/schema.ts'
+import { type Claim, NO_META } from '../gossip/claim.ts'
 import { type Datagram, Endpoint, type Outcome } from '../gossip/endpoint.ts'
 import type { GossipEvent } from '../gossip/events.ts'
+import { placeOf } from '../gossip/member-table.ts'
 import type { GossipTimes } from '../gossip/presets.ts'
-import type { LoadVector, MemberChange } from '../gossip/types.ts'
-import type { Random, TimerHandle } from '../world.ts'
+import type { Capacity, LoadVector, MemberChange } from '../gossip/types.ts'
+import { type Random, sample, type TimerHandle } from '../world.ts'
 import type { Trace } from './trace.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 import { type LinkFaults, VirtualNetwork } from './virtual-network.ts'
@@ -14,6 +16,8 @@ export interface SimMember {
   /** Its number in traces. */
   readonly number: number
   map: ClusterMap
+  /** Of a node that the map does not have. */
+  readonly joining: NodeEntry | undefined
   /** Its wall clock minus the true one. */
   wallOffsetMs: number
   endpoint: Endpoint | undefined
@@ -48,6 +52,8 @@ interface Parts {
   readonly observe: (member: SimMember, changes: readonly MemberChange[]) => void
 }
 
+/** Probe intervals between two tries to join. */
+const JOIN_AGAIN = 20
 /** Of IP and UDP, around each datagram. */
 const PACKET_BYTES = 28
 
@@ -68,13 +74,14 @@ export class GossipCluster {
     for (const id of memberIds(init.map)) this.add(id, init.map)
   }
 
-  /** A member that does not run yet. */
-  add(id: string, map: ClusterMap): SimMember {
+  /** A member that does not run yet; `joining`: the map does not have it. */
+  add(id: string, map: ClusterMap, joining?: NodeEntry): SimMember {
     const wallOffsetMs = Math.floor((this.#parts.random.next() - 0.5) * 10_000)
     const member: SimMember = {
       id,
       number: ++this.#numbered,
       map,
+      joining,
       wallOffsetMs,
       endpoint: undefined,
       timer: undefined,
@@ -91,8 +98,11 @@ export class GossipCluster {
     return [...this.members.values()].filter(({ endpoint }) => endpoint !== undefined)
   }
 
-  /** Nothing happens when it runs already, or is no member any more. */
-  start(member: SimMember): void {
+  /**
+   * `known`: what it knows of all from before, itself included. Nothing happens when it runs
+   * already, or is no member any more.
+   */
+  start(member: SimMember, known: readonly Claim[] = []): void {
     if (member.endpoint || this.members.get(member.id) !== member) return
     const { clock, random } = this.#parts
     const { keys, times } = this.#init
@@ -101,11 +111,49 @@ export class GossipCluster {
     const { id: selfId, map } = member
     member.leaving = false
     member.paused = false
-    member.endpoint = new Endpoint({ random }, { selfId, map, keys, times, boot, nowMs })
+    const joining = member.joining && placeOf(member.joining)
+    const about = { selfId, map, keys, times, boot, nowMs, known, joining }
+    member.endpoint = new Endpoint({ random }, about)
     this.#parts.trace.add(`${nowMs.toFixed(3)} ${selfId} starts ${boot}`)
     this.network.attach(selfId, (from, wire) => this.#receive(member, from, wire))
+    const claim = known.find(({ id }) => id === selfId)
+    if (claim) this.handle(member, { type: 'meta', meta: claim.meta })
     this.handle(member, { type: 'start' })
     this.#measure(member, member.endpoint)
+    if (member.joining) this.#join(member, member.joining, member.endpoint)
+  }
+
+  /** Asks a node of the map to let it in, again and again while it hears of none. */
+  #join(member: SimMember, node: NodeEntry, endpoint: Endpoint): void {
+    if (member.endpoint !== endpoint) return
+    const { clock, random } = this.#parts
+    const { boot } = endpoint.core.claimOf(member.id)!
+    const declared = member.map.nodes.map(({ id }) => id)
+    const isKnown = declared.some((id) => {
+      const state = endpoint.core.member(id, clock.nowMs())?.state
+      return state === 'alive' || state === 'suspect'
+    })
+    const running = declared.flatMap((id) => {
+      const seed = this.members.get(id)
+      return seed?.endpoint && !seed.paused && !seed.leaving ? [seed] : []
+    })
+    const [seed] = sample(random, running, 1)
+    if (seed && !isKnown && !member.paused && !member.leaving) {
+      this.handle(seed, { type: 'join', node: { ...node, boot } })
+    }
+    const againMs = JOIN_AGAIN * this.#init.times.probeIntervalMs
+    clock.after(againMs, () => this.#join(member, node, endpoint))
+  }
+
+  /** Starts all of them as if they had been up for long: everybody knows everybody. */
+  startWarm(capacity: Capacity): void {
+    const meta = { ...NO_META, capacity }
+    const about = { state: 'alive', version: 2, meta, accusers: [] } as const
+    const wallMs = this.#parts.clock.wallMs()
+    const known = Array.from(this.members.values(), ({ id, wallOffsetMs }): Claim => {
+      return { id, boot: wallMs + wallOffsetMs, ...about }
+    })
+    for (const member of this.members.values()) this.start(member, known)
   }
 
   remove(member: SimMember): void {

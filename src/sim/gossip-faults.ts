@@ -12,6 +12,8 @@ export interface FaultsInit {
   readonly lastMsMax: number
 }
 
+const JOINED_MAX = 4
+
 type Fault = (end: (undo: () => void) => void) => void
 
 /** Throws random faults at a cluster, each for a random time, until it ends them all. */
@@ -23,6 +25,7 @@ export class GossipFaults {
   readonly #faults: readonly Fault[]
   #map: ClusterMap
   #incarnation = 0
+  #joined = 0
 
   constructor(
     components: { clock: VirtualClock; random: Random; cluster: GossipCluster },
@@ -45,6 +48,7 @@ export class GossipFaults {
       () => this.#meta(),
       () => this.#refuse(),
       () => this.#changeMap(),
+      () => this.#join(),
     ]
   }
 
@@ -163,12 +167,20 @@ export class GossipFaults {
     this.#spread(this.#map)
   }
 
+  /** Somebody comes whom the map does not have. */
+  #join(): void {
+    if (this.#joined === JOINED_MAX) return
+    const id = `j${++this.#joined}`
+    const member = this.#cluster.add(id, this.#map, { ...this.#map.nodes[0]!, id })
+    this.#restart(member)
+  }
+
   #spread(map: ClusterMap): void {
     const ids = new Set(memberIds(map))
     for (const member of this.#cluster.members.values()) {
       this.#clock.after(this.#random.next() * this.#init.lastMsMax, () => {
         if (member.map.epoch >= map.epoch) return
-        if (ids.has(member.id)) this.#cluster.setMap(member, map)
+        if (ids.has(member.id) || member.joining) this.#cluster.setMap(member, map)
         else this.#cluster.remove(member)
       })
     }

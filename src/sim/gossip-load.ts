@@ -1,21 +1,33 @@
-import type { LoadVector } from '../gossip/types.ts'
+import type { Capacity, LoadVector } from '../gossip/types.ts'
 import { type Random, randomInt } from '../world.ts'
 
-/** Part of the measurements that show overload, which is urgent news. */
-const STRAINED = 0.02
+/** Of each member; areas choose how many requests. */
+export const SIM_CAPACITY: Capacity = {
+  cpu: 4,
+  memoryBytes: 8e9,
+  requests: 1_000,
+  connections: 20_000,
+}
 
-/** A member's load in the simulation of gossip. `stamp` goes into a figure that travels exactly. */
-export function simLoad(random: Random, stamp: number, requestsMax: number): LoadVector {
+/**
+ * A member's load in the simulation of gossip. `stamp` goes into a figure that travels exactly;
+ * `strained`: the part of the measurements that show overload, which is urgent news.
+ */
+export function simLoad(
+  random: Random,
+  stamp: number,
+  { requestsMax, strained }: { requestsMax: number; strained: number },
+): LoadVector {
   return {
     cpu: random.next() * 4,
-    cpuCapacity: 4,
+    cpuCapacity: SIM_CAPACITY.cpu,
     loop: random.next(),
     memoryBytes: random.next() * 4e9,
-    memoryBytesMax: 8e9,
-    requests: random.next() < STRAINED ? requestsMax : randomInt(random, 100),
+    memoryBytesMax: SIM_CAPACITY.memoryBytes,
+    requests: random.next() < strained ? requestsMax : randomInt(random, 100),
     requestsMax,
     connections: randomInt(random, 2_000),
-    connectionsMax: 20_000,
+    connectionsMax: SIM_CAPACITY.connections,
     ioBytesPerSecond: randomInt(random, 1e8),
     workers: stamp,
     classes: [],

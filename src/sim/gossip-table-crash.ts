@@ -14,7 +14,7 @@ export function* crashRows({ quick }: TableInit): Generator<TableRow> {
 
 function crashRow(preset: PresetName, members: number): TableRow {
   const bench = new GossipBench({ members, preset, seed: 1 })
-  bench.start()
+  bench.startWarm()
   const tookMs: number[] = []
   let accused = 0
   for (let crash = 0; crash < CRASHES[members]!; crash++) {
@@ -53,9 +53,6 @@ function lose(bench: GossipBench, index: number, others: (id: string) => unknown
     return unaware.size === 0
   })
   cluster.start(lost)
-  bench.waitUntil(
-    () => cluster.running().every((member) => bench.sees(member, lost.id) === 'alive'),
-    50,
-  )
+  bench.waitUntil(() => bench.agreed(), 50)
   return knownMs - lostMs
 }

@@ -30,7 +30,7 @@ function flipFlop(bench: GossipBench): void {
 
 function row(what: string, fail: (bench: GossipBench) => void): TableRow {
   const bench = new GossipBench({ members: MEMBERS, preset: 'lan', seed: 1 })
-  bench.start()
+  bench.startWarm()
   const healthy = bench.cluster.running().filter(({ id }) => id !== FAULTY)
   const wrongly = new Set<string>()
   let verdicts = 0

@@ -3,6 +3,7 @@ import { accusationRows } from './gossip-table-accusations.ts'
 import { ageRows } from './gossip-table-ages.ts'
 import { crashRows } from './gossip-table-crash.ts'
 import { faultRows } from './gossip-table-faults.ts'
+import { startRows } from './gossip-table-start.ts'
 
 export interface TableRow {
   /** Stable: figures of two runs are compared by it. */
@@ -19,12 +20,20 @@ export interface TableInit {
   readonly quick: boolean
 }
 
-/** Each row as soon as it is measured. */
-export function* gossipTable(init: TableInit): Generator<TableRow> {
-  yield* crashRows(init)
-  yield* ageRows(init)
-  yield* accusationRows()
-  yield* faultRows()
+const ROWS = {
+  start: startRows,
+  faults: faultRows,
+  ages: ageRows,
+  accusations: accusationRows,
+  crash: crashRows,
+} satisfies Record<string, (init: TableInit) => Generator<TableRow>>
+
+export type RowKind = keyof typeof ROWS
+export const ROW_KINDS = Object.keys(ROWS) as RowKind[]
+
+/** Each row as soon as it is measured; only those of these kinds. */
+export function* gossipTable(init: TableInit, kinds = ROW_KINDS): Generator<TableRow> {
+  for (const kind of kinds) yield* ROWS[kind](init)
 }
 
 /** The value that this part of `values` does not exceed. */

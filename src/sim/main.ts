@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { SeedResult, SimArea } from './area.ts'
 import { areas } from './areas.ts'
-import { gossipTable, type TableRow } from './gossip-table.ts'
+import { gossipTable, ROW_KINDS, type RowKind, type TableRow } from './gossip-table.ts'
 import { writeReport } from './report-file.ts'
 import { runSeeds } from './seeds.ts'
 import { walk } from './walk/walk.ts'
@@ -17,6 +17,7 @@ interface Options {
   readonly bail: boolean
   readonly exhaustive: boolean
   readonly table: boolean
+  readonly rows?: RowKind[]
 }
 
 interface Row {
@@ -45,6 +46,7 @@ const options = new Command('sim')
   .option('--threads <n>', 'how many threads share them', parseCount, availableParallelism())
   .option('--exhaustive', 'area move: walk through every order of events of a small case', false)
   .option('--table', 'area gossip: the figures of gossip beside those asked', false)
+  .addOption(new Option('--rows <kind...>', 'with --table: these rows only').choices(ROW_KINDS))
   .option('--bail', 'stop at the first violation', false)
   .option('--json <file>', 'write the figures to a file')
   .option('--quick', `short runs, ${QUICK_SEEDS} seeds at most`, false)
@@ -60,12 +62,13 @@ else {
 
 function printTable(): void {
   const rows: TableRow[] = []
-  for (const row of gossipTable(options)) {
+  for (const row of gossipTable(options, options.rows)) {
     rows.push(row)
     const asked = row.asked === '' ? '' : ` (asked: ${row.asked})`
     console.log(`${row.ok ? ' ' : '!'} ${row.name}: ${row.measured}${asked}`)
+    if (!row.ok) process.exitCode = 1
+    if (options.json !== undefined) writeReport(options.json, rows)
   }
-  if (options.json !== undefined) writeReport(options.json, rows)
 }
 
 function walkThrough(): number {

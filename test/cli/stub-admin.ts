@@ -83,6 +83,7 @@ function member(id: string, more: Partial<ClusterMember> = {}): ClusterMember {
     id,
     role: 'node',
     state: 'alive',
+    joined: false,
     host: '127.0.0.1',
     dataPort: 7201,
     adminPort: 7301,

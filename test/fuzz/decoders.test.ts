@@ -62,6 +62,8 @@ function packets(): Buffer[] {
   )
   writer.claim(claim('n1', { meta }))
   writer.claim(claim('n2', { state: 'suspect', accusers: ['n1', 'f1'] }))
+  const ports = { gossipPort: 1, dataPort: 2, adminPort: 3 }
+  writer.claim(claim('x1', { place: { id: 'x1', role: 'node', host: '10.0.0.9', ...ports } }))
   writer.load({ id: 'n2', boot: 9, seq: 300, ageMs: 40, urgency: 3, load: LOAD })
   const full = writer.finish()
   const capacity = { cpu: 4, memoryBytes: 1e9, requests: 100, connections: 1_000 }

@@ -3,7 +3,7 @@ import type { ClusterMap } from '../../src/config/schema.ts'
 import { type Claim, NO_META } from '../../src/gossip/claim.ts'
 import { GossipCore } from '../../src/gossip/core.ts'
 import { PAYLOAD_BYTES_MAX } from '../../src/gossip/envelope.ts'
-import type { GossipEffects, GossipEvent } from '../../src/gossip/events.ts'
+import type { GossipEffects, GossipEvent, Send } from '../../src/gossip/events.ts'
 import type { MapVersion } from '../../src/gossip/header.ts'
 import { hashMap } from '../../src/gossip/map-hash.ts'
 import { decodePacket, type Packet } from '../../src/gossip/packet.ts'
@@ -30,7 +30,12 @@ export const LOAD: LoadVector = {
 }
 
 /** A map of nodes n1, n2, … at loopback, with these gossip ports (or made-up ones). */
-export function mapOf(count: number, ports: readonly number[] = [], epoch = 1): ClusterMap {
+export function mapOf(
+  count: number,
+  ports: readonly number[] = [],
+  epoch = 1,
+  join?: { max: number; forgetMs: number },
+): ClusterMap {
   const nodes = Array.from({ length: count }, (_, i) => ({
     id: `n${i + 1}`,
     host: '127.0.0.1',
@@ -38,7 +43,7 @@ export function mapOf(count: number, ports: readonly number[] = [], epoch = 1): 
     data: 30_001 + i,
     admin: 40_001 + i,
   }))
-  return mapSchema.parse({ cluster: 'test', epoch, nodes })
+  return mapSchema.parse({ cluster: 'test', epoch, nodes, join })
 }
 
 export function claim(id: string, change: Partial<Claim> = {}): Claim {
@@ -60,9 +65,16 @@ export class Bench {
   nowMs = 0
   changes: string[] = []
   boots: number[] = []
+  /** What the last event sent, as it is. */
+  sent: readonly Send[] = []
 
-  constructor(members: number, times: Partial<GossipTimes> = {}, selfId = 'n1') {
-    this.map = mapOf(members)
+  constructor(
+    members: number,
+    times: Partial<GossipTimes> = {},
+    selfId = 'n1',
+    join?: { max: number; forgetMs: number },
+  ) {
+    this.map = mapOf(members, [], 1, join)
     this.times = { ...PRESETS.quick, ...times }
     this.core = new GossipCore(
       { random: seededRandom(1) },
@@ -117,6 +129,7 @@ export class Bench {
   }
 
   #read(effects: GossipEffects): Said[] {
+    this.sent = effects.sends
     if (effects.boot !== undefined) this.boots.push(effects.boot)
     for (const { member, before } of effects.changes) {
       this.changes.push(`${member.id} ${before} ${member.state}`)

@@ -1,5 +1,6 @@
 /** Known holes of other implementations, one test each, by the numbers of their list. */
 import t from 'tap'
+import { suspicionTimes } from '../../src/gossip/suspicion.ts'
 import { GossipBench } from '../../src/sim/gossip-bench.ts'
 import { Bench, BOOT, claim, type Said } from './helpers.ts'
 
@@ -50,6 +51,35 @@ t.test('hole 3: a datagram makes a member send one, to where the map has its sen
     said.map(({ to, packet }) => `${packet.answer?.type} to ${to}`),
     ['ack to n2'],
   )
+})
+
+t.test('hole 3: who is not proved to be there gets no more than it sent', async (t) => {
+  for (const answerBytesMax of [0, 40, 120]) {
+    const made = new Bench(4)
+    made.handle({ type: 'start' })
+    let bytes = 0
+    for (let i = 0; i < 100; i++) {
+      made.nowMs += 1
+      made.hear('n2', {}, BOOT, false, { answerBytesMax })
+      const answers = made.sent.filter(({ to }) => to.id === 'n2')
+      bytes = Math.max(bytes, ...answers.map(({ payload }) => payload.length))
+    }
+    t.ok(bytes <= answerBytesMax, `${bytes} bytes to ${answerBytesMax}`)
+  }
+})
+
+t.test('hole 4: one accuser alone ends no suspicion before its longest time', async (t) => {
+  const made = bench(6)
+  made.hear('n2', { claims: [claim('n3', { state: 'suspect', accusers: ['n2'] })] })
+  const { minMs, maxMs } = suspicionTimes(made.times, 6)
+  const beganMs = made.nowMs
+  while (made.nowMs - beganMs < maxMs - 1) {
+    made.pass(1)
+    for (const id of ['n2', 'n4', 'n5', 'n6']) made.hear(id)
+    made.hear('n2', { claims: [claim('n3', { state: 'suspect', accusers: ['n2'] })] })
+    if (made.nowMs - beganMs > minMs && made.core.claimOf('n3')!.accusers.length > 1) break
+    t.equal(made.core.claimOf('n3')!.state, 'suspect')
+  }
 })
 
 t.test('hole 4: one member that is cut off leaves the others in peace', async (t) => {

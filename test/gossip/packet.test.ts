@@ -21,6 +21,20 @@ const META = {
   draining: false,
 }
 
+const SUSPECT = {
+  state: 'suspect',
+  version: VERSION_MAX,
+  accusers: ['n1', 'f1'],
+  place: {
+    id: 'n-2',
+    role: 'node',
+    host: '10.0.0.9',
+    gossipPort: 1,
+    dataPort: 2,
+    adminPort: 65_535,
+  },
+} as const
+
 function sample(): Buffer {
   const writer = new PacketWriter(1_300)
   writer.begin(
@@ -28,7 +42,7 @@ function sample(): Buffer {
     1_300,
   )
   writer.claim(claim('n1', { meta: META }))
-  writer.claim(claim('n-2', { state: 'suspect', version: VERSION_MAX, accusers: ['n1', 'f1'] }))
+  writer.claim(claim('n-2', SUSPECT))
   writer.load(NEWS)
   return writer.finish()
 }
@@ -39,10 +53,7 @@ t.test('what was written is read', async (t) => {
     probe: { type: 'ask', seq: 5, target: 'n3' },
     answer: undefined,
     sync: { type: 'ask', digest: [0] },
-    claims: [
-      claim('n1', { meta: META }),
-      claim('n-2', { state: 'suspect', version: VERSION_MAX, accusers: ['n1', 'f1'] }),
-    ],
+    claims: [claim('n1', { meta: META }), claim('n-2', SUSPECT)],
     loads: [NEWS],
     rows: [],
   })
@@ -98,7 +109,8 @@ t.test('random and damaged bytes never throw, and never pass the limits', async 
     const packet = decodePacket(bytes, 'n9')
     if (!packet) continue
     read++
-    for (const { id, boot, version, meta, accusers } of packet.claims) {
+    for (const { id, boot, version, meta, accusers, place } of packet.claims) {
+      if (place && !(place.host.length <= 45 && place.gossipPort > 0)) t.fail(place.host)
       if (!/^[a-z][a-z0-9-]{0,31}$/.test(id) || boot < 1 || version > VERSION_MAX) t.fail(id)
       if (meta.hostPorts.length > 64 || accusers.length > 16) t.fail('too many')
       if (!Number.isSafeInteger(meta.incarnation)) t.fail('incarnation')

@@ -24,6 +24,8 @@ export interface ClusterOptions {
   readonly spare?: number
   readonly store?: string
   readonly key?: string
+  /** Of the map: spare nodes may join, see `joinNode`. */
+  readonly join?: { readonly max?: number; readonly forgetMs?: number }
   /** Merged into the configuration. */
   readonly config?: Record<string, unknown>
   readonly legacy?: boolean
@@ -68,6 +70,7 @@ export class TestCluster {
   readonly #fronts: FrontPorts[] = []
   #legacy: number[] = []
   #declared = 0
+  #mayJoin = true
 
   constructor(options: ClusterOptions = {}) {
     this.#options = options
@@ -211,6 +214,7 @@ export class TestCluster {
     const map = {
       cluster: 'test',
       epoch: this.#epoch,
+      ...(this.#mayJoin && this.#options.join ? { join: this.#options.join } : {}),
       nodes: this.#nodes
         .slice(0, this.#declared)
         .map((n) => ({ ...n, host: this.#nodeHost(n.id) })),
@@ -243,6 +247,19 @@ export class TestCluster {
     const { machines, on: place } = this.#options
     const on = machines?.on(this.machineOf(id)) ?? place?.(this.machineOf(id)) ?? []
     this.#spawn(id, ['node', '--id', id, '--config', this.configFile], on)
+  }
+
+  /** Starts a spare node that the map does not have. */
+  joinNode(id: string): void {
+    const ports = [this.gossipPort(id), this.dataPort(id), this.adminPort(id)].join(',')
+    const join = ['--join', this.#nodeHost(id), '--ports', ports]
+    this.#spawn(id, ['node', '--id', id, '--config', this.configFile, ...join])
+  }
+
+  /** Writes the next epoch of the map, which lets nobody join any more. */
+  forbidJoining(): void {
+    this.#mayJoin = false
+    this.declare(this.#declared)
   }
 
   startFront(id = 'f1'): void {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { PRESETS } from '../../src/gossip/presets.ts'
+import type { Member, MemberState } from '../../src/gossip/types.ts'
 import { gossipArea } from '../../src/sim/gossip-area.ts'
 import { GossipChecks } from '../../src/sim/gossip-checks.ts'
 import { GossipCluster } from '../../src/sim/gossip-cluster.ts'
@@ -7,7 +8,7 @@ import { Trace } from '../../src/sim/trace.ts'
 import { VirtualClock } from '../../src/sim/virtual-clock.ts'
 import { PERFECT_LINK } from '../../src/sim/virtual-network.ts'
 import { seededRandom } from '../../src/world.ts'
-import { claim, mapOf } from '../gossip/helpers.ts'
+import { LOAD, mapOf } from '../gossip/helpers.ts'
 
 const SEEDS = 5
 
@@ -65,22 +66,52 @@ t.test('quick: a killed member is unreachable to all within half a second', asyn
   }
 })
 
-t.test('the checks see what must not be', async (t) => {
+t.test('the checks see what must not be: each invariant by its name', async (t) => {
   const { checks, cluster: made } = cluster(3, 1)
   const observer = made.members.get('n1')!
-  const seen = observer.endpoint!.core.member('n2', 0)!
-  const back = { ...seen, version: seen.version - 1 }
-  checks.observe(made, observer, [{ member: back, before: 'alive' }])
-  t.match(checks.violations.pop(), 'IncarnationMonotonic')
-  const forged = { ...seen, version: seen.version + 9 }
-  checks.observe(made, observer, [{ member: forged, before: 'alive' }])
-  t.match(checks.violations.pop(), 'SelfIncarnation')
-  const packet = { claims: [claim('n3')], loads: [] }
-  const map = { mapEpoch: 1, mapHash: '0'.repeat(16) }
-  const { boot } = seen
-  const heard = { from: 'n2', boot, current: true, stream: false, map, answerBytesMax: 0, packet }
+  const { core } = observer.endpoint!
+  const seen = core.member('n2', 0)!
+  const see = (change: Partial<Member>, before: MemberState = 'alive'): string => {
+    checks.observe(made, observer, [{ member: { ...seen, ...change }, before }])
+    return checks.violations.splice(0).join('; ')
+  }
+  t.equal(see({}), '')
+  t.match(see({ version: seen.version - 1 }), 'IncarnationMonotonic')
+  t.match(see({ version: seen.version + 9 }), 'SelfIncarnation')
+  t.match(see({ meta: { ...seen.meta, cordoned: true } }), 'MetaPerIncarnation')
+  t.match(see({}, 'unreachable'), 'IllegalPair: n2 was alive')
+
+  made.handle(observer, { type: 'refused', id: 'n2' })
+  checks.violations.splice(0)
+  const dead = core.claimOf('n2')!
+  t.equal(dead.state, 'unreachable')
+  const hold = (state: MemberState): string => {
+    const entry = [...core.entries].find(({ place }) => place.id === 'n2') as { state: MemberState }
+    entry.state = state
+    return see({ state }, 'unreachable')
+  }
+  t.match(hold('alive'), 'NoResurrection', 'of the same version')
+  hold('left')
+  t.match(hold('suspect'), 'IllegalPair')
+  hold('unreachable')
+
+  const self = [...core.entries].find(({ place }) => place.id === 'n1') as { state: MemberState }
+  self.state = 'suspect'
+  t.match(see({}), 'SelfLiveness')
+  self.state = 'alive'
+  observer.map = { ...observer.map, nodes: observer.map.nodes.slice(2) }
+  t.match(see({}), 'Boundedness')
+
+  made.handle(observer, { type: 'load', load: { ...LOAD, workers: 9e12 } })
+  checks.violations.splice(0)
+  checks.checkAges(made)
+  t.match(checks.violations.join(), 'LoadAge')
+})
+
+t.test('what is not agreed on yet', async (t) => {
+  const { checks, cluster: made } = cluster(3, 1)
+  const observer = made.members.get('n1')!
   t.equal(checks.disagreement(made), undefined)
-  made.handle(observer, { type: 'packet', ...heard })
   made.handle(observer, { type: 'refused', id: 'n3' })
   t.match(checks.disagreement(made), 'n1 holds n3 for unreachable')
 })

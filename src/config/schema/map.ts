@@ -1,6 +1,6 @@
 /** The shape of `config/cluster.yaml`. */
 import { z } from 'zod'
-import { host, id, port } from './values.ts'
+import { host, id, ms, port } from './values.ts'
 
 export const nodeEntrySchema = z.strictObject({
   id: id.describe('Name of the node; the same for ever, it owns workers under it.'),
@@ -23,6 +23,18 @@ export const frontEntrySchema = z.strictObject({
   admin: port.describe('TCP port of the admin API.'),
 })
 
+const joinSchema = z.strictObject({
+  max: z
+    .int()
+    .min(1)
+    .max(200)
+    .default(16)
+    .describe('So many that are there at the same time; more are refused.'),
+  forgetMs: ms
+    .default(600_000)
+    .describe('One that is dead is tried for so long; after that nobody knows of it any more.'),
+})
+
 export const mapSchema = z
   .strictObject({
     cluster: id.describe('Name of the cluster; members of another cluster are not heard.'),
@@ -33,6 +45,9 @@ export const mapSchema = z
         'Version of the map; raise it with every change: a changed map with the same epoch is refused.',
       ),
     nodes: z.array(nodeEntrySchema).min(1).max(1_000).describe('The declared nodes.'),
+    join: joinSchema
+      .optional()
+      .describe('Nodes that the map does not have may join. Absent: none may.'),
     fronts: z.array(frontEntrySchema).max(100).default([]).describe('The declared fronts.'),
   })
   .describe('The map: the declared membership of the cluster.')

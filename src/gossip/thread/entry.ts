@@ -32,6 +32,7 @@ function hear(message: ToThread): void {
   else if (message.type === 'map') gossip.setMap(message.map, message.leaving)
   else if (message.type === 'keys') gossip.setKeys(message.keys)
   else if (message.type === 'refused') gossip.reportRefused(message.id)
+  else if (message.type === 'join') gossip.join(message.node)
   else if (message.type !== 'beat') void end(message.type)
 }
 

@@ -5,6 +5,7 @@ import type { LogIdentity } from '../../log.ts'
 import type { GossipInit } from '../gossip.ts'
 import type {
   GossipCounts,
+  JoinedNode,
   LoadVector,
   MapCensus,
   Member,
@@ -13,7 +14,7 @@ import type {
 } from '../types.ts'
 
 export interface ThreadSetup {
-  readonly gossip: Required<GossipInit>
+  readonly gossip: GossipInit & { readonly boot: number }
   /** What was told of this member before the thread began. */
   readonly meta: Partial<MemberMeta>
   readonly load: LoadVector | undefined
@@ -32,6 +33,7 @@ export type ToThread =
     }
   | { readonly type: 'keys'; readonly keys: readonly string[] }
   | { readonly type: 'refused'; readonly id: string }
+  | { readonly type: 'join'; readonly node: JoinedNode }
   /** Answered with `over`, and with the end of the thread. */
   | { readonly type: 'leave' }
   | { readonly type: 'stop' }

@@ -5,12 +5,13 @@ import type { Logger } from '../../log.ts'
 import { entryUrl } from '../../module-url.ts'
 import type { TimerHandle, World } from '../../world.ts'
 import { type GossipInit, nextBoot } from '../gossip.ts'
-import { placesOf } from '../member-table.ts'
+import { placeOf, placesOf } from '../member-table.ts'
 import { HOST_PORTS_MAX } from '../packet.ts'
 import { Picture } from '../picture.ts'
 import type {
   GossipCounts,
   GossipDriver,
+  JoinedNode,
   LoadVector,
   MapCensus,
   Member,
@@ -46,6 +47,7 @@ export class ThreadedGossip implements GossipDriver {
   #starting: PromiseWithResolvers<void> | undefined
   #exited: Promise<void> = Promise.resolve()
   #ending = false
+  #boot = 0
   #beat: TimerHandle | undefined
   #counts: GossipCounts = { sent: 0, received: 0, strange: 0, limited: 0, refused: 0 }
   #opened: ReadonlyMap<string, number> = new Map()
@@ -56,8 +58,9 @@ export class ThreadedGossip implements GossipDriver {
 
   /** Throws `ARIES_E_CONFIG` when the map has no member `selfId` of that role. */
   constructor(components: { log: Logger; world: World }, init: ThreadedInit) {
-    const { selfId, role, map } = init
-    const isMember = placesOf(map).some((place) => place.id === selfId && place.role === role)
+    const { selfId, role, map, joining } = init
+    const places = [...placesOf(map), ...(joining ? [placeOf(joining)] : [])]
+    const isMember = places.some((place) => place.id === selfId && place.role === role)
     if (!isMember) throw new AriesError('ARIES_E_CONFIG', `the map has no ${role} "${selfId}"`)
     this.selfId = selfId
     this.#log = components.log
@@ -65,7 +68,12 @@ export class ThreadedGossip implements GossipDriver {
     this.#init = init
     this.#map = map
     this.#keys = init.keys
-    this.#picture = new Picture({ selfId, map, nowMs: sharedMs })
+    this.#picture = new Picture({ selfId, places, nowMs: sharedMs })
+  }
+
+  /** The number of this life, once it has started. */
+  get boot(): number {
+    return this.#boot
   }
 
   get counts(): GossipCounts {
@@ -93,6 +101,7 @@ export class ThreadedGossip implements GossipDriver {
     const { meta, load } = this.#picture
     const { selfId: id, role } = this.#init
     const boot = nextBoot(this.#world.clock)
+    this.#boot = boot
     const setup: ThreadSetup = {
       gossip: { ...this.#init, map: this.#map, keys: this.#keys, boot },
       meta,
@@ -177,6 +186,10 @@ export class ThreadedGossip implements GossipDriver {
 
   reportRefused(id: string): void {
     this.#say({ type: 'refused', id })
+  }
+
+  join(node: JoinedNode): void {
+    this.#say({ type: 'join', node })
   }
 
   #say(message: ToThread): void {

@@ -116,7 +116,7 @@ export class Cluster {
       const store = this.store.connect(process)
       member.node = new Node(
         { store, gossip, log, world: realWorld },
-        { config, entry, restart: () => undefined },
+        { config, entry, joins: false, restart: () => undefined },
       )
       void this.#started(process, member.node.start())
     })
