@@ -10,6 +10,7 @@ import { type Changed, reload, replace, statusOf } from '../../loadtest/reload/c
 import { Load } from '../../loadtest/reload/load.ts'
 import { StandingSockets, startEcho } from '../../loadtest/reload/sockets.ts'
 import { cleanEnv } from '../cli/aries.ts'
+import { leash } from '../helpers/leash.ts'
 import { freePorts } from '../helpers/ports.ts'
 import { until } from '../helpers/until.ts'
 
@@ -51,6 +52,7 @@ async function startAlone(t: Test, upstream: string): Promise<Alone> {
     env: cleanEnv(),
     stdio: ['ignore', 'ignore', 'pipe'],
   })
+  leash(child)
   child.stderr.on('data', (part) => {
     log += String(part)
   })
