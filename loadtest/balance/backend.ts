@@ -48,6 +48,11 @@ export class Backend {
     this.#atMs = clock.nowMs()
   }
 
+  /** Work that a thread does per millisecond now. */
+  get speed(): number {
+    return this.#speed
+  }
+
   /** Part of the speed that antagonists leave, from now on. */
   setShare(share: number): void {
     this.#advance()

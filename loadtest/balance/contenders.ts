@@ -1,3 +1,4 @@
+import { Oracle } from './oracle.ts'
 import { Ours } from './ours.ts'
 import type { PolicyMaker } from './policy.ts'
 import { Prequal } from './prequal.ts'
@@ -27,6 +28,7 @@ const rival = (name: string, make: PolicyMaker): Contender => ({
 
 export const AGAINST_HALF = ['round robin', 'least connections']
 export const BY_CHANCE = 'random'
+export const ORACLE = 'oracle'
 
 export const CONTENDERS: readonly Contender[] = [
   rival(BY_CHANCE, (init) => new RandomPolicy(init)),
@@ -39,3 +41,11 @@ export const CONTENDERS: readonly Contender[] = [
   { name: 'Aries', make: (init) => new Ours(init), tells: true, isOurs: true },
   { name: 'Aries, untold', make: (init) => new Ours(init), tells: false, isOurs: true },
 ]
+
+/** Capacity to be used, as multiples of the load: under each load another one is best. */
+const ORACLE_SLACKS = [1.02, 1.05, 1.2]
+
+/** Not rivals: the best of them shows what is possible at all. With one front, in the simulator. */
+export const ORACLES: readonly Contender[] = ORACLE_SLACKS.map((slack) =>
+  rival(ORACLE, (init) => new Oracle(init, slack)),
+)

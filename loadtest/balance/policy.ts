@@ -17,10 +17,21 @@ export interface ProbeAnswer {
   readonly latencyMs: number
 }
 
+/** What nobody outside a simulator can know. */
+export interface Truth {
+  /** Work that a thread of the backend does per millisecond now. */
+  readonly speed: (backend: number) => number
+  readonly threads: number
+  /** Offered load, as requests per millisecond times the mean work of one. */
+  readonly offered: number
+}
+
 export interface PolicyInit {
   readonly backends: number
   readonly random: Random
   readonly clock: Clock
+  /** Only in the simulator. */
+  readonly truth?: Truth
   readonly probe: (backend: number, answer: (answer: ProbeAnswer) => void) => void
 }
 

@@ -36,6 +36,8 @@ async function start<T>(file: string, init: object): Promise<{ child: ChildProce
 /** Requests at random times, whatever became of those before; latencies from when each was due. */
 class Load {
   readonly latencies: number[] = []
+  /** How much later than due each request was sent. */
+  readonly lateMs: number[] = []
   errors = 0
   readonly #url: string
   readonly #random: Random
@@ -55,6 +57,7 @@ class Load {
     let dueMs = beganMs
     while (dueMs < endMs) {
       for (const nowMs = performance.now(); dueMs <= nowMs && dueMs < endMs; ) {
+        this.lateMs.push(nowMs - dueMs)
         this.#pending.push(this.#ask(dueMs, dueMs - beganMs >= WARM_UP_MS))
         dueMs += -Math.log(1 - this.#random.next()) / this.#perMs
       }
@@ -109,8 +112,13 @@ async function measure(contender: Contender, init: { load: number; seed: number;
 }
 
 /** Every policy in turns, front and backends started anew for each; rounds are put together. */
-export async function runReal({ loads, measuredMs, rounds }: RealOptions): Promise<Row[]> {
+export async function runReal({
+  loads,
+  measuredMs,
+  rounds,
+}: RealOptions): Promise<{ rows: Row[]; lateP99Ms: number }> {
   const rows: Row[] = []
+  let lateP99Ms = 0
   for (const load of loads) {
     const sums = CONTENDERS.map(() => ({ latencies: [] as number[], errors: 0 }))
     for (let round = 1; round <= rounds; round++) {
@@ -119,6 +127,7 @@ export async function runReal({ loads, measuredMs, rounds }: RealOptions): Promi
         const got = await measure(contender, { load, seed: round, ms: measuredMs })
         sums[i]!.latencies.push(...got.latencies)
         sums[i]!.errors += got.errors
+        lateP99Ms = Math.max(lateP99Ms, p99(got.lateMs))
       }
     }
     const step = CONTENDERS.map((contender, i) =>
@@ -127,5 +136,9 @@ export async function runReal({ loads, measuredMs, rounds }: RealOptions): Promi
     compare(step)
     rows.push(...step)
   }
-  return rows
+  return { rows, lateP99Ms }
+}
+
+function p99(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)] ?? 0
 }

@@ -1,4 +1,4 @@
-import { AGAINST_HALF, type Contender } from './contenders.ts'
+import { AGAINST_HALF, type Contender, ORACLE } from './contenders.ts'
 import type { Measured } from './simulation.ts'
 
 /** A row of the table: one policy under one load. */
@@ -45,7 +45,7 @@ export function rowOf(
 
 /** Fills in what our rows are compared to; `rows`: of one load and number of fronts. */
 export function compare(rows: readonly Row[]): void {
-  const rivals = rows.filter(({ isOurs }) => !isOurs)
+  const rivals = rows.filter(({ isOurs, policy }) => !isOurs && policy !== ORACLE)
   if (rivals.length === 0) return
   const best = Math.min(...rivals.map(({ p999Ms }) => p999Ms))
   const of = (name: string | undefined): number =>

@@ -1,6 +1,7 @@
 /** The part of `bench:balance` in virtual time. */
 import { progress } from '../report.ts'
-import { BY_CHANCE, CONTENDERS, type Contender } from './contenders.ts'
+import type { Asked } from './asked.ts'
+import { BY_CHANCE, CONTENDERS, type Contender, ORACLES } from './contenders.ts'
 import { MODEL, type Model } from './model.ts'
 import { compare, type Row, rowOf } from './rows.ts'
 import { type Scenario, simulate } from './simulation.ts'
@@ -14,14 +15,6 @@ export interface SimulatedOptions {
   readonly loads: readonly number[]
   readonly measuredMs: number
   readonly fronts?: readonly number[]
-}
-
-/** A figure that was asked for on its own. */
-export interface Asked {
-  readonly what: string
-  readonly policy: string
-  readonly asked: string
-  readonly measured: number
 }
 
 function scenario(parts: Partial<Scenario> & { model: Model }): Scenario {
@@ -48,10 +41,17 @@ export function runSteps({ loads, measuredMs, fronts = FRONTS }: SimulatedOption
         rowOf('simulated', one, contender, simulate(one, contender)),
       )
       compare(step)
+      if (count === 1) step.push(oracleRow(one))
       rows.push(...step)
     }
   }
   return rows
+}
+
+/** The best that one who knows everything does. */
+function oracleRow(one: Scenario): Row {
+  const rows = ORACLES.map((oracle) => rowOf('simulated', one, oracle, simulate(one, oracle)))
+  return rows.reduce((a, b) => (b.p999Ms < a.p999Ms ? b : a))
 }
 
 /** Goodput on equal backends as a part of that by chance, and the share of one that fails fast. */

@@ -71,6 +71,11 @@ class Simulation {
       backends: model.backends,
       random: seededRandom(seed + 7_919),
       clock: this.#clock,
+      truth: {
+        speed: (backend) => this.#fleet.backends[backend]!.speed,
+        threads: model.threads,
+        offered: capacity(model) * scenario.load * model.workMs,
+      },
       probe: (backend, answer) => this.#probe(this.#fleet.backends[backend]!, answer),
     }
     const limits = { queueMax: QUEUE_MAX, queueTimeoutMs: deadlineMs }

@@ -8,7 +8,14 @@
  */
 
 /** A latency counts as much as this many before it: fast enough for a neighbour that comes. */
-const LATENCIES_KEPT = 20
+const LATENCIES_KEPT = 10
+/** What is usual at a target is a mean over about this time. */
+const USUAL_MS = 30_000
+/**
+ * A latency above the usual that is not renewed returns to it, by two thirds in so long: who disturbs
+ * a target goes again, and one that is thought to be slow gets few requests to show that it is not.
+ */
+const RETURN_MS = 2_000
 /** The same for the mean of all targets, which stands for one that is not known yet. */
 const MEAN_KEPT = 200
 /** A latency that so long was not renewed weighs half against the next one. */
@@ -24,6 +31,8 @@ const UNKNOWN_COST = 1e-9
 const LATENCY_MIN_MS = 1
 /** What a target told of others' requests fades when it is not asked: half, in such latencies. */
 const OTHERS_FADE_LATENCIES = 40
+/** Requests of which only the age is known count so many times as much as answered ones. */
+const UNANSWERED_WEIGHT = 2
 /** Requests in flight for this many times the latency expected: the target is stuck, and as slow. */
 const STUCK_TIMES = 4
 /** Weight of the newest answer in a target's rate of failures. */
@@ -51,6 +60,9 @@ export class TargetLoads {
   readonly #latencyMs: Float64Array
   readonly #latencies: Float64Array
   readonly #heardMs: Float64Array
+  /** The same over a long time, and how many latencies it is of. */
+  readonly #usualMs: Float64Array
+  readonly #usualOf: Float64Array
   /** Own requests without an answer yet, and the sum of the times when they were sent. */
   readonly #awaited: Int32Array
   readonly #sentSumMs: Float64Array
@@ -72,6 +84,8 @@ export class TargetLoads {
     this.#latencyMs = floats()
     this.#latencies = floats()
     this.#heardMs = floats()
+    this.#usualMs = floats()
+    this.#usualOf = floats()
     this.#awaited = new Int32Array(capacity)
     this.#sentSumMs = floats()
     this.#others = floats()
@@ -87,6 +101,7 @@ export class TargetLoads {
     this.threads[slot] = 0
     this.#latencyMs[slot] = 0
     this.#latencies[slot] = 0
+    this.#usualOf[slot] = 0
     this.#others[slot] = 0
     this.#failing[slot] = 0
     this.#inRow[slot] = 0
@@ -114,12 +129,13 @@ export class TargetLoads {
     const told = this.threads[slot]!
     const threads = told === 0 ? 1 : told
     const waits = (requests + 1) / threads
-    let ms = this.#base(slot)
+    let ms = this.#returned(slot, nowMs)
     const awaited = this.#awaited[slot]!
     if (awaited > 0) {
-      const ageMs = nowMs - this.#sentSumMs[slot]! / awaited
       const turns = Math.max(1, requests / threads)
-      if (ageMs > STUCK_TIMES * ms * turns) ms = ageMs / turns
+      const ageMs = (nowMs - this.#sentSumMs[slot]! / awaited) / turns
+      ms = withUnanswered(ms, Math.min(awaited, threads), ageMs)
+      if (ageMs > STUCK_TIMES * ms) ms = ageMs
     }
     // Idle ones of the same speed: the one with more room.
     const factor = waits <= 1 ? 1 + 0.001 * waits : waits * (told === 0 ? Math.sqrt(waits) : waits)
@@ -195,7 +211,12 @@ export class TargetLoads {
     const threads = this.threads[slot]!
     const turns = Math.max(1, found / (threads === 0 ? 1 : threads))
     const ms = latencyMs / turns
-    const kept = 1 / (1 + (nowMs - this.#heardMs[slot]!) / FORGOTTEN_MS)
+    const silentMs = nowMs - this.#heardMs[slot]!
+    this.#latencyMs[slot] = this.#returned(slot, nowMs)
+    this.#usualOf[slot]! += 1
+    const part = Math.max(1 / this.#usualOf[slot]!, Math.min(1, silentMs / USUAL_MS))
+    this.#usualMs[slot]! += (ms - this.#usualMs[slot]!) * part
+    const kept = 1 / (1 + silentMs / FORGOTTEN_MS)
     const weight = Math.min(LATENCIES_KEPT, this.#latencies[slot]! * kept + 1)
     this.#latencies[slot] = weight
     this.#latencyMs[slot]! += (ms - this.#latencyMs[slot]!) / weight
@@ -206,6 +227,15 @@ export class TargetLoads {
   #base(slot: number): number {
     const ms = this.#latencies[slot] === 0 ? this.#meanMs : this.#latencyMs[slot]!
     return Math.max(LATENCY_MIN_MS, ms)
+  }
+
+  /** The latency as it is thought to be by now. */
+  #returned(slot: number, nowMs: number): number {
+    const ms = this.#base(slot)
+    const usual = this.#usualMs[slot]!
+    if (ms <= usual || this.#usualOf[slot] === 0) return ms
+    const away = (nowMs - this.#heardMs[slot]!) / RETURN_MS
+    return usual + (ms - usual) / (1 + away * (1 + away))
   }
 
   #isUnknown(slot: number, nowMs: number): boolean {
@@ -220,4 +250,16 @@ export class TargetLoads {
     const fadeMs = REPEL_FADE_MS * Math.max(1, this.#inRow[slot]!)
     return this.#failing[slot]! * 0.5 ** ((nowMs - this.#failingMs[slot]!) / fadeMs)
   }
+}
+
+/**
+ * The mean latency with those in mind that are not answered yet and `ageMs` old in the mean: the more
+ * they are of age, the longer it is taken to be. As the maximum likelihood of a mean of which some
+ * samples are cut off (if latencies were exponential): all time spent over the number of answers, of
+ * which the unanswered are `age / (age + ms)` each.
+ */
+function withUnanswered(ms: number, unanswered: number, ageMs: number): number {
+  const count = UNANSWERED_WEIGHT * unanswered
+  const answers = (count * ageMs) / (ageMs + ms)
+  return (LATENCIES_KEPT * ms + count * ageMs) / (LATENCIES_KEPT + answers)
 }
