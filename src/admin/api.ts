@@ -38,6 +38,8 @@ export interface ClusterMember {
   readonly load: LoadVector | null
   readonly loadAgeMs: number | null
   readonly workers: number
+  /** Of one of its cores, given or measured; null for a front, and before anything was heard. */
+  readonly speed: number | null
   /** Cost of the machine now (DESIGN: the one currency); null without a load, and for a front. */
   readonly cost: number | null
 }

@@ -2,9 +2,10 @@ import type { Readable } from 'node:stream'
 import { describeRoutes } from '../config/routes.ts'
 import type { Config } from '../config/schema.ts'
 import { AriesError } from '../errors.ts'
-import type { Membership } from '../gossip/types.ts'
+import type { LoadVector, Membership } from '../gossip/types.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { JobInfo, JobSpec } from '../jobs/job.ts'
+import { REQUESTS_PER_CORE } from '../node/load-meter.ts'
 import type { Peers } from '../peers.ts'
 import { machineCost, scaleOf } from '../placement/cost.ts'
 import type {
@@ -79,6 +80,7 @@ export class ClusterView {
           load: m.load ?? null,
           loadAgeMs: m.load ? Math.round(m.loadAgeMs) : null,
           workers: m.load?.workers ?? 0,
+          speed: m.load && m.role === 'node' ? speedOf(m.load) : null,
           cost: m.load && m.role === 'node' ? machineCost(m.load, alive.length, scale) : null,
         }),
       ),
@@ -230,4 +232,9 @@ export class ClusterView {
     )
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
   }
+}
+
+/** A load tells of its cores twice: as they are, and times their speed. */
+function speedOf({ cpuCapacity, requestsMax }: LoadVector): number {
+  return Math.round((100 * cpuCapacity * REQUESTS_PER_CORE) / requestsMax) / 100
 }

@@ -35,6 +35,19 @@ export const MEMBER_METRICS: MetricTable<GossipDriver> = [
   ],
   [
     {
+      name: 'aries_cpu_capacity_cores',
+      help: 'Cores of each node, within its cgroup, times their speed.',
+      kind: 'gauge',
+      labels: ['node'],
+    },
+    (membership) =>
+      membership
+        .members()
+        .filter((m) => m.role === 'node' && m.load)
+        .map((m): [Record<string, string>, number] => [{ node: m.id }, m.load!.cpuCapacity]),
+  ],
+  [
+    {
       name: 'aries_gossip_datagrams_total',
       help: 'Datagrams of gossip: sent, received; of these strange (not from an address of the map), limited (too many of one member), both not opened; refused (opened, not used).',
       kind: 'counter',

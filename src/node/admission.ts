@@ -87,6 +87,16 @@ export class Admission {
     return `node ${this.#init.node} holds another map under the same epoch than ${others.join(', ')}`
   }
 
+  /** As `refusal`, of a worker that is to begin here: not where memory runs out. */
+  newcomer(id: WorkerId): string | undefined {
+    const refusal = this.refusal(id)
+    if (refusal !== undefined) return refusal
+    const { node } = this.#init
+    const load = this.#c.gossip.member(node)?.load
+    if (!load || load.memoryBytes <= load.memoryBytesMax * MEMORY_FULL) return undefined
+    return `node ${node} has no memory for another worker`
+  }
+
   /** Why a move may not bring this worker into that process; undefined when it may. */
   reserve(host: HostClient, id: WorkerId, stateBytes: number): string | undefined {
     const { node, classes, incarnation } = this.#init

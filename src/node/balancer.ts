@@ -23,7 +23,7 @@ export interface BalancerComponents {
 export interface BalancerInit {
   readonly node: string
   /** Of one core of this node: a worker uses less of a faster one. */
-  readonly speed: number
+  readonly speed: () => number
   readonly limits: () => ConfigFile['placement']
   /** The load that this node reckons with; undefined before it was measured. */
   readonly load: () => LoadVector | undefined
@@ -104,7 +104,8 @@ export class Balancer {
 
   #movables(workers: Iterable<WorkerFigures>): Movable[] {
     const { mover, affinities } = this.#c
-    const { speed, stays } = this.#init
+    const { stays } = this.#init
+    const speed = this.#init.speed()
     const stretch = this.#init.stretch()
     return Array.from(workers)
       .filter((worker) => !mover.isMoving(worker))

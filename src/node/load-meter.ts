@@ -8,7 +8,7 @@ import type { Machine, MachineFigures } from './machine.ts'
 import type { Pools } from './pools.ts'
 
 /** Requests that a node is thought to take at once, per core; more than that queues. */
-const REQUESTS_PER_CORE = 32
+export const REQUESTS_PER_CORE = 32
 const CONNECTIONS_MAX = 20_000
 
 export interface LoadMeterComponents {
@@ -22,7 +22,7 @@ export interface LoadMeterComponents {
 /** Measures the load of this node, and keeps the two figures of it: see `ToldLoad`. */
 export class LoadMeter {
   readonly #c: LoadMeterComponents
-  readonly #speed: number
+  readonly #speed: () => number
   readonly #loopDelay: ReturnType<typeof monitorEventLoopDelay>
   #cpuUsage = process.cpuUsage()
   #sampledMs: number
@@ -30,7 +30,7 @@ export class LoadMeter {
   #reckoned: LoadVector | undefined
   #stretch = 1
 
-  constructor(components: LoadMeterComponents, init: { speed: number }) {
+  constructor(components: LoadMeterComponents, init: { speed: () => number }) {
     this.#c = components
     this.#speed = init.speed
     this.#sampledMs = components.world.clock.nowMs()
@@ -80,7 +80,7 @@ export class LoadMeter {
     const own = (usage.user + usage.system) / 1_000 / elapsedMs + pool.cpu + host.cpu
     this.#stretch = this.#waiting(machine)
     return {
-      cpu: (machine.cpu ?? own) * this.#stretch * this.#speed,
+      cpu: (machine.cpu ?? own) * this.#stretch * this.#speed(),
       loop: host.loop,
       requests: pool.requests + host.requests,
       // What passes over loopback only the hosts see.
@@ -104,8 +104,9 @@ export class LoadMeter {
     const { stats: host } = this.#c.hosts
     const lagMs = Math.max(0, this.#loopDelay.percentile(99) / 1e6 - 10)
     this.#loopDelay.reset()
+    const speed = this.#speed()
     return {
-      cpuCapacity: machine.cores * this.#speed,
+      cpuCapacity: machine.cores * speed,
       memoryBytes:
         machine.memoryBytes ?? process.memoryUsage.rss() + pool.memoryBytes + host.memoryBytes,
       memoryBytesMax: machine.memoryBytesMax,
@@ -114,7 +115,7 @@ export class LoadMeter {
       connectionsMax: CONNECTIONS_MAX,
       workers,
       classes: classes
-        .map((one) => ({ ...one, cpu: one.cpu * this.#speed }))
+        .map((one) => ({ ...one, cpu: one.cpu * speed }))
         .sort((a, b) => b.workers - a.workers)
         .slice(0, CLASSES_TOLD_MAX),
       lagMs,

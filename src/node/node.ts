@@ -166,7 +166,7 @@ export class Node {
         node,
         address: entry.host,
         incarnation,
-        refusal: (id) => this.#admission.refusal(id),
+        refusal: (id) => this.#admission.newcomer(id),
         classes,
         evicted: (dead) => void this.#takeover.run(dead),
       },
@@ -181,14 +181,14 @@ export class Node {
       },
     )
     this.#load = new LoadTeller(
-      { pools, hosts, gossip, open: this.#open, world },
+      { pools, hosts, gossip, open: this.#open, log, world },
       { speed: entry.speed, before: (intervalMs) => this.#lookAround(intervalMs) },
     )
     this.#balancer = new Balancer(
       { placer: this.#placer, mover: this.#mover, hosts, affinities, world },
       {
         node,
-        speed: entry.speed,
+        speed: () => this.#load.speed,
         limits: () => this.#config.placement,
         load: () => this.#load.own,
         stretch: () => this.#load.stretch,

@@ -1,10 +1,22 @@
 /**
  * Where new work goes: to the one of a random few whose marginal cost is least. Only a few, because
  * a machine that everyone believes to be the least loaded is flooded before anyone hears of it.
+ *
+ * Memory is a limit besides: the one resource that kills when it runs out. A machine that is short of
+ * it gets new work only when all are, and none that would have none left.
  */
 import { type Random, sample } from '../world.ts'
 import { type Affinity, drawnTo, placeCost } from './affinity.ts'
-import { discounted, machineCost, marginalCost, meanLoad, type Scale, scaleOf } from './cost.ts'
+import {
+  discounted,
+  machineCost,
+  marginalCost,
+  meanLoad,
+  type Scale,
+  scaleOf,
+  withDemand,
+} from './cost.ts'
+import { MEMORY_FULL, USHER } from './limits.ts'
 import type { Candidate, CandidateCost, Demand } from './types.ts'
 
 export interface ChooseOptions {
@@ -28,20 +40,28 @@ export interface Choice {
   readonly costs: CandidateCost[]
 }
 
-/** Picks the candidate to take `demand`; `chosen` is undefined when every one is excluded. */
+/**
+ * Picks the candidate to take `demand`; `chosen` is undefined when every one is excluded or has no
+ * memory for it.
+ */
 export function choose(
   candidates: readonly Candidate[],
   demand: Demand,
   options: ChooseOptions,
 ): Choice {
   const scale = scaleOf(candidates.map((candidate) => candidate.load))
-  const open: Candidate[] = []
+  const allowed: Candidate[] = []
   const excluded: CandidateCost[] = []
+  const exclude = (candidate: Candidate, why: string): void => {
+    excluded.push({ ...costOf(candidate, demand, options, scale), excluded: why })
+  }
   for (const candidate of candidates) {
     const why = whyExcluded(candidate, options)
-    if (why === undefined) open.push(candidate)
-    else excluded.push({ ...costOf(candidate, demand, options, scale), excluded: why })
+    if (why === undefined) allowed.push(candidate)
+    else exclude(candidate, why)
   }
+  const open = withRoom(allowed, demand)
+  for (const candidate of allowed) if (!open.includes(candidate)) exclude(candidate, 'no memory')
   const mean = meanLoad(open.map((candidate) => candidate.load))
   const costs = draw(open, options).map((candidate) => {
     const load = discounted(candidate.load, candidate.loadAgeMs, mean!)
@@ -56,6 +76,17 @@ function whyExcluded({ id }: Candidate, options: ChooseOptions): string | undefi
   const refused = options.refused?.get(id)
   if (refused !== undefined) return `refused: ${refused}`
   return options.excluded?.(id) ?? options.affinity?.whyNot?.(id)
+}
+
+/** Those with room for it, and what was sent there since their news, to spare; else those with any. */
+function withRoom(candidates: readonly Candidate[], demand: Demand): readonly Candidate[] {
+  const below = (part: number): Candidate[] =>
+    candidates.filter(({ load, sentSince }) => {
+      const { memoryBytes, memoryBytesMax } = withDemand(load, demand, sentSince + 1)
+      return memoryBytes <= part * memoryBytesMax
+    })
+  const roomy = below(USHER.below)
+  return roomy.length > 0 ? roomy : below(MEMORY_FULL)
 }
 
 /** The local one, those that the work is drawn to, and some by chance. */

@@ -43,9 +43,12 @@ t.test('nodes shows loads and costs', async (t) => {
   const { code, stdout } = await asked(t, { 'GET /api/cluster': CLUSTER }, ['nodes'])
   t.equal(code, 0)
   const lines = stdout.split('\n')
-  t.match(lines[0], /^MEMBER +ROLE +STATE +ADMIN +INCARNATION +CPU +MEMORY/)
-  t.match(lines[1], /^f1 +front +alive +127\.0\.0\.1:7301 +- +- +- +- +- +- +- +-$/)
-  t.match(lines[2], /^n1 +node .* 4 +0\.50\/2\.0 +200 MB\/2\.0 GB +3 +12 +2 +3\.123 +120 ms ago$/)
+  t.match(lines[0], /^MEMBER +ROLE +STATE +ADMIN +INCARNATION +SPEED +CPU +MEMORY/)
+  t.match(lines[1], /^f1 +front +alive +127\.0\.0\.1:7301 +- +- +- +- +- +- +- +- +-$/)
+  t.match(
+    lines[2],
+    /^n1 +node .* 4 +1\.50 +0\.50\/2\.0 +200 MB\/2\.0 GB +3 +12 +2 +3\.123 +120 ms ago$/,
+  )
   t.match(lines[4], /^n3 +node +unreachable/)
 })
 

@@ -31,7 +31,6 @@ t.test('a map of another number of nodes is valid and keeps what there was', asy
     gossip: 17103,
     data: 17203,
     admin: 17303,
-    speed: 1,
   })
 })
 

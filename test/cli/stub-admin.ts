@@ -93,6 +93,7 @@ function member(id: string, more: Partial<ClusterMember> = {}): ClusterMember {
     load: LOAD,
     loadAgeMs: 120,
     workers: 2,
+    speed: 1.5,
     cost: 3.1234,
     ...more,
   }
@@ -102,10 +103,17 @@ export const CLUSTER: ClusterInfo = {
   cluster: 'demo',
   mapEpoch: 7,
   members: [
-    member('f1', { role: 'front', load: null, loadAgeMs: null, cost: null, incarnation: 0 }),
+    member('f1', {
+      role: 'front',
+      load: null,
+      loadAgeMs: null,
+      speed: null,
+      cost: null,
+      incarnation: 0,
+    }),
     member('n1'),
     member('n2', { draining: true }),
-    member('n3', { state: 'unreachable', load: null, loadAgeMs: null, cost: null }),
+    member('n3', { state: 'unreachable', load: null, loadAgeMs: null, speed: null, cost: null }),
   ],
   routes: [
     { path: '/hello', kind: 'task', targets: ['hello'] },

@@ -23,7 +23,7 @@ t.test(
 
     map = './other.yaml'
     const text = readFileSync(join(cluster.dir, 'cluster.yaml'), 'utf8')
-    writeFileSync(join(cluster.dir, map), text.replace('id: n3\n', 'id: n3\n    speed: 5\n'))
+    writeFileSync(join(cluster.dir, map), text.replace(/speed: 1(?=\nfronts)/, 'speed: 5'))
     await cluster.terminate('n3')
     cluster.startNode('n3')
     await until('it says what is wrong', async () => {

@@ -217,7 +217,8 @@ export class TestCluster {
       ...(this.#mayJoin && this.#options.join ? { join: this.#options.join } : {}),
       nodes: this.#nodes
         .slice(0, this.#declared)
-        .map((n) => ({ ...n, host: this.#nodeHost(n.id) })),
+        // Measured under the load of other tests, equal machines would differ.
+        .map((n) => ({ ...n, host: this.#nodeHost(n.id), speed: 1 })),
       fronts: this.#fronts.map(({ http: _http, ...f }) => ({ ...f, host: this.#frontHost })),
     }
     writeFileSync(join(this.dir, 'cluster.yaml'), stringify(map))

@@ -2,8 +2,11 @@ import t from 'tap'
 import type { Member } from '../../src/gossip/types.ts'
 import { Admission, type AdmissionComponents } from '../../src/node/admission.ts'
 
-function admission(...states: string[]): Admission {
-  const members = states.map((state, i) => ({ id: `n${i + 1}`, role: 'node', state })) as Member[]
+function admissionAmong(...states: string[]): Admission {
+  return admission(states.map((state, i) => ({ id: `n${i + 1}`, role: 'node', state })) as Member[])
+}
+
+function admission(members: readonly Member[]): Admission {
   const gossip = {
     members: () => members,
     member: (id: string) => members.find((member) => member.id === id),
@@ -17,8 +20,19 @@ function admission(...states: string[]): Admission {
 }
 
 t.test('the smaller side of a partition takes no new workers, the other does', async (t) => {
-  const small = admission('alive', 'alive', 'unreachable', 'unreachable', 'unreachable')
+  const small = admissionAmong('alive', 'alive', 'unreachable', 'unreachable', 'unreachable')
   t.equal(small.refusal(), 'node n1 sees 2 of 5 nodes, fewer than half')
-  const large = admission('alive', 'alive', 'suspect', 'unreachable', 'unreachable')
+  const large = admissionAmong('alive', 'alive', 'suspect', 'unreachable', 'unreachable')
   t.equal(large.refusal(), undefined)
+})
+
+t.test('no worker begins where memory runs out', async (t) => {
+  const of = (memoryBytes: number): Admission => {
+    const load = { memoryBytes, memoryBytesMax: 100 }
+    return admission([{ id: 'n1', role: 'node', state: 'alive', load }] as Member[])
+  }
+  const id = { class: 'counter', key: 'a' }
+  t.equal(of(95).newcomer(id), undefined)
+  t.equal(of(96).newcomer(id), 'node n1 has no memory for another worker')
+  t.equal(of(96).refusal(id), undefined, 'what is here already may open again')
 })

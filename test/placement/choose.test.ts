@@ -94,3 +94,25 @@ t.test('apart from its like, and never where it must not be', async (t) => {
   t.equal(chosen, 'a')
   t.equal(costs.find(({ id }) => id === 'b')!.excluded, 'pinned to a')
 })
+
+t.test('short of memory: only when all are, and never to the last byte', async (t) => {
+  const memory = (a: number, b: number, c: number) =>
+    choose(
+      [
+        candidate('a', { memoryBytes: a * 1e9 }),
+        candidate('b', { memoryBytes: b * 1e9, cpu: 3.9 }),
+        candidate('c', { memoryBytes: c * 1e9 }),
+      ],
+      { ...WORKER_DEMAND, memoryBytes: 1e7 },
+      options,
+    )
+  const { chosen, costs } = memory(0.85, 0.5, 0.94)
+  t.equal(chosen, 'b', 'however busy it is')
+  t.match(costs.slice(1), [{ excluded: 'no memory' }, { excluded: 'no memory' }])
+  t.equal(memory(0.85, 0.95, 0.94).chosen, 'a', 'the one that it leaves most')
+  t.equal(memory(0.95, 0.97, 0.96).chosen, undefined)
+  const sent = { ...candidate('a', { memoryBytes: 7e8 }), sentSince: 10 }
+  const demand = { ...WORKER_DEMAND, memoryBytes: 1e7 }
+  const both = [sent, candidate('b', { memoryBytes: 7e8, cpu: 3 })]
+  t.equal(choose(both, demand, options).chosen, 'b', 'what was sent there takes room')
+})

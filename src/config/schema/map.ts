@@ -12,8 +12,10 @@ export const nodeEntrySchema = z.strictObject({
     .number()
     .min(0.01)
     .max(100)
-    .default(1)
-    .describe('Speed of one of its cores relative to the others; multiplies its CPU capacity.'),
+    .optional()
+    .describe(
+      'Speed of one of its cores relative to the others; multiplies its CPU capacity. Measured by the node itself when absent, where 1 is a core of an AMD EPYC under KVM: give it to all nodes or to none.',
+    ),
 })
 
 export const frontEntrySchema = z.strictObject({

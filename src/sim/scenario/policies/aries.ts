@@ -48,7 +48,8 @@ export class Aries implements Policy {
         local: String(local.index),
       },
     )
-    const to = Number(chosen)
+    // It has to be somewhere, also where nobody has memory for it.
+    const to = chosen === undefined ? mostFree(machines) : Number(chosen)
     if (to !== local.index) this.#count(local.index, to)
     return to
   }
@@ -101,6 +102,11 @@ export class Aries implements Policy {
   #count(by: number, to: number): void {
     this.#sent[by]!.get(to)!.count++
   }
+}
+
+function mostFree(machines: readonly MachineView[]): number {
+  const free = ({ memoryMb, usedMb }: MachineView): number => memoryMb - usedMb
+  return machines.reduce((a, b) => (free(b) > free(a) ? b : a)).index
 }
 
 function demandOf(cpu: number, memoryMb: number): Demand {
