@@ -5,6 +5,7 @@
 import type { NodeEntry } from './config/schema.ts'
 import type { WorkerId } from './identity.ts'
 import type { JobInfo, JobSpec } from './jobs/job.ts'
+import type { JobUsage } from './jobs/keeper/ipc.ts'
 import type { Decision } from './placement/types.ts'
 import type { OwnerAddress } from './wire.ts'
 import type { WorkerOrder } from './worker-order.ts'
@@ -197,6 +198,8 @@ export interface Rpc {
   /** Any node: the jobs of the cluster, with `past` also those that have ended. */
   jobs: { params: { readonly past: boolean; readonly limit: number }; result: readonly JobInfo[] }
   job: { params: { readonly id: string }; result: JobInfo }
+  /** The node itself: what its jobs use, by id. */
+  jobusage: { params: Record<string, never>; result: readonly JobUsage[] }
   /** Any node: end the job, or send it that signal. */
   jobkill: { params: { readonly id: string; readonly signal?: string }; result: JobInfo }
   /** The node itself: run the code as it is on disk now; answers when it is done. */

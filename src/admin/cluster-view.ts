@@ -139,8 +139,17 @@ export class ClusterView {
     return this.#peers.file(this.#anyNode(), path, body)
   }
 
-  jobs(query: Rpc['jobs']['params']): Promise<readonly JobInfo[]> {
-    return this.#peers.call(this.#anyNode(), 'jobs', query)
+  async jobs(query: Rpc['jobs']['params']): Promise<readonly JobInfo[]> {
+    const jobs = await this.#peers.call(this.#anyNode(), 'jobs', query)
+    if (!jobs.some(({ state }) => state === 'running')) return jobs
+    const usages = new Map<string, NonNullable<JobInfo['usage']>>()
+    for (const [node, told] of await this.#gather('jobusage', {})) {
+      for (const { id, cpu, memoryBytes } of told) usages.set(`${node}/${id}`, { cpu, memoryBytes })
+    }
+    return jobs.map((job) => {
+      const usage = job.state === 'running' ? usages.get(`${job.node}/${job.id}`) : undefined
+      return usage ? { ...job, usage } : job
+    })
   }
 
   job(id: string): Promise<JobInfo> {

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import type { JobInfo } from '../jobs/job.ts'
 import { withClient } from './client.ts'
-import { age } from './format.ts'
+import { age, bytes, number } from './format.ts'
 import type { ReadOptions } from './options.ts'
 import { print, printJson } from './output.ts'
 import { type Column, table } from './table.ts'
@@ -12,6 +12,8 @@ const COLUMNS: readonly Column[] = [
   { title: 'NODE' },
   { title: 'PRIORITY', right: true },
   { title: 'SINCE', right: true },
+  { title: 'CPU', right: true },
+  { title: 'MEMORY', right: true },
   { title: 'EXIT', right: true },
   { title: 'MODULE', widthMax: 60 },
   { title: 'NOTE' },
@@ -31,7 +33,7 @@ export async function jobs(options: JobsOptions): Promise<void> {
 }
 
 function row(job: JobInfo): string[] {
-  const { id, state, node, priority, module, why, runs } = job
+  const { id, state, node, priority, module, why, runs, usage } = job
   const sinceMs = job.endedMs ?? job.startedMs ?? job.queuedMs
   const notes = [runs > 1 ? `run ${runs}` : '', why ?? '']
   return [
@@ -40,6 +42,8 @@ function row(job: JobInfo): string[] {
     node ?? '-',
     String(priority),
     age(Math.max(0, Date.now() - sinceMs)),
+    usage === undefined ? '-' : number(usage.cpu, 2),
+    usage === undefined ? '-' : bytes(usage.memoryBytes),
     exitOf(job),
     module,
     notes.filter(Boolean).join('; '),

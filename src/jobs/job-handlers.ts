@@ -2,7 +2,7 @@ import type { Rpc } from '../rpc.ts'
 import { JOBS_LIMIT_MAX, jobId, jobSpec, signalOf } from './job.ts'
 import type { Jobs } from './jobs.ts'
 
-type JobCall = 'jobsubmit' | 'jobhint' | 'jobs' | 'job' | 'jobkill'
+type JobCall = 'jobsubmit' | 'jobhint' | 'jobs' | 'job' | 'jobusage' | 'jobkill'
 
 /** What a node answers of jobs on its data port. */
 export function jobHandlers(jobs: Jobs): {
@@ -16,6 +16,7 @@ export function jobHandlers(jobs: Jobs): {
       return jobs.list(past === true, Math.min(most, JOBS_LIMIT_MAX))
     },
     job: async ({ id }) => jobs.info(jobId(id)),
+    jobusage: async () => jobs.usages,
     jobkill: async ({ id, signal }) =>
       jobs.kill(jobId(id), signal === undefined ? undefined : signalOf(signal)),
   }

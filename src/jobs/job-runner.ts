@@ -51,6 +51,11 @@ export class JobRunner {
     return this.#jobs.get(id)?.usage
   }
 
+  /** Of those that were measured already. */
+  get usages(): JobUsage[] {
+    return [...this.#jobs.values()].flatMap(({ usage }) => usage ?? [])
+  }
+
   async start(job: JobStart): Promise<void> {
     const { id } = job
     this.#jobs.set(id, {

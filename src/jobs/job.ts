@@ -44,6 +44,8 @@ export interface JobInfo extends JobSpec {
   readonly signal: NodeJS.Signals | null
   /** What happened to it besides its own end. */
   readonly why?: string
+  /** What its processes use now; only of those that run, in answers, where its node could be asked. */
+  readonly usage?: { readonly cpu: number; readonly memoryBytes: number }
 }
 
 /** What is asked for, checked. Throws `ARIES_E_BAD_REQUEST`. */

@@ -19,6 +19,7 @@ import type { Room } from './job-queue.ts'
 import { JobRunner } from './job-runner.ts'
 import { JobStarter } from './job-starter.ts'
 import { JobTable } from './job-table.ts'
+import type { JobUsage } from './keeper/ipc.ts'
 import { readOutput } from './output-reader.ts'
 import { OwnJobs } from './own-jobs.ts'
 
@@ -99,6 +100,10 @@ export class Jobs {
 
   get infos(): ProcessInfo[] {
     return this.#own.runner.infos
+  }
+
+  get usages(): readonly JobUsage[] {
+    return this.#own.runner.usages
   }
 
   start(): void {

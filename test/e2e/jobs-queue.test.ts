@@ -17,8 +17,12 @@ t.test('more jobs than there is room for', { timeout: 90_000 }, async (t) => {
     const full = await c.aries('run', '--detach', 'echo.ts', '0')
     t.equal(full.code, 1)
     t.match(full.stderr, /the queue of jobs is full: 3 wait \(jobs\.queueMax\)/)
+    await until('what those use that run is told, of both nodes', async () => {
+      return (await c.jobs()).filter(({ usage }) => (usage?.memoryBytes ?? 0) > 0).length === 2
+    })
     const { stdout } = await c.aries('jobs')
-    t.match(stdout, /^JOB +STATE +NODE +PRIORITY +SINCE +EXIT +MODULE/)
+    t.match(stdout, /^JOB +STATE +NODE +PRIORITY +SINCE +CPU +MEMORY +EXIT +MODULE/)
+    t.equal(stdout.match(/ running .* \d+ MB /g)?.length, 2)
     t.equal(stdout.match(/ queued /g)?.length, 3)
     t.match((await c.aries('kill', blockers[0]!)).stdout, /is sent SIGTERM/)
     t.equal((await waiting.ended).code, 7)

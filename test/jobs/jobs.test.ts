@@ -104,6 +104,18 @@ async function pids(f: Fixture, id: string): Promise<number[]> {
   return found
 }
 
+t.test('what the processes of a job use is told', async (t) => {
+  const f = await fixture(t)
+  const id = await f.begin('stay.ts')
+  const own = () => f.jobs.usages.find((usage) => usage.id === id)
+  // Two processes of Node.
+  await until('it is measured', () => (own()?.memoryBytes ?? 0) > 40_000_000)
+  await until('at rest it uses no core', () => own()!.cpu < 0.2)
+  await f.jobs.kill(id, 'SIGKILL')
+  await is(f, id, 'ended')
+  t.same(f.jobs.usages, [])
+})
+
 t.test('the keeper dies: its jobs end, are lost, or run again', async (t) => {
   const f = await fixture(t)
   const once = await f.begin('stay.ts')
