@@ -18,6 +18,11 @@ export interface WorkerInfo {
   readonly seq: number
   /** Encoded size of the state. */
   readonly stateBytes: number
+  /**
+   * Its state, and its part of what else is on the heap of its host process: by what its turns
+   * allocated lately, for nobody can see whose an object is. With a process to itself: that process.
+   */
+  readonly memoryBytes: number
   readonly sections: number
   readonly requestsPerSecond: number
   /** Part of one core: its turns, and its share of what its host process does for all turns. */

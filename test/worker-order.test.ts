@@ -20,6 +20,7 @@ t.test('by load and by name', async (t) => {
     epoch: 1,
     seq: 0,
     stateBytes: 0,
+    memoryBytes: 0,
     sections: 0,
     requestsPerSecond: 0,
     cpuShare: 0,

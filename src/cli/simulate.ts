@@ -33,7 +33,17 @@ export function simulate(options: SimulateOptions): void {
 }
 
 function simulatePolicies(options: SimulateOptions): void {
-  const scenario = loadScenario(options.scenario)
+  const asked = loadScenario(options.scenario)
+  const rows: object[] = []
+  for (const scenario of [asked, ...asked.beside.map(loadScenario)]) {
+    if (scenario !== asked) print('')
+    rows.push(...simulateOne(scenario, options))
+  }
+  if (options.json !== undefined) writeReport(options.json, rows)
+}
+
+/** Prints what came out; the same as rows. */
+function simulateOne(scenario: Scenario, options: SimulateOptions): object[] {
   const results = new Results(scenario, policiesOf(options))
   const seeds = options.quick ? Math.min(QUICK_SEEDS, options.seeds) : options.seeds
   let shownMs = performance.now()
@@ -45,14 +55,11 @@ function simulatePolicies(options: SimulateOptions): void {
   }
   const comparison = results.compare()
   tell(scenario, comparison)
-  if (options.json !== undefined) {
-    const { policies, ratios, ...about } = comparison
-    const rows = [
-      ...policies.map((row) => ({ kind: 'policy', ...about, ...row })),
-      ...ratios.map((row) => ({ kind: 'ratio', ...about, ...row })),
-    ]
-    writeReport(options.json, rows)
-  }
+  const { policies, ratios, ...about } = comparison
+  return [
+    ...policies.map((row) => ({ kind: 'policy', ...about, ...row })),
+    ...ratios.map((row) => ({ kind: 'ratio', ...about, ...row })),
+  ]
 }
 
 function policiesOf(options: SimulateOptions): string[] {

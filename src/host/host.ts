@@ -10,6 +10,7 @@ import { ClassLoader } from './class-loader.ts'
 import { Committer } from './committer.ts'
 import { Forwarder } from './forwarder.ts'
 import { FreezeMail } from './freeze.ts'
+import { HeapUse } from './heap-use.ts'
 import { HostCalls } from './host-calls.ts'
 import type { Answer, FromHost, HostSetup, ToHost } from './ipc.ts'
 import { StopMail } from './lifecycle-mail.ts'
@@ -38,6 +39,8 @@ export interface HostComponents {
   readonly send: (message: FromHost) => void
   /** Absent: memory is left to V8. */
   readonly tidy?: Tidy
+  /** Absent: nobody looks how much of the heap the workers use. */
+  readonly heapBytes?: () => number
 }
 
 export class Host {
@@ -124,8 +127,11 @@ export class Host {
         },
       },
     )
+    const { heapBytes } = components
+    table.work.heapBytes = heapBytes
+    const heap = heapBytes && new HeapUse({ clock, heapBytes })
     this.#stats = new StatsSampler(
-      { table, sessions: this.#sessions, server: this.#server, clock },
+      { heap, table, sessions: this.#sessions, server: this.#server, clock },
       {
         cannotMove: (worker) => this.#moves.cannotMove(worker),
         standbyOf: (worker) => this.#feeds.standbyOf(worker),

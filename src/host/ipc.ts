@@ -96,7 +96,10 @@ export type ToHost =
   | { readonly type: 'shutdown' }
 
 /** What a host says of one worker. */
-export type WorkerFigures = Omit<WorkerInfo, 'node' | 'generation'>
+export type WorkerFigures = Omit<WorkerInfo, 'node' | 'generation' | 'memoryBytes'> & {
+  /** What its turns allocated in the last minutes: its part of the heap is by this. */
+  readonly allocatedBytes: number
+}
 
 export interface HostStats {
   /**
@@ -113,6 +116,8 @@ export interface HostStats {
   /** Busy part of its event loop since the last report. */
   readonly loop: number
   readonly memoryBytes: number
+  /** What its workers keep on its heap; see `HeapUse`. */
+  readonly heapBytes: number
   /** Requests running or waiting. */
   readonly requests: number
   /** Sessions and links. */

@@ -6,6 +6,7 @@ import { giveAuthorsAries } from '../worker/author-import.ts'
 import { useLeanResponse } from '../worker/lean-response.ts'
 import { realWorld } from '../world.ts'
 import { collector } from './collector.ts'
+import { heapBytes } from './heap-use.ts'
 import { Host } from './host.ts'
 import type { FromHost, HostSetup, ToHost } from './ipc.ts'
 import { Tidy } from './tidy.ts'
@@ -37,7 +38,7 @@ async function setUp(setup: HostSetup): Promise<void> {
   try {
     const store = await openStore({ log }, setup.store)
     const tidy = new Tidy(collector())
-    host = new Host({ store, clock: realWorld.clock, log, send, tidy }, setup)
+    host = new Host({ store, clock: realWorld.clock, log, send, tidy, heapBytes }, setup)
     await host.start()
     // After it has said that it is ready: nobody waits for this.
     setImmediate(warmUp)

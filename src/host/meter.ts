@@ -4,13 +4,27 @@ import { Traffic, type TrafficPeer } from './traffic.ts'
 
 /** Figures are means over about this time: long enough that a burst each second reads as steady. */
 const MEAN_MS = 3_000
+/** What was allocated longer ago counts less: the most of it is free again. */
+const ALLOCATED_MS = 300_000
+/** Of so many turns the heap is looked at before and after one: a look takes a microsecond. */
+const LOOKED_AT = 32
 
 /** Turns of all workers of a host, and how long their synchronous parts had its event loop. */
 export class HostWork {
   turns = 0
   busyMs = 0
+  /** Bytes in use on the heap; undefined: nobody looks. */
+  heapBytes: (() => number) | undefined
+  #looks = 0
   #lastTurns = 0
   #lastBusyMs = 0
+
+  /** The heap before a turn that is looked at; undefined: it is not. */
+  look(): number | undefined {
+    if (this.heapBytes === undefined || ++this.#looks < LOOKED_AT) return undefined
+    this.#looks = 0
+    return this.heapBytes()
+  }
 
   /**
    * What the CPU that the process used since the last time is worth to its workers. Time on the
@@ -43,6 +57,9 @@ export class WorkerMeter {
   ioBytesPerSecond = 0
   /** Part of one core. */
   cpuShare = 0
+  /** Allocated by its turns in the last minutes: an estimate, from some of the turns. */
+  allocatedBytes = 0
+  #heapBefore: number | undefined
   readonly openedMs: number
   readonly #clock: Clock
   readonly #work: HostWork
@@ -59,11 +76,21 @@ export class WorkerMeter {
     this.#lastMs = this.openedMs
   }
 
+  /** A turn begins. */
+  begins(): void {
+    this.#heapBefore = this.#work.look()
+  }
+
   /** The synchronous part of a turn that began at `startedMs` is over. */
   ran(startedMs: number): void {
     const ms = this.#clock.nowMs() - startedMs
     this.#busyMs += ms
     this.#work.busyMs += ms
+    if (this.#heapBefore === undefined) return
+    // Less than before: the heap was collected meanwhile.
+    const grown = this.#work.heapBytes!() - this.#heapBefore
+    this.allocatedBytes += LOOKED_AT * Math.max(0, grown)
+    this.#heapBefore = undefined
   }
 
   /** Something was exchanged with that peer. */
@@ -86,6 +113,7 @@ export class WorkerMeter {
   /** Takes the figures since the last time. */
   sample(rates: CpuRates): void {
     const nowMs = this.#clock.nowMs()
+    this.allocatedBytes *= Math.exp((this.#lastMs - nowMs) / ALLOCATED_MS)
     // What was idle for long is taken as busy for as long as the mean looks back.
     const elapsedMs = Math.min(MEAN_MS, Math.max(1, nowMs - this.#lastMs))
     this.#lastMs = nowMs

@@ -335,6 +335,7 @@ export class OpenWorker {
   #run(mail: Mail): void {
     const turn = new Turn(mail, this.name, this.#c.clock.nowMs(), this.#isRead(mail))
     this.running.begin(turn)
+    this.meter.begins()
     try {
       const result = currentTurn.run(turn, () => this.#instance.run(turn))
       if (isPromise(result)) {

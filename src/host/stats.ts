@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { parseWorkerId } from '../identity.ts'
 import type { Clock } from '../world.ts'
+import type { HeapUse } from './heap-use.ts'
 import type { HostStats, WorkerFigures } from './ipc.ts'
 import type { CpuRates } from './meter.ts'
 import type { OpenWorker } from './open-worker.ts'
@@ -15,6 +16,8 @@ const REPORTED_MAX = 1_000
 const SETTLED_MS = 3_000
 
 interface StatsComponents {
+  /** Undefined where nobody looks at the heap. */
+  readonly heap: HeapUse | undefined
   readonly table: WorkerTable
   readonly sessions: Sessions
   readonly server: HostServer
@@ -64,6 +67,7 @@ export class StatsSampler {
       cpu: cpuMs / elapsedMs,
       loop,
       memoryBytes: process.memoryUsage.rss(),
+      heapBytes: this.#c.heap?.sample() ?? 0,
       requests: this.#load(),
       connections: sessions.connections,
       ioBytesPerSecond,
@@ -117,6 +121,7 @@ export class StatsSampler {
       requestsPerSecond: meter.requestsPerSecond,
       cpuShare: meter.cpuShare,
       ioBytesPerSecond: meter.ioBytesPerSecond,
+      allocatedBytes: Math.round(meter.allocatedBytes),
       ageMs: Math.round(nowMs - meter.openedMs),
       sessions: worker.sessions.size,
       queued: worker.mailbox.size,
@@ -140,6 +145,7 @@ function figuresOf(sleeper: Sleeper, nowMs: number): WorkerFigures {
     requestsPerSecond: 0,
     cpuShare: 0,
     ioBytesPerSecond: 0,
+    allocatedBytes: 0,
     ageMs: Math.round(nowMs - openedMs),
     sessions: 0,
     queued: 0,

@@ -1,6 +1,5 @@
 import type { ConfigFile } from '../config/schema.ts'
 import type { LoadVector } from '../gossip/types.ts'
-import type { WorkerFigures } from '../host/ipc.ts'
 import { formatWorkerId, parseWorkerId } from '../identity.ts'
 import { IDLE_MAX, MOVES_MAX, RESIDENCY_MS_MIN, USHER, USHERED_MAX } from '../placement/limits.ts'
 import { proposeMoves } from '../placement/rebalance.ts'
@@ -11,6 +10,7 @@ import type { Affinities } from './affinities.ts'
 import type { Hosts } from './hosts.ts'
 import type { Mover } from './mover.ts'
 import type { Placer } from './placer.ts'
+import type { KnownWorker } from './worker-picture.ts'
 
 export interface BalancerComponents {
   readonly placer: Placer
@@ -102,7 +102,7 @@ export class Balancer {
     this.#begin(proposals, 'rebalance')
   }
 
-  #movables(workers: Iterable<WorkerFigures>): Movable[] {
+  #movables(workers: Iterable<KnownWorker>): Movable[] {
     const { mover, affinities } = this.#c
     const { stays } = this.#init
     const speed = this.#init.speed()
@@ -152,7 +152,7 @@ export class Balancer {
 }
 
 function movable(
-  worker: WorkerFigures,
+  worker: KnownWorker,
   { speed, stretch }: { speed: number; stretch: number },
 ): Movable {
   // Where nothing waits it uses more: what it got here tells little of a core that many wanted.
@@ -162,7 +162,7 @@ function movable(
     demand: {
       cpu: cores * speed,
       loop: worker.cpuShare,
-      memoryBytes: worker.stateBytes,
+      memoryBytes: worker.memoryBytes,
       requests: worker.queued,
       connections: worker.sessions,
       ioBytesPerSecond: worker.ioBytesPerSecond,

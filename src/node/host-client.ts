@@ -77,7 +77,10 @@ export class HostClient {
     this.own = init.own
     this.#log = components.log
     this.#events = events
-    this.workers = new WorkerPicture(components.world.clock.nowMs)
+    this.workers = new WorkerPicture(components.world.clock.nowMs, () => ({
+      heapBytes: this.#stats.heapBytes,
+      ...(init.own && { ownBytes: this.#stats.memoryBytes }),
+    }))
     this.#child = new Child<ToHost, FromHost>(
       components,
       {

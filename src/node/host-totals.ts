@@ -10,6 +10,7 @@ export const NO_TOTALS: HostTotals = {
   cpu: 0,
   loop: 0,
   memoryBytes: 0,
+  heapBytes: 0,
   requests: 0,
   connections: 0,
   ioBytesPerSecond: 0,

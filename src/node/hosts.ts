@@ -1,6 +1,6 @@
 import { isIsolated } from '../config/classes.ts'
 import type { Config } from '../config/schema.ts'
-import type { HostSetup, WorkerFigures } from '../host/ipc.ts'
+import type { HostSetup } from '../host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { ProcessInfo } from '../rpc.ts'
@@ -12,7 +12,7 @@ import { HostClient, type HostEvents } from './host-client.ts'
 import { type HostTotals, totalOf } from './host-totals.ts'
 import { memoryBytesMax } from './machine.ts'
 import { OwnHosts } from './own-hosts.ts'
-import { type ClassTotal, totalsOf } from './worker-picture.ts'
+import { type ClassTotal, type KnownWorker, totalsOf } from './worker-picture.ts'
 
 /**
  * A host that is to end serves on for so long after gossip told that its port is not used any more:
@@ -122,12 +122,12 @@ export class Hosts {
   }
 
   /** What is known of each worker. */
-  *workers(): IterableIterator<WorkerFigures> {
+  *workers(): IterableIterator<KnownWorker> {
     for (const host of this.serving) yield* host.workers.all()
   }
 
   /** All workers that are busy, and of each process `idleMax` others; see `WorkerPicture`. */
-  sample(idleMax: number): WorkerFigures[] {
+  sample(idleMax: number): KnownWorker[] {
     return this.serving.flatMap((host) => host.workers.sample(idleMax))
   }
 

@@ -53,6 +53,7 @@ const isActivate = record({
 const JUST_OPENED = {
   seq: 0,
   stateBytes: 0,
+  memoryBytes: 0,
   sections: 0,
   requestsPerSecond: 0,
   cpuShare: 0,

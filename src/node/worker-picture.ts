@@ -5,6 +5,7 @@
 import type { ClassLoad } from '../gossip/types.ts'
 import type { WorkerFigures } from '../host/ipc.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
+import type { WorkerInfo } from '../rpc.ts'
 
 interface Heard {
   readonly figures: WorkerFigures
@@ -14,17 +15,33 @@ interface Heard {
 /** As `ClassLoad`, but for all of them together. */
 export type ClassTotal = Omit<ClassLoad, 'name'>
 
+/** What is known of a worker; its memory is reckoned when it is asked for. */
+export type KnownWorker = Omit<WorkerInfo, 'node' | 'generation'>
+
+/** What the process of the workers uses. */
+export interface ProcessMemory {
+  /** Of all its workers together, on its heap. */
+  readonly heapBytes: number
+  /** Of the process, when it is there for one worker alone. */
+  readonly ownBytes?: number
+}
+
 export class WorkerPicture {
   readonly #nowMs: () => number
   readonly #heard = new Map<string, Heard>()
   /** Those that use something besides memory. */
   readonly #busy = new Set<string>()
   readonly #classes = new Map<string, ClassTotal>()
+  readonly #memory: () => ProcessMemory
+  /** Of all workers together. */
+  #stateBytes = 0
+  #allocatedBytes = 0
   /** Where the next look at the idle ones begins. */
   #turn: Iterator<string> | undefined
 
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => number, memory: () => ProcessMemory) {
     this.#nowMs = nowMs
+    this.#memory = memory
   }
 
   hear(changed: readonly WorkerFigures[]): void {
@@ -50,6 +67,8 @@ export class WorkerPicture {
     this.#heard.clear()
     this.#busy.clear()
     this.#classes.clear()
+    this.#stateBytes = 0
+    this.#allocatedBytes = 0
   }
 
   /** What all workers of each class use together. */
@@ -64,19 +83,33 @@ export class WorkerPicture {
     return sum
   }
 
-  get(name: string): WorkerFigures | undefined {
+  get(name: string): KnownWorker | undefined {
     const heard = this.#heard.get(name)
     if (!heard) return undefined
-    const { figures, atMs } = heard
-    return { ...figures, ageMs: figures.ageMs + Math.round(this.#nowMs() - atMs) }
+    const { allocatedBytes, ...figures } = heard.figures
+    const ageMs = figures.ageMs + Math.round(this.#nowMs() - heard.atMs)
+    return { ...figures, ageMs, memoryBytes: this.#memoryOf(figures.stateBytes, allocatedBytes) }
   }
 
-  *all(): IterableIterator<WorkerFigures> {
+  /**
+   * Its state, and of what else lives on the heap the part that it allocated. The sum is right; who
+   * holds on to what it allocated is told too little, and who lets go of it at once too much.
+   */
+  #memoryOf(stateBytes: number, allocatedBytes: number): number {
+    const { heapBytes, ownBytes } = this.#memory()
+    if (ownBytes !== undefined) return Math.max(stateBytes, ownBytes)
+    const others = Math.max(0, heapBytes - this.#stateBytes)
+    const all = this.#allocatedBytes
+    const part = all > 0 ? allocatedBytes / all : 1 / Math.max(1, this.#heard.size)
+    return Math.round(stateBytes + others * part)
+  }
+
+  *all(): IterableIterator<KnownWorker> {
     for (const name of this.#heard.keys()) yield this.get(name)!
   }
 
   /** All that are busy, and `idleMax` of the others: other ones each time. */
-  sample(idleMax: number): WorkerFigures[] {
+  sample(idleMax: number): KnownWorker[] {
     const found = Array.from(this.#busy, (name) => this.get(name)!)
     let left = Math.min(idleMax, this.#heard.size - this.#busy.size)
     // One look more than there are workers: the end counts as one.
@@ -91,6 +124,8 @@ export class WorkerPicture {
 
   #count(figures: WorkerFigures | undefined, sign: 1 | -1): void {
     if (!figures) return
+    this.#stateBytes += sign * figures.stateBytes
+    this.#allocatedBytes += sign * figures.allocatedBytes
     const total = this.#classes.get(figures.class) ?? { workers: 0, cpu: 0, stateBytes: 0 }
     const workers = total.workers + sign
     if (workers === 0) {

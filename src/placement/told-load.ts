@@ -1,14 +1,17 @@
 /**
- * The two figures of a load. What a node tells the others rises at once and falls slowly, and has
- * what came lately on top; what it reckons with itself rises slowly and falls at once. Between the
+ * The two figures of a load. What a node tells the others rises soon and falls slowly, and has
+ * what came lately on top; what it reckons with itself rises slowly and falls soon. Between the
  * two lies what a move must at least gain: nobody is flooded, and nobody flees, for one moment.
- * After MOSIX, whose load balancer keeps the same two figures.
+ * After MOSIX, whose load balancer keeps the same two figures; there the newest figure counts at once
+ * in one direction. With requests that come by chance that is the largest of some, and the two are so
+ * far apart that nodes stay unequal by a third (`aries simulate --scenario scaling`): here it counts
+ * half.
  */
 
-/** Weight of the newest figure in the load that is told, when it falls; it rises at once. */
-const FALL_WEIGHT = 0.25
-/** Weight of the newest figure in the load that this node reckons with, when it rises. */
-const RISE_WEIGHT = 0.125
+/** Weight of the newest figure in the load that is told. */
+const TOLD = { rise: 0.5, fall: 0.25 }
+/** Weight of the newest figure in the load that this node reckons with. */
+const OWN = { rise: 0.25, fall: 0.5 }
 /** What has just come counts on top for about this long: until it shows in what is measured. */
 const ARRIVED_MS = 2_000
 
@@ -32,8 +35,8 @@ export class ToldLoad {
 
   /** Takes in what was measured over the last `elapsedMs`. */
   sample(now: MeasuredLoad, elapsedMs: number): { told: MeasuredLoad; own: MeasuredLoad } {
-    const told = smooth(this.#told, now, { rise: 1, fall: FALL_WEIGHT })
-    const own = smooth(this.#own, now, { rise: RISE_WEIGHT, fall: 1 })
+    const told = smooth(this.#told, now, TOLD)
+    const own = smooth(this.#own, now, OWN)
     this.#told = told
     this.#own = own
     this.#arrivedCpu *= Math.exp(-elapsedMs / ARRIVED_MS)

@@ -13,7 +13,7 @@ const NEWS_MS = 250
 /** Between two rounds of a node, as by default in the configuration. */
 export const ROUND_MS = 1_000
 const SAMPLE = 3
-const HYSTERESIS = 0.1
+const HYSTERESIS = 0.05
 /** A move of which nothing is heard is given up after this. */
 const LOST_MS = 5_000
 

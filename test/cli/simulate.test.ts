@@ -11,6 +11,7 @@ t.test('simulate prints policies and ratios, and writes them', async (t) => {
   const { code, stdout, stderr } = await aries([...given, ...policies, '--json', file])
   t.equal(code, 0, stderr)
   t.match(stdout, /^epvm: 6 machines, 3 seeds, \d+ jobs/)
+  t.match(stdout, /\nepvm-each: 6 machines, 3 seeds/, 'the other reading beside it')
   t.match(stdout, /\ne-pvm +\d+\.\d\d/)
   t.match(stdout, /\ne-pvm \/ round-robin +\d\.\d{3} +0\.683/)
   t.notMatch(stdout, /e-mosix/)
@@ -20,6 +21,9 @@ t.test('simulate prints policies and ratios, and writes them', async (t) => {
     { kind: 'policy', scenario: 'epvm', seeds: 3, policy: 'round-robin' },
     { kind: 'policy', policy: 'e-pvm', movesPerJob: 0 },
     { kind: 'ratio', policy: 'e-pvm', to: 'round-robin', published: 0.683 },
+    { kind: 'policy', scenario: 'epvm-each', policy: 'round-robin' },
+    { kind: 'policy', policy: 'e-pvm' },
+    { kind: 'ratio', scenario: 'epvm-each', policy: 'e-pvm', published: 0.683 },
   ])
 })
 

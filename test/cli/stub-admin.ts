@@ -158,6 +158,7 @@ function worker(key: string, more: Partial<WorkerInfo> = {}): WorkerInfo {
     epoch: 3,
     seq: 100,
     stateBytes: 1234,
+    memoryBytes: 5_000,
     sections: 1,
     requestsPerSecond: 12.34,
     cpuShare: 0.05,

@@ -68,8 +68,11 @@ t.test('keys', async (t) => {
 t.test('workers, and no more lines or columns than there are', async (t) => {
   const view = typed('\ts')
   const lines = picture(SNAPSHOT, view, PLAIN)
-  t.match(lines[2], /^WORKER +NODE +CPU +STATE +TURNS\/S +I\/O +QUEUE +SESSIONS▼ +AGE +NOTE/)
-  t.match(lines[3], /^counter\/a%20b%2F%C3%A4 +n2 +5\.0% +12\.3 MB +12\.3 /)
+  t.match(
+    lines[2],
+    /^WORKER +NODE +CPU +STATE +MEMORY +TURNS\/S +I\/O +QUEUE +SESSIONS▼ +AGE +NOTE/,
+  )
+  t.match(lines[3], /^counter\/a%20b%2F%C3%A4 +n2 +5\.0% +12\.3 MB +5\.0 kB +12\.3 /)
   const workers = Array.from({ length: 10_000 }, (_, i) => ({ ...WORKERS[0]!, key: `k${i}` }))
   for (const size of [SIZE, { columns: 20, rows: 5 }, { columns: 1, rows: 1 }]) {
     const small = picture({ ...SNAPSHOT, workers }, view, { ...PLAIN, size })

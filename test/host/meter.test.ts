@@ -42,3 +42,27 @@ t.test('bytes count as a mean, and settle', async (t) => {
   meter.settle(rates)
   t.equal(meter.ioBytesPerSecond, 0)
 })
+
+t.test('what turns allocate is known from some of them', async (t) => {
+  const clock = new VirtualClock()
+  const work = new HostWork()
+  let heap = 1_000_000
+  work.heapBytes = () => heap
+  const [much, little] = [new WorkerMeter({ clock, work }), new WorkerMeter({ clock, work })]
+  for (let turn = 0; turn < 3_200; turn++) {
+    // Not in step with the turns that are looked at.
+    const [meter, bytes] = turn % 3 === 0 ? [little, 100] : [much, 1_000]
+    meter.begins()
+    heap += bytes
+    // Sometimes the heap is collected in the middle of a turn.
+    if (turn % 50 === 49) heap = 1_000_000
+    meter.ran(clock.nowMs())
+  }
+  const part = much.allocatedBytes / (much.allocatedBytes + little.allocatedBytes)
+  t.ok(part > 0.93 && part < 0.97, `${part}: 20 of 21`)
+  const before = much.allocatedBytes
+  t.ok(before > 1_700_000 && before < 2_500_000, `${before} of 2.1 million`)
+  clock.runUntil(300_000)
+  much.sample({ perBusyMs: 1, perTurnMs: 0 })
+  t.ok(much.allocatedBytes < 0.4 * before, 'long ago is mostly free again')
+})

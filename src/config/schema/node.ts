@@ -145,9 +145,9 @@ export const placementSchema = z
       .number()
       .min(0)
       .max(10)
-      .default(0.1)
+      .default(0.05)
       .describe(
-        'Least part of the cost that a move must save; 0.1 is a tenth. Less makes workers wander.',
+        'Least part of the cost that a move must save; 0.05 is a twentieth. Less makes workers wander, more leaves nodes unequal.',
       ),
   })
   .prefault({})

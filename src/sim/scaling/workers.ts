@@ -15,9 +15,9 @@ const STATE_BYTES = 100_000
 /** As a node does it, with the defaults of `placement:`. */
 const ROUND_MS = 1_000
 const CANDIDATES = 3
-const HYSTERESIS = 0.1
+const HYSTERESIS = 0.05
 /** Boards fill, workers find their places; then requests come, and after a while they are measured. */
-const SETTLE_MS = 20_000
+const SETTLE_MS = 40_000
 const WARM_UP_MS = 3_000
 const MEASURED_MS_MIN = 5_000
 

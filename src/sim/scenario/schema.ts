@@ -54,6 +54,11 @@ const published = z.strictObject({
 export const scenarioSchema = z
   .strictObject({
     about: z.string().default('').describe('One or two sentences, printed above the results.'),
+    beside: z
+      .array(z.string())
+      .max(8)
+      .default([])
+      .describe('Scenarios that are run with it: other readings of the same.'),
     machines: z.array(machine).min(1).max(256),
     jobs: z.strictObject({
       untilS: z.number().positive().max(1e7).describe('Jobs arrive up to this second.'),

@@ -9,7 +9,7 @@ import type { JobMove, JobView, MachineView, Policy, PolicyInit } from '../polic
 
 /** As `placement:` of the configuration has it by default, and as a node uses it. */
 const CANDIDATES = 3
-const HYSTERESIS = 0.1
+const HYSTERESIS = 0.05
 const REQUESTS_PER_CORE = 32
 /** What waits for a core counts as load, up to this. */
 const CPU_STRETCH_MAX = 8
