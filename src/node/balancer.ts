@@ -1,6 +1,7 @@
 import type { ConfigFile } from '../config/schema.ts'
 import type { LoadVector } from '../gossip/types.ts'
 import { formatWorkerId, parseWorkerId } from '../identity.ts'
+import { withDemand } from '../placement/cost.ts'
 import { IDLE_MAX, MOVES_MAX, RESIDENCY_MS_MIN, USHER, USHERED_MAX } from '../placement/limits.ts'
 import { proposeMoves } from '../placement/rebalance.ts'
 import type { Decision, Movable, MoveProposal } from '../placement/types.ts'
@@ -69,7 +70,7 @@ export class Balancer {
     const { placer, mover, hosts, affinities, world } = this.#c
     const candidates = placer.candidates()
     const told = candidates.find((candidate) => candidate.id === this.#init.node)
-    const load = this.#init.load()
+    const load = this.#load()
     const self = told && load && { ...told, load, loadAgeMs: 0 }
     const busy = new Set([...mover.targets(), ...this.#sending])
     const peers = candidates.filter(
@@ -100,6 +101,18 @@ export class Balancer {
       residencyMsMin: RESIDENCY_MS_MIN,
     })
     this.#begin(proposals, 'rebalance')
+  }
+
+  /** As this node reckons with it, as if those on their way out had gone. */
+  #load(): LoadVector | undefined {
+    let load = this.#init.load()
+    if (!load) return undefined
+    const how = { speed: this.#init.speed(), stretch: this.#init.stretch() }
+    for (const name of this.#c.mover.names()) {
+      const worker = this.#c.hosts.worker(name)
+      if (worker) load = withDemand(load, movable(worker, how).demand, -1)
+    }
+    return load
   }
 
   #movables(workers: Iterable<KnownWorker>): Movable[] {

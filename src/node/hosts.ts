@@ -121,6 +121,11 @@ export class Hosts {
     return totalOf(this.all.map(({ stats }) => stats))
   }
 
+  /** What is known of that worker. */
+  worker(name: string): KnownWorker | undefined {
+    return this.serving.map(({ workers }) => workers.get(name)).find((known) => known)
+  }
+
   /** What is known of each worker. */
   *workers(): IterableIterator<KnownWorker> {
     for (const host of this.serving) yield* host.workers.all()

@@ -55,6 +55,11 @@ export class Mover {
     return this.#moving.has(formatWorkerId(id))
   }
 
+  /** Names of the workers on their way out. */
+  names(): Iterable<string> {
+    return this.#moving.keys()
+  }
+
   /** Nodes that workers are on their way to now. */
   targets(): readonly string[] {
     return [...this.#moving.values()]

@@ -18,7 +18,10 @@ export interface UsherOptions {
   readonly movesMax: number
 }
 
-/** Moves that bring this node's memory below the mark, as far as there are workers and room. */
+/**
+ * Moves that bring this node's memory below the mark, as far as there are workers and room. `self` has
+ * its load without the workers on their way out.
+ */
 export function proposeUsher(
   self: Candidate,
   peers: readonly Candidate[],

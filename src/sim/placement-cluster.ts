@@ -1,5 +1,6 @@
+import type { LoadVector } from '../gossip/types.ts'
 import { choose } from '../placement/choose.ts'
-import { WORKER_DEMAND } from '../placement/cost.ts'
+import { WORKER_DEMAND, withDemand } from '../placement/cost.ts'
 import { IDLE_MAX, MOVES_MAX, RESIDENCY_MS_MIN, USHER, USHERED_MAX } from '../placement/limits.ts'
 import { expectedMoveMs, proposeMoves } from '../placement/rebalance.ts'
 import type { Candidate, Movable, MoveProposal } from '../placement/types.ts'
@@ -73,10 +74,10 @@ export class PlacementCluster {
     node.arrived(worker)
   }
 
-  /** A request for a worker that does not exist yet reaches a random node, which places it. */
-  placeWorker(cpu: number, stateBytes: number): void {
+  /** A request for a worker that does not exist yet reaches `by`, or a random node, which places it. */
+  placeWorker(cpu: number, stateBytes: number, by?: SimNode): void {
     const all = [...this.nodes.values()]
-    const at = all[randomInt(this.#random, all.length)]!
+    const at = by ?? all[randomInt(this.#random, all.length)]!
     const candidates = [this.#candidate(at, at), ...this.#peers(at)]
     const { chosen } = choose(candidates, WORKER_DEMAND, {
       random: this.#random,
@@ -84,9 +85,11 @@ export class PlacementCluster {
       nMachines: this.nodes.size,
       local: at.id,
     })
-    const target = this.nodes.get(chosen!)!
+    // No memory anywhere: the request is refused, and there is no worker.
+    if (chosen === undefined) return
+    const target = this.nodes.get(chosen)!
     this.addWorker(target, cpu, stateBytes)
-    if (target !== at) this.#countSent(at, target)
+    this.#countSent(at, target)
   }
 
   #tell(node: SimNode): void {
@@ -105,7 +108,11 @@ export class PlacementCluster {
   /** As `Balancer` does it: ushering first. */
   #round(node: SimNode): void {
     const peers = this.#peers(node).filter(({ id }) => !node.busy.has(id))
-    const self: Candidate = { ...this.#candidate(node, node), load: node.own, loadAgeMs: 0 }
+    const self: Candidate = {
+      ...this.#candidate(node, node),
+      load: withoutLeaving(node),
+      loadAgeMs: 0,
+    }
     const workers = [...node.workers].filter((worker) => !node.leaving.has(worker))
     const movables = (some: readonly SimWorker[]): Movable[] =>
       some.map((worker) => this.#movable(worker))
@@ -224,4 +231,14 @@ export class PlacementCluster {
       ageMs: this.#clock.nowMs() - stays.at(-1)!.sinceMs,
     }
   }
+}
+
+/** The load that it reckons with, as if those on their way out had gone. */
+function withoutLeaving(node: SimNode): LoadVector {
+  let load = node.own
+  for (const { cpu, stateBytes } of node.leaving) {
+    const demand = { ...WORKER_DEMAND, cpu, loop: cpu, memoryBytes: stateBytes }
+    load = withDemand(load, demand, -1)
+  }
+  return load
 }

@@ -1,3 +1,4 @@
+import { RESIDENCY_MS_MIN } from '../placement/limits.ts'
 import { type Random, randomInt, seededRandom } from '../world.ts'
 import type { SeedResult } from './area.ts'
 import { type Arrival, PlacementCluster, type Weather } from './placement-cluster.ts'
@@ -106,6 +107,16 @@ export class PlacementRun {
       }
     }
     if (count !== this.cluster.workers.length) this.violate(`${count} workers are left`)
+  }
+
+  /** Nobody is moved for balance before news of its coming can have been heard. */
+  checkResidency(): void {
+    for (const { worker, why, atMs } of this.cluster.arrivals) {
+      if (why !== 'rebalance') continue
+      const at = worker.stays.findIndex(({ sinceMs }) => sinceMs === atMs)
+      const stayedMs = atMs - worker.stays[at - 1]!.sinceMs
+      if (stayedMs < RESIDENCY_MS_MIN) this.violate(`${worker.id} stayed for ${stayedMs} ms`)
+    }
   }
 
   /** Workers that went back at once, and such as moved again and again. */

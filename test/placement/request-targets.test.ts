@@ -113,6 +113,29 @@ t.test('what a target tells of its load counts, and fades when it is not asked',
   t.ok(chooser.cost(0, targets.nowMs) > 2 * chooser.cost(0, targets.nowMs + 5_000))
 })
 
+t.test(
+  'who was slow for a while is thought to be as usual soon, who always is is not',
+  async (t) => {
+    const targets = new Targets(8, 4)
+    targets.run(20_000, (slot) => (slot === 1 ? 100 : 20))
+    targets.run(1_000, (slot) => (slot < 2 ? 100 : 20))
+    const { chooser, nowMs } = targets
+    const cost = (slot: number, afterMs: number) => chooser.cost(slot, nowMs + afterMs)
+    t.ok(cost(0, 0) > 40, `${cost(0, 0)}: slow now`)
+    t.ok(cost(0, 4_000) < 0.6 * cost(0, 0), `${cost(0, 4_000)}: it may be over`)
+    t.ok(cost(1, 4_000) > 60, `${cost(1, 4_000)}: it is always slow`)
+  },
+)
+
+t.test('requests that are not answered make their target dearer as they age', async (t) => {
+  const targets = new Targets(1, 50)
+  targets.run(3_000, () => 20)
+  const { chooser, nowMs } = targets
+  for (let i = 0; i < 4; i++) chooser.sent(0, nowMs)
+  const cost = (afterMs: number) => chooser.cost(0, nowMs + afterMs)
+  t.ok(cost(150) > 1.15 * cost(20), `${cost(20)} to ${cost(150)}, though nothing is stuck yet`)
+})
+
 t.test('full targets: the request is to wait; none: it cannot', async (t) => {
   const targets = new Targets(2, 1, { ...LIMITS, inFlightMax: 1 })
   const { chooser } = targets
