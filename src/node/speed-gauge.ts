@@ -5,8 +5,8 @@
  * The work is a mixture of what servers do: hashing bytes, small objects and strings, a map. A piece
  * takes less than a millisecond, and the event loop goes on between two. The fastest piece counts:
  * whatever else the machine does can only slow one down. How busy the machine is must not be in the
- * figure, for the load has it already; so it is measured anew only when the node is at rest, and the
- * best of an hour counts.
+ * figure, for the load has it already; so after the start it is measured anew only when the
+ * node is at rest, and the best of an hour counts.
  */
 import type { TimerHandle, World } from '../world.ts'
 
@@ -19,8 +19,9 @@ const SPEED_MIN = 0.1
 const SPEED_MAX = 10
 /** Told in such steps: two machines alike are to be alike. */
 const STEP = 0.1
-/** Measured at the start, soon after it, for that is a busy time, and then now and then. */
-const SOON_MS = 10_000
+/** Measured at the start, some times soon after it, for that is a busy time, and then now and then. */
+const SOON_MS = 5_000
+const AT_START = 3
 const AGAIN_MS = 600_000
 /** Asked again whether the node is at rest. */
 const BUSY_MS = 60_000
@@ -95,8 +96,12 @@ export class SpeedGauge {
   #later(afterMs: number): void {
     if (this.#stopped) return
     this.#timer = this.#world.clock.after(afterMs, () => {
-      if (this.#init.isAtRest()) void this.measure().then(() => this.#later(AGAIN_MS))
-      else this.#later(BUSY_MS)
+      const isStart = this.#measured.length < AT_START
+      if (!isStart && !this.#init.isAtRest()) {
+        this.#later(BUSY_MS)
+        return
+      }
+      void this.measure().then(() => this.#later(isStart ? SOON_MS : AGAIN_MS))
     })
   }
 }

@@ -42,17 +42,29 @@ t.test('measured at the start and again at rest; the best of an hour counts', as
   await until('it has measured', () => made.speed === 0.5)
   state.ms = 0.35
   state.atRest = false
-  const { pieces } = state
-  await new Promise((resolve) => setImmediate(resolve))
-  clock.runUntil(50_000)
-  t.equal(state.pieces, pieces, 'not while the machine is busy')
-  state.atRest = true
-  clock.runUntil(100_000)
-  await until('it has measured again', () => made.speed === 1)
+  await until('and soon again, also on a busy machine', () => {
+    clock.runUntil(clock.nowMs() + 1_000)
+    return made.speed === 1
+  })
+  await until('three times', () => {
+    clock.runUntil(clock.nowMs() + 1_000)
+    return state.pieces === 300
+  })
   state.ms = 3.5
-  for (let i = 0; i < 5; i++) await made.measure()
+  for (let i = 0; i < 50; i++) {
+    clock.runUntil(clock.nowMs() + 100_000)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.equal(state.pieces, 300, 'not any more while the machine is busy')
+  state.atRest = true
+  await until('at rest it is', () => {
+    clock.runUntil(clock.nowMs() + 1_000)
+    return state.pieces > 300
+  })
+  await until('and that is over', () => state.pieces === 400)
+  for (let i = 0; i < 3; i++) await made.measure()
   t.equal(made.speed, 1, 'a busy hour is no slow machine')
-  await made.measure()
+  for (let i = 0; i < 2; i++) await made.measure()
   t.equal(made.speed, 0.1, 'but who is slow for longer is')
   made.stop()
 })
