@@ -16,6 +16,8 @@ export interface Scene {
 /** Until everybody has heard of everybody: before, those few that are known get all. */
 const COLD_MS = 2_000
 const SETTLE_MS = 20_000
+/** In fair weather everybody has heard of something by then, and what was under way has arrived. */
+const KNOWN_MS = 3_000
 const CALM_MS = 20_000
 /** Parts of the mean: what a node must have in the end, and what no node may exceed. */
 const FAIR_MIN = 0.75
@@ -122,8 +124,10 @@ const hog: Scene = {
     others[0]!.otherBytes = 0.77 * MEMORY_BYTES_MAX - others[0]!.memoryBytes
     run.watch(5_000)
     // They take seconds to move: what is on its way out must not be taken for what is still there.
-    run.cluster.addWorker(full, 0.002, 0.2 * MEMORY_BYTES_MAX)
-    run.cluster.addWorker(full, 0.002, 0.28 * MEMORY_BYTES_MAX)
+    if (run.random.next() < 0.5) {
+      run.cluster.addWorker(full, 0.002, 0.2 * MEMORY_BYTES_MAX)
+      run.cluster.addWorker(full, 0.002, 0.28 * MEMORY_BYTES_MAX)
+    }
     const workersBytes = full.memoryBytes - full.otherBytes
     full.otherBytes = 0.97 * MEMORY_BYTES_MAX - workersBytes
     const beganMs = run.clock.nowMs()
@@ -131,8 +135,9 @@ const hog: Scene = {
     let curedMs: number | undefined
     run.watch(20_000 * run.patience, () => {
       if (curedMs === undefined && !isFull()) curedMs = run.clock.nowMs() - beganMs
-      // In a storm some still send what they decided on news from before.
-      const isRelapse = curedMs !== undefined && isFull() && !run.isStormy
+      // Some still send what they decided on news from before, in a storm for long.
+      const isKnown = run.clock.nowMs() - beganMs > KNOWN_MS
+      const isRelapse = curedMs !== undefined && isFull() && isKnown && !run.isStormy
       if (isRelapse) run.violate(`${full.id} is full again`)
       for (const node of others) {
         run.note('filledMost', node.memoryBytes / MEMORY_BYTES_MAX)

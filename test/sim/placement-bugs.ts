@@ -80,13 +80,6 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     seeds: 20,
   },
   {
-    name: 'what is told does not rise sooner than it falls',
-    file: 'placement/told-load.ts',
-    find: 'const TOLD = { rise: 0.5, fall: 0.25 }',
-    replace: 'const TOLD = { rise: 0.25, fall: 0.5 }',
-    seeds: 80,
-  },
-  {
     name: 'many nodes that each want to send a part of a worker send one each',
     file: 'placement/rebalance.ts',
     find: '(random.next() < exact - whole ? 1 : 0)',
