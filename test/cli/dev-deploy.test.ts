@@ -13,7 +13,7 @@ export default class Counter extends Worker {
 }
 `
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('a changed module is deployed when it is saved', async (t) => {
   const file = join(t.testdirName, 'code/counter.ts')

@@ -10,7 +10,7 @@ import { cleanEnv } from './aries.ts'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** A whole cluster starts, on a machine that is busy with other tests. */
-export const DEV_TIMEOUT_MS = 60_000
+export const DEV_TIMEOUT_MS = 120_000
 
 export interface Ports {
   readonly http: number

@@ -38,7 +38,7 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 t.test('starts everything, restarts what dies, tells of changes, ends in order', async (t) => {
   const { folder, config, ports } = await devFolder(t)

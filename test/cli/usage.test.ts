@@ -22,7 +22,7 @@ t.test('every command has a help with an example', async (t) => {
   const names = commandsOf(buildProgram()).map(([name]) => name)
   t.strictSame(
     names.toSorted(),
-    'check,checkpoint,cordon,deploy,dev,drain,explain,freeze,front,jobs,keys rotate,keys status,kill,logs,move,node,nodes,ps,recover,restart,run,simulate,status,thaw,top,undrain'.split(
+    'check,checkpoint,cordon,deploy,dev,drain,drain-upstream,explain,freeze,front,jobs,keys rotate,keys status,kill,logs,move,node,nodes,ps,recover,restart,run,simulate,status,thaw,top,undrain,undrain-upstream,upstreams'.split(
       ',',
     ),
   )

@@ -36,7 +36,7 @@ async function end(children: readonly ChildProcess[]): Promise<void> {
 
 t.test(
   'workers leave a machine that others need, tasks avoid it, and both come back',
-  { timeout: 120_000, skip: mayMakeCgroups() ? false : 'no cgroup may be made here' },
+  { timeout: 240_000, skip: mayMakeCgroups() ? false : 'no cgroup may be made here' },
   async (t) => {
     const groups = NODES.map((id) => new Cgroup(id))
     t.teardown(() => {

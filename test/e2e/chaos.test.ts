@@ -3,7 +3,7 @@ import { chaos } from '../chaos/run.ts'
 
 t.test(
   'a cluster under faults loses, doubles and reorders nothing',
-  { timeout: 100_000 },
+  { timeout: 240_000 },
   async (t) => {
     const { details, ...result } = await chaos({
       seed: 12,

@@ -3,7 +3,7 @@ import type { WorkerInfo } from '../../src/rpc.ts'
 import { until } from '../helpers/until.ts'
 import { JobCluster } from './job-cluster.ts'
 
-t.test('more jobs than there is room for', { timeout: 90_000 }, async (t) => {
+t.test('more jobs than there is room for', { timeout: 180_000 }, async (t) => {
   const c = await JobCluster.start(t, { cpu: 1, queueMax: 3 })
 
   await t.test('jobs wait for room, the largest priority first, and not too many', async (t) => {

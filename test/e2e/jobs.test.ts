@@ -4,7 +4,7 @@ import t from 'tap'
 import { until } from '../helpers/until.ts'
 import { FOLDER, isAlive, JobCluster } from './job-cluster.ts'
 
-t.test('jobs at the command line', { timeout: 90_000 }, async (t) => {
+t.test('jobs at the command line', { timeout: 180_000 }, async (t) => {
   const c = await JobCluster.start(t, { cpu: 1 })
 
   await t.test('a job prints to both streams and ends with its code', async (t) => {

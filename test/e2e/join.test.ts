@@ -10,7 +10,7 @@ const COUNTERS = (KEYS * 2) / 3
 
 t.test(
   'a fourth node joins under load, gets work, and leaves with the map',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async (t) => {
     const cluster = await TestCluster.start({ spare: 1 })
     t.teardown(() => cluster.stop())

@@ -18,7 +18,7 @@ const ROOM_BYTES = 250 * 1024 * 1024
 
 t.test(
   'a machine whose memory runs out sends its workers away before anything is killed',
-  { timeout: 90_000, skip: mayMakeCgroups() ? false : 'no cgroup may be made here' },
+  { timeout: 180_000, skip: mayMakeCgroups() ? false : 'no cgroup may be made here' },
   async (t) => {
     // Each node has one, so that they are on a par; only that of n1 has a limit.
     const groups = ['n1', 'n2', 'n3'].map((id) => new Cgroup(id))

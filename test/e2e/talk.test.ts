@@ -8,7 +8,7 @@ import { until } from '../helpers/until.ts'
 const fixture = (name: string): string =>
   fileURLToPath(new URL(`./fixtures/${name}.ts`, import.meta.url))
 
-t.test('a worker follows those that it calls', { timeout: 90_000 }, async (t) => {
+t.test('a worker follows those that it calls', { timeout: 180_000 }, async (t) => {
   const cluster = await TestCluster.start({
     nodes: 2,
     routes: ['mate', 'chatty'].map((name) => ({ path: `/${name}/:key`, worker: fixture(name) })),

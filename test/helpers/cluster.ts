@@ -14,7 +14,7 @@ import { until } from './until.ts'
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const MAIN = join(ROOT, 'src/cli/main.ts')
 const LEGACY = join(ROOT, 'workers/legacy.ts')
-const READY_TIMEOUT_MS = 30_000
+const READY_TIMEOUT_MS = 90_000
 
 export interface ClusterOptions {
   readonly nodes?: number

@@ -31,7 +31,7 @@ import pg from 'pg'
 import { freePort } from './ports.ts'
 import { until } from './until.ts'
 
-const START_TIMEOUT_MS = 30_000
+const START_TIMEOUT_MS = 90_000
 const PASSWORD = 'secret-of-the-tests'
 
 export interface Postgres {

@@ -10,7 +10,7 @@ const PAUSE_MS = { first: 2, last: 20 }
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<void> {
   const endMs = performance.now() + timeoutMs
   let pauseMs = PAUSE_MS.first

@@ -22,7 +22,7 @@ export async function localUpstreams(config: Config): Promise<LocalUpstreams> {
       const address = parseUpstream(upstream, 'http')
       if (address?.scheme !== 'http' || address.socketPath || !isLoopback(address.host)) continue
       const name = formatAddress(address.host, address.port)
-      if (!own.has(name)) found.set(name, address)
+      if (!own.has(name)) found.set(name, { host: address.host, port: address.port })
     }
   }
   const free: Address[] = []
