@@ -23,6 +23,7 @@ t.test('new code under load: no request fails, no socket closes', async (t) => {
     },
   })
   await until('every counter has counted', () => traffic.counting >= KEYS - KEYS / 5)
+  await until('the task has answered', () => codes.greet !== '')
   t.match(codes, { tally: 'old', greet: 'old' })
 
   deploying.write('tally.ts', tally('new'))
