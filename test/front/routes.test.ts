@@ -58,9 +58,9 @@ t.test('a last * takes the rest, and the literal text before it is literal', asy
 t.test('upstreams are parsed to host and port', async (t) => {
   t.match(match(table, '/a.b/'), {
     route: {
-      upstreams: [
-        { url: 'http://127.0.0.1:9001', host: '127.0.0.1', port: 9001 },
-        { host: '::1', port: 9002 },
+      items: [
+        { upstreams: [{ url: 'http://127.0.0.1:9001', host: '127.0.0.1', port: 9001 }] },
+        { upstreams: [{ host: '::1', port: 9002 }] },
       ],
     },
   })
@@ -77,7 +77,7 @@ t.test('a route that cannot be served is refused', async (t) => {
   const refused: Route[] = [
     { path: '/x', worker: '/app/x.ts' },
     { path: '/x/:key/:key', worker: '/app/x.ts' },
-    { path: '/x', upstreams: ['https://127.0.0.1:1'], forwarder: 'aries' },
+    { path: '/x', upstreams: ['ftp://127.0.0.1:1'], forwarder: 'aries' },
     { path: '/x', upstreams: ['http://127.0.0.1:1/path'], forwarder: 'aries' },
     { path: '/x', upstreams: ['nonsense'], forwarder: 'aries' },
   ]
