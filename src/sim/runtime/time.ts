@@ -30,17 +30,27 @@ export async function settle(): Promise<void> {
   } while (immediates > 0)
 }
 
-/** As `setTimeout` gives it. */
+/**
+ * As `setTimeout` gives it. One that falls due while its process is paused waits for it to go on, and
+ * whoever cancels it then, before its turn, has cancelled it.
+ */
 class VirtualTimeout {
   #handle: TimerHandle | undefined
-  readonly #arm: () => TimerHandle
+  #turn = 0
+  readonly #arm: (isDue: () => boolean) => TimerHandle
 
-  constructor(arm: () => TimerHandle) {
+  constructor(arm: (isDue: () => boolean) => TimerHandle) {
     this.#arm = arm
-    this.#handle = arm()
+    this.#set()
+  }
+
+  #set(): void {
+    const turn = this.#turn
+    this.#handle = this.#arm(() => this.#turn === turn)
   }
 
   cancel(): void {
+    this.#turn++
     this.#handle?.cancel()
     this.#handle = undefined
   }
@@ -52,7 +62,7 @@ class VirtualTimeout {
 
   refresh(): this {
     this.cancel()
-    this.#handle = this.#arm()
+    this.#set()
     return this
   }
 
@@ -73,10 +83,13 @@ type Callback = (...args: unknown[]) => void
 
 function virtualTimeout(fire: Callback, delayMs = 0, ...args: unknown[]): VirtualTimeout {
   const owner = currentProcess()
-  return new VirtualTimeout(() =>
+  return new VirtualTimeout((isDue) =>
     world!.clock.after(Number(delayMs) || 0, () => {
-      if (owner) owner.run(() => fire(...args))
-      else fire(...args)
+      const run = (): void => {
+        if (isDue()) fire(...args)
+      }
+      if (owner) owner.run(run)
+      else run()
     }),
   )
 }
