@@ -301,10 +301,8 @@ export class Exchange implements HedgedExchange {
     attempt.begin(fresh)
   }
 
-  /**
-   * Keeps a piece for another attempt; false when there is no room for it. A request that is on its
-   * way goes on without, one that still waits for a target is refused.
-   */
+  // Keeps a piece for another attempt; false when there is no room for it. A request that is on its
+  // way goes on without, one that still waits for a target is refused.
   #keep(piece: Buffer): boolean {
     const { engine } = this
     if (engine.keptBytes + piece.length > engine.init.keptBytesMax) {
