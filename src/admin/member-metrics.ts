@@ -1,4 +1,4 @@
-import type { GossipDriver, MemberState } from '../gossip/types.ts'
+import type { GossipDriver, Member, MemberState } from '../gossip/types.ts'
 import type { MetricTable } from './metrics.ts'
 
 const STATES: readonly MemberState[] = ['alive', 'suspect', 'unreachable', 'left']
@@ -27,11 +27,7 @@ export const MEMBER_METRICS: MetricTable<GossipDriver> = [
       kind: 'gauge',
       labels: ['node'],
     },
-    (membership) =>
-      membership
-        .members()
-        .filter((m) => m.role === 'node' && m.load)
-        .map((m): [Record<string, string>, number] => [{ node: m.id }, m.loadAgeMs / 1_000]),
+    ofEachNode((m) => m.loadAgeMs / 1_000),
   ],
   [
     {
@@ -40,11 +36,7 @@ export const MEMBER_METRICS: MetricTable<GossipDriver> = [
       kind: 'gauge',
       labels: ['node'],
     },
-    (membership) =>
-      membership
-        .members()
-        .filter((m) => m.role === 'node' && m.load)
-        .map((m): [Record<string, string>, number] => [{ node: m.id }, m.load!.cpuCapacity]),
+    ofEachNode((m) => m.load!.cpuCapacity),
   ],
   [
     {
@@ -73,3 +65,12 @@ export const MEMBER_METRICS: MetricTable<GossipDriver> = [
       ]),
   ],
 ]
+
+/** A figure of each node whose load is known. */
+function ofEachNode(figure: (node: Member) => number) {
+  return (membership: GossipDriver) =>
+    membership
+      .members()
+      .filter((m) => m.role === 'node' && m.load)
+      .map((m): [Record<string, string>, number] => [{ node: m.id }, figure(m)])
+}
