@@ -1,7 +1,7 @@
 /** Connections to hosts, kept: for requests that are sent on, and for calls. */
-import { Pool } from 'undici'
 import { untilAborted } from './abort.ts'
 import { formatAddress } from './config/address.ts'
+import { Pool } from './undici.ts'
 import type { OwnerAddress } from './wire.ts'
 
 /** Connections to one host; more requests than that wait in order. */

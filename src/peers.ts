@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
-import { Agent } from 'undici'
 import { untilAborted } from './abort.ts'
 import type { Tokens } from './auth.ts'
 import { AriesError, fromBody } from './errors.ts'
 import type { Membership } from './gossip/types.ts'
 import type { Rpc, RpcName } from './rpc.ts'
+import { Agent } from './undici.ts'
 import { HEADER } from './wire.ts'
 
 const CONNECT_TIMEOUT_MS = 500

@@ -24,7 +24,7 @@ const NGINX_STREAM_MODULES = [
   '/usr/lib/nginx/modules/ngx_stream_module.so',
   '/usr/share/nginx/modules/ngx_stream_module.so',
 ]
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url))
 const NODE_PROXY = fileURLToPath(new URL('./node-proxy-child.ts', import.meta.url))
 const VERSIONS = { fastify: '5.12.8', '@fastify/http-proxy': '11.6.3' }
 

@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream'
-import { Agent, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { AdminApi, AdminEndpoint, ReadyInfo } from '../admin/api.ts'
 import { adminTokens } from '../auth.ts'
 import { AriesError, fromBody } from '../errors.ts'
 import { INPUT_TYPE } from '../jobs/job-streams.ts'
+import { Agent } from '../undici.ts'
 import { CHECKPOINT_TYPE, HEADER } from '../wire.ts'
 
 const CONNECT_TIMEOUT_MS = 2_000

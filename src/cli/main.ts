@@ -1,10 +1,8 @@
 /** `aries`: parses the command line and turns what comes of it into an exit code. */
 import { type Command, CommanderError } from 'commander'
-import { keepCompiledCode } from '../compile-cache.ts'
 import { EXIT, fail, quietPipes } from './output.ts'
 import { buildProgram } from './program.ts'
 
-keepCompiledCode()
 quietPipes()
 process.exitCode = await main(process.argv.slice(2))
 

@@ -5,9 +5,10 @@
  */
 import { connect } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
-import { Agent, type Dispatcher, H2CClient, request } from 'undici'
+import type { Dispatcher } from 'undici'
 import { formatAddress } from '../config/address.ts'
 import type { ConfigFile } from '../config/schema.ts'
+import { Agent, H2CClient } from '../undici.ts'
 import type { TimerHandle, World } from '../world.ts'
 import type { UpstreamAddress } from './routes.ts'
 import type { UpstreamTls } from './upstream-tls.ts'
@@ -130,8 +131,11 @@ export class HealthChecks {
   async #answerFault({ address, settings, dispatcher }: Checked): Promise<string | undefined> {
     const { path, host, expect, timeoutMs } = settings
     try {
-      const { statusCode, body } = await request(new URL(path, originOf(address)), {
-        dispatcher: dispatcher ?? this.#agent,
+      const { origin, pathname, search } = new URL(path, originOf(address))
+      const { statusCode, body } = await (dispatcher ?? this.#agent).request({
+        origin,
+        path: `${pathname}${search}`,
+        method: 'GET',
         headers: { 'user-agent': 'aries-health', ...(host && { host }) },
         signal: AbortSignal.timeout(timeoutMs),
       })

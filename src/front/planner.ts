@@ -1,6 +1,6 @@
-import { METHODS } from 'node:http'
 import type { ConfigFile } from '../config/schema.ts'
 import { AriesError, toAriesError } from '../errors.ts'
+import { METHODS } from '../node-http.ts'
 import { fillTemplate } from '../path-pattern.ts'
 import type { Random } from '../world.ts'
 import type { Balancing } from './balance/balancing.ts'

@@ -1,6 +1,7 @@
 /** Answers of the front itself: an `ErrorBody` in JSON. */
-import { STATUS_CODES } from 'node:http'
+
 import type { AriesError } from '../errors.ts'
+import { STATUS_CODES } from '../node-http.ts'
 import { HEADER } from '../wire.ts'
 import type { Plan, UpgradedSocket } from './plan.ts'
 

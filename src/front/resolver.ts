@@ -1,7 +1,9 @@
-import { Agent, type Dispatcher, request } from 'undici'
+import type { Dispatcher } from 'undici'
 import { untilAborted } from '../abort.ts'
+import { formatAddress } from '../config/address.ts'
 import { AriesError, fromBody, toAriesError } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
+import { Agent } from '../undici.ts'
 import { HEADER, type OwnerAddress } from '../wire.ts'
 import type { Nodes, NodeView } from './nodes.ts'
 
@@ -91,25 +93,23 @@ export class Resolver {
   ): Promise<OwnerAddress> {
     const { host, dataPort } = node
     const token = this.#token()
-    const response = request(
-      `http://${host.includes(':') ? `[${host}]` : host}:${dataPort}/rpc/resolve`,
-      {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          ...(token === '' ? undefined : { [HEADER.auth]: token }),
-        },
-        body: JSON.stringify({
-          class: id.class,
-          key: id.key,
-          ...(suspect && { suspect: { node: suspect.node, epoch: suspect.epoch } }),
-        }),
-        dispatcher: this.#agent,
-        signal,
-        headersTimeout: ANSWER_TIMEOUT_MS,
-        bodyTimeout: ANSWER_TIMEOUT_MS,
+    const response = this.#agent.request({
+      origin: `http://${formatAddress(host, dataPort)}`,
+      path: '/rpc/resolve',
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(token === '' ? undefined : { [HEADER.auth]: token }),
       },
-    )
+      body: JSON.stringify({
+        class: id.class,
+        key: id.key,
+        ...(suspect && { suspect: { node: suspect.node, epoch: suspect.epoch } }),
+      }),
+      signal,
+      headersTimeout: ANSWER_TIMEOUT_MS,
+      bodyTimeout: ANSWER_TIMEOUT_MS,
+    })
     const { statusCode, body } = await untilAborted(response, signal)
     const answer: unknown = await body.json().catch((thrown: unknown) => {
       throw toAriesError(thrown, 'ARIES_E_BAD_GATEWAY')

@@ -1,6 +1,6 @@
-import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import { FrameBatch } from '../frame-batch.ts'
+import { request } from '../node-http.ts'
 import { type Frame, FrameDecoder, type SessionId } from '../session-frames.ts'
 import { HEADER } from '../wire.ts'
 import type { Session } from './session.ts'

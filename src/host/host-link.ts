@@ -1,9 +1,10 @@
 /** A connection between two hosts: of a move, or of an owner with its standby. */
-import { request } from 'node:http'
+
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AriesError } from '../errors.ts'
 import { encodeMessage, MessageDecoder, type WireMessage } from '../move/codec.ts'
+import { request } from '../node-http.ts'
 import { checkShape, type Shapes } from '../shapes.ts'
 import { HEADER, type HostAddress } from '../wire.ts'
 import { release } from './release.ts'

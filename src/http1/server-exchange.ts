@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from '../node-http.ts'
 import type { Outbox } from './outbox.ts'
 import type { ParsedRequest } from './request-head.ts'
 

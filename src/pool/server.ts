@@ -1,8 +1,9 @@
 /** The HTTP server of the pool: takes a request for a task from a front, answers with its response. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Tokens } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { createServer } from '../node-http.ts'
 import { formatLoad, HEADER, isInnerHeader } from '../wire.ts'
 import type { TaskAnswer, TaskCall } from './exchange.ts'
 import type { PoolSetup } from './ipc.ts'

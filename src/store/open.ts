@@ -1,7 +1,6 @@
 import { isAbsolute, normalize } from 'node:path'
 import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { PostgresStore } from './postgres/store.ts'
 import { type PostgresOptions, parsePostgresUrl } from './postgres/url.ts'
 import { SqliteStore } from './sqlite/store.ts'
 import type { Store } from './store.ts'
@@ -19,7 +18,7 @@ export async function openStore(components: { log: Logger }, url: string): Promi
       return SqliteStore.open(components, sqlitePath(url.slice('sqlite:'.length)))
     case 'postgres':
     case 'postgresql':
-      return PostgresStore.open(components, postgresOptions(url), postgresDescription(url))
+      return openPostgres(components, url)
     default:
       // Only the scheme is repeated: a url that is wrong anywhere may hold a password anywhere.
       throw new AriesError(
@@ -27,6 +26,13 @@ export async function openStore(components: { log: Logger }, url: string): Promi
         `store: "${scheme}:" is not a known kind; use sqlite:<file> or postgres://user:password@host/database`,
       )
   }
+}
+
+/** Its driver is read only by those that use it. */
+async function openPostgres(components: { log: Logger }, url: string): Promise<Store> {
+  const options = postgresOptions(url)
+  const { PostgresStore } = await import('./postgres/store.ts')
+  return PostgresStore.open(components, options, postgresDescription(url))
 }
 
 function sqlitePath(path: string): string {

@@ -68,7 +68,7 @@ export interface Dev {
 }
 
 export function startDev(t: Test, config: string): Dev {
-  const child = spawn(process.execPath, [`${ROOT}src/cli/main.ts`, 'dev', '--config', config], {
+  const child = spawn(process.execPath, [`${ROOT}src/cli/bin.js`, 'dev', '--config', config], {
     env: cleanEnv(),
     stdio: ['ignore', 'pipe', 'pipe'],
   })

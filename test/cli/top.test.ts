@@ -8,7 +8,7 @@ import { until } from '../helpers/until.ts'
 import { aries, cleanEnv } from './aries.ts'
 import { CLUSTER, LOAD, STATUS, stubAdmin, WORKERS } from './stub-admin.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url))
 const SNAPSHOT: Snapshot = { cluster: CLUSTER, statuses: STATUS, workers: WORKERS }
 const SIZE = { columns: 130, rows: 12 }
 const PLAIN = { size: SIZE, trouble: undefined, colours: false }

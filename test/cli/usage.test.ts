@@ -110,7 +110,7 @@ t.test('check without a configuration says where it looked', async (t) => {
 })
 
 t.test('a reader that goes away is no error', async (t) => {
-  const main = `${ROOT}src/cli/main.ts`
+  const main = `${ROOT}src/cli/bin.js`
   const child = spawn('sh', ['-c', `"${process.execPath}" "${main}" --help | true; exit 0`], {
     env: cleanEnv(),
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -124,7 +124,7 @@ t.test('a reader that goes away is no error', async (t) => {
 })
 
 t.test('output that cannot be written ends with 1 and the reason', async (t) => {
-  const main = `${ROOT}src/cli/main.ts`
+  const main = `${ROOT}src/cli/bin.js`
   const child = spawn('sh', ['-c', `exec "${process.execPath}" "${main}" --help > /dev/full`], {
     env: cleanEnv(),
     stdio: ['ignore', 'ignore', 'pipe'],

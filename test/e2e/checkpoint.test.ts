@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { TestCluster } from '../helpers/cluster.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url))
 const POST = { method: 'POST' }
 
 interface Ran {

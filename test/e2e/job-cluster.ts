@@ -9,7 +9,7 @@ import { cleanEnv, type Outcome } from '../cli/aries.ts'
 import { type ClusterOptions, TestCluster } from '../helpers/cluster.ts'
 import { until } from '../helpers/until.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url))
 export const FOLDER = fileURLToPath(new URL('../jobs/fixtures', import.meta.url))
 
 export interface RunningCommand {

@@ -14,7 +14,7 @@ import { leash } from '../helpers/leash.ts'
 import { freePorts } from '../helpers/ports.ts'
 import { until } from '../helpers/until.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url))
 /** A front starts, on a machine that is busy with other tests. */
 const START_MS = 60_000
 

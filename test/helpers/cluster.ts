@@ -12,7 +12,7 @@ import { freePorts } from './ports.ts'
 import { until } from './until.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const MAIN = join(ROOT, 'src/cli/main.ts')
+const MAIN = join(ROOT, 'src/cli/bin.js')
 const LEGACY = join(ROOT, 'workers/legacy.ts')
 const READY_TIMEOUT_MS = 90_000
 

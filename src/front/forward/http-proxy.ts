@@ -1,8 +1,9 @@
-import { Agent, createServer, type IncomingMessage, type Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { type Duplex, duplexPair } from 'node:stream'
 import httpProxy from 'http-proxy'
 import { AriesError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
+import { Agent, createServer } from '../../node-http.ts'
 
 export interface HttpProxyForwarderComponents {
   readonly log: Logger

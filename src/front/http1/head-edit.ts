@@ -1,5 +1,5 @@
 /** The heads that the engine writes: what came, without what ends here, with what it adds. */
-import { STATUS_CODES } from 'node:http'
+
 import { AriesError } from '../../errors.ts'
 import {
   ARIES_FAULT,
@@ -19,6 +19,7 @@ import {
   UPGRADE,
 } from '../../http1/grammar.ts'
 import type { ParsedRequest } from '../../http1/request-head.ts'
+import { STATUS_CODES } from '../../node-http.ts'
 import type { Target } from '../plan.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { ParsedResponse } from './response-head.ts'

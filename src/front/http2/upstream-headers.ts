@@ -1,5 +1,5 @@
 /** Heads to and from a target that speaks HTTP/2, by way of those of HTTP/1.1. */
-import { STATUS_CODES } from 'node:http'
+
 import { Fields } from '../../http1/fields.ts'
 import {
   CONNECTION,
@@ -10,6 +10,7 @@ import {
   TRANSFER_ENCODING,
   UPGRADE,
 } from '../../http1/grammar.ts'
+import { STATUS_CODES } from '../../node-http.ts'
 import type { ClientRequest } from '../http1/client-request.ts'
 import { requestHeadText } from '../http1/head-edit.ts'
 import { ParsedResponse } from '../http1/response-head.ts'
