@@ -21,6 +21,8 @@ t.test('a worker moves in its sleep', async (t) => {
     await n1.request(id, { path: '/?do=fill&bytes=50000' })
   }
   await asleep(n1, small, large)
+  // One may have slept already before it was filled.
+  const wakes = n1.stats?.wakes
   for (const id of [small, large]) {
     t.match(await n1.move(id, n2.address), { from: 'n1', to: 'n2', toEpoch: 2 })
     t.equal((await n1.request(id)).headers.get('aries-owner')?.includes(`${n2.port}`), true)
@@ -30,7 +32,7 @@ t.test('a worker moves in its sleep', async (t) => {
   t.ok(stops! >= 1, 'what its stop changed moved along')
   t.equal(starts, stops! + 1)
   t.equal((await n2.request(large, { path: '/?do=keys' })).status, 200)
-  t.equal(n1.stats?.wakes, 0, 'not woken for it')
+  t.equal(n1.stats?.wakes, wakes, 'not woken for it')
 })
 
 t.test('a refused move leaves it asleep, or lets it fall asleep again', async (t) => {
