@@ -1,12 +1,12 @@
 /** Raw TCP: a client's connection spliced with one to an upstream. */
 import { connect, type Socket } from 'node:net'
 import { AriesError } from '../errors.ts'
+import { onread, setReader } from '../http1/read-buffer.ts'
 import type { Logger } from '../log.ts'
 import type { Random } from '../world.ts'
 import { leastInFlight } from './balance/upstreams.ts'
 import { CLIENT_HELLO_BYTES_MAX, type ClientHello, parseClientHello } from './client-hello.ts'
 import { readFirst } from './first-bytes.ts'
-import { onread, setReader } from './http1/read-buffer.ts'
 import type { SniRule } from './listen.ts'
 import type { ShardStats, SplicedBytes } from './metrics.ts'
 import { type ProxiedPeer, type ProxyVersion, proxyHeader } from './proxy-protocol.ts'

@@ -6,6 +6,7 @@ import { HeadFinder } from './head-finder.ts'
 import { LINGER_MS, PIPELINE_BYTES_MAX } from './limits.ts'
 import { Listeners } from './listeners.ts'
 import { Outbox } from './outbox.ts'
+import { removeReader, setReader } from './read-buffer.ts'
 import { checkUnfinishedHead, ParsedRequest } from './request-head.ts'
 import { type BodySink, type ServerClient, ServerExchange } from './server-exchange.ts'
 import type { ServerHome } from './server-home.ts'
@@ -57,8 +58,9 @@ export class ServerConnection implements ServerClient, Timed {
     this.remoteAddress = socket.remoteAddress ?? ''
     this.deadlineMs = home.deadlines.after(home.limits.idleTimeoutMs)
     socket.setNoDelay(true)
+    const data = (chunk: Buffer): void => this.#data(chunk)
     this.#listeners = new Listeners(socket, [
-      ['data', (chunk: Buffer) => this.#data(chunk)],
+      ...(setReader(socket, data) ? [] : [['data', data] as const]),
       ['end', () => this.#ended()],
       ['drain', () => this.#drained()],
       ['finish', () => this.#finished()],
@@ -66,6 +68,7 @@ export class ServerConnection implements ServerClient, Timed {
       ['close', () => this.#closed()],
     ])
     home.deadlines.add(this)
+    socket.resume()
   }
 
   /** The server closes: what has not begun must not hold it up. */
@@ -287,6 +290,7 @@ export class ServerConnection implements ServerClient, Timed {
     this.#home.deadlines.delete(this)
     this.#home.left(this)
     const socket = this.#socket
+    removeReader(socket)
     socket.on('error', () => socket.destroy())
     if (rest !== undefined) socket.unshift(rest)
     upgrade.take(socket)

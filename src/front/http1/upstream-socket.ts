@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import { onread } from './read-buffer.ts'
+import { onread } from '../../http1/read-buffer.ts'
 
 type Written = (error?: Error | null) => void
 
