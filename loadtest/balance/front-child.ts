@@ -6,6 +6,7 @@ import { Balancing } from '../../src/front/balance/balancing.ts'
 import { UpstreamPicker } from '../../src/front/balance/upstreams.ts'
 import { Board } from '../../src/front/board.ts'
 import { Http1Engine } from '../../src/front/http1/engine.ts'
+import { Meters } from '../../src/front/meters.ts'
 import { emptyStats } from '../../src/front/metrics.ts'
 import { Nodes } from '../../src/front/nodes.ts'
 import type { AttemptFailure, Picker, RequestHead, Target } from '../../src/front/plan.ts'
@@ -82,8 +83,18 @@ function ownPickers(ports: readonly number[], deadlineMs: number): (head: Reques
     routes: [{ path: '/*', upstreams: ['http://127.0.0.1:1'] }],
     balance: { queueTimeoutMs: deadlineMs },
   })
+  const meters = new Meters()
   const balancing = new Balancing(
-    { log, random, board, nodes, stats: emptyStats(), onPoolFailed: none, onUpstreamFailed: none },
+    {
+      log,
+      random,
+      board,
+      nodes,
+      stats: emptyStats(),
+      meters,
+      onPoolFailed: none,
+      onUpstreamFailed: none,
+    },
     balance,
   )
   const addresses = ports.map((port) => {
@@ -97,7 +108,12 @@ function ownPickers(ports: readonly number[], deadlineMs: number): (head: Reques
     drain: false,
   }))
   const group = balancing.openGroup({ items, forwarder: 'aries' })
-  const bound = { group, stickiness: undefined, retried: new Set<number>() }
+  const bound = {
+    group,
+    stickiness: undefined,
+    retried: new Set<number>(),
+    meter: meters.route('/*'),
+  }
   return (head) => new UpstreamPicker(balancing.forUpstreams, bound, head)
 }
 

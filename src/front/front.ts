@@ -16,6 +16,7 @@ import { BoardWriter } from './board-writer.ts'
 import { Certificates } from './certificates.ts'
 import type { Inheritance, ListeningSocket } from './handover.ts'
 import { type ListenerAddress, listenerKey, parseListener, probe } from './listen.ts'
+import type { TrafficSum } from './meters.ts'
 import type { FrontStats } from './metrics.ts'
 import { RateTable } from './rate-table.ts'
 import { RouteTable } from './routes.ts'
@@ -196,6 +197,11 @@ export class Front {
   /** At most about a second old. */
   stats(): FrontStats {
     return this.#shards.stats()
+  }
+
+  /** Likewise, of each route and target. */
+  traffic(): TrafficSum {
+    return this.#shards.traffic()
   }
 
   async #apply(config: Config): Promise<void> {

@@ -1,6 +1,7 @@
 /** When the requests of a route get a second attempt: after a time, or when most were answered. */
 import type { z } from 'zod'
 import type { hedgeSchema } from '../config/schema/route-terms.ts'
+import type { RouteMeter } from './meters.ts'
 import type { ShardStats } from './metrics.ts'
 import type { Hedging, Late } from './plan.ts'
 
@@ -12,6 +13,7 @@ const STEP = 0.05
 /** One timer for all requests of the route: they come due in the order in which they came. */
 export class RouteHedging implements Hedging {
   readonly #stats: ShardStats
+  readonly #meter: RouteMeter
   readonly #afterMs: number | undefined
   readonly #quantile: number
   readonly #due = new Map<Late, number>()
@@ -19,8 +21,13 @@ export class RouteHedging implements Hedging {
   #answers = 0
   #quantileMs = 0
 
-  constructor(components: { readonly stats: ShardStats }, config: z.output<typeof hedgeSchema>) {
+  /** `meter`: of the route. */
+  constructor(
+    components: { readonly stats: ShardStats; readonly meter: RouteMeter },
+    config: z.output<typeof hedgeSchema>,
+  ) {
     this.#stats = components.stats
+    this.#meter = components.meter
     this.#afterMs = config.afterMs
     this.#quantile = config.quantile
   }
@@ -44,10 +51,14 @@ export class RouteHedging implements Hedging {
 
   began(): void {
     this.#stats.hedges.made += 1
+    this.#meter.hedged()
   }
 
   answered(ms: number, bySecond: boolean): void {
-    if (bySecond) this.#stats.hedges.won += 1
+    if (bySecond) {
+      this.#stats.hedges.won += 1
+      this.#meter.hedgeWon()
+    }
     this.#answers += 1
     if (this.#answers <= ANSWERS_MIN) this.#quantileMs = Math.max(this.#quantileMs, ms)
     else {

@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { AriesError } from '../errors.ts'
+import type { RouteMeter, TargetMeter } from './meters.ts'
 import type { ForwardTerms } from './route-terms.ts'
 
 /** A parsed and validated request head. Header names are as sent; look-ups ignore case. */
@@ -52,6 +53,8 @@ export interface Target {
   readonly secure?: boolean
   /** Connections to it at a time, tunnels not counted; undefined: as many as to any. */
   readonly connectionsMax?: number | undefined
+  /** Where what happens there is counted. */
+  readonly meter?: TargetMeter | undefined
 }
 
 /** How an attempt failed. Not applied: nothing was sent, or the target said so (421, a refusal). */
@@ -145,7 +148,10 @@ export interface Hedging {
   answered(ms: number, bySecond: boolean): void
 }
 
-export type Plan =
+/** `meter`: of the route, where there is one; the engine counts there. */
+export type Plan = { readonly meter?: RouteMeter | undefined } & PlanKinds
+
+type PlanKinds =
   | {
       readonly kind: 'reply'
       readonly status: number

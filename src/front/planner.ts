@@ -9,6 +9,7 @@ import { TaskPicker, taskHeaders } from './balance/task.ts'
 import { type BoundGroup, UpstreamPicker } from './balance/upstreams.ts'
 import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
 import { RouteHedging } from './hedges.ts'
+import type { Meters, RouteMeter } from './meters.ts'
 import { countAnswer, type ShardStats } from './metrics.ts'
 import { RouteMirror } from './mirrors.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
@@ -25,6 +26,7 @@ export interface PlannerComponents {
   readonly workers: WorkerBalance
   readonly webSockets: WebSocketClients
   readonly stats: ShardStats
+  readonly meters: Meters
   readonly random: Random
   readonly rates: RateTable
   readonly shedder: Shedder
@@ -54,6 +56,7 @@ export class RoutePlanner implements Planner {
   #table: RouteTable
   #bodyLimits: BodyLimits
   /** What each route needs at every request, made once. */
+  readonly #meters = new Map<CompiledRoute, RouteMeter>()
   readonly #headers = new Map<CompiledRoute, NonNullable<Target['headers']>>()
   readonly #groups = new Map<CompiledRoute, BoundGroup>()
   readonly #terms = new Map<CompiledRoute, ForwardTerms>()
@@ -70,6 +73,9 @@ export class RoutePlanner implements Planner {
 
   /** Requests that have their plan keep it. `Upstreams` knows those of `table` already. */
   setRoutes({ table, token, bodyLimits, front }: PlannerInit): void {
+    const { meters, stats } = this.#components
+    meters.keepRoutes(new Set(table.routes.map(({ name }) => name)))
+    this.#meters.clear()
     this.#headers.clear()
     this.#groups.clear()
     this.#terms.clear()
@@ -77,6 +83,8 @@ export class RoutePlanner implements Planner {
     this.#mirrors.clear()
     this.#hedges.clear()
     for (const route of table.routes) {
+      const meter = meters.route(route.name)
+      this.#meters.set(route, meter)
       if (route.kind === 'task') this.#headers.set(route, taskHeaders(route.task, token))
       if (route.kind === 'upstreams') {
         const group = this.#components.balancing.openGroup(route, {
@@ -87,9 +95,9 @@ export class RoutePlanner implements Planner {
         if (route.mirror) {
           this.#mirrors.set(route, new RouteMirror(this.#components, route.mirror))
         }
-        if (route.hedge) this.#hedges.set(route, new RouteHedging(this.#components, route.hedge))
+        if (route.hedge) this.#hedges.set(route, new RouteHedging({ stats, meter }, route.hedge))
         const retried = new Set(route.retry?.statuses ?? RETRIED)
-        this.#groups.set(route, { group, stickiness, retried })
+        this.#groups.set(route, { group, stickiness, retried, meter })
       }
       if (route.rateLimits) {
         const { rates } = this.#components
@@ -117,15 +125,17 @@ export class RoutePlanner implements Planner {
         new AriesError('ARIES_E_NO_ROUTE', `no route matches ${head.method} ${shown(head.path)}`),
       )
     }
-    const refusal = this.#refusal(match.route, head)
+    const meter = this.#meters.get(match.route)!
+    const refusal = this.#refusal(match.route, meter, head)
     if (refusal !== undefined) return refusal
     const terms = this.#terms.size === 0 ? undefined : this.#terms.get(match.route)
     const fault = terms?.checkHead?.(head)
-    if (fault !== undefined) return this.#reply(fault)
+    if (fault !== undefined) return this.#reply(fault, meter)
     const { method } = head
     if (!KNOWN_METHODS.has(method) && isReadByNode(match.route)) {
       return this.#reply(
         new AriesError('ARIES_E_METHOD_UNKNOWN', `${match.route.path} does not serve ${method}`),
+        meter,
       )
     }
     const { balancing, workers, stats } = this.#components
@@ -133,9 +143,10 @@ export class RoutePlanner implements Planner {
       case 'task':
         return {
           kind: 'forward',
+          meter,
           picker: new TaskPicker(
             balancing.tasks,
-            balancing.taskLine(match.route.priority),
+            { line: balancing.taskLine(match.route.priority), meter },
             this.#headers.get(match.route) ?? [],
           ),
           bodyLimit: this.#bodyLimits.task,
@@ -149,6 +160,7 @@ export class RoutePlanner implements Planner {
         const { rewrite, upstreamHost } = route as Extract<CompiledRoute, { kind: 'upstreams' }>
         return {
           kind: 'forward',
+          meter,
           picker: new UpstreamPicker(balancing.forUpstreams, this.#groups.get(route)!, head),
           bodyLimit: undefined,
           terms,
@@ -163,19 +175,21 @@ export class RoutePlanner implements Planner {
         const { status, to } = route as Extract<CompiledRoute, { kind: 'redirect' }>
         countAnswer(stats, 'none', status)
         const location = fillTemplate(to, taken, head.target)
-        return { kind: 'reply', status, headers: [['Location', location]], body: '' }
+        return { kind: 'reply', meter, status, headers: [['Location', location]], body: '' }
       }
       case 'respond': {
         const { status, headers, body } = match.route
         countAnswer(stats, 'none', status)
-        return { kind: 'reply', status, headers, body }
+        return { kind: 'reply', meter, status, headers, body }
       }
       case 'worker': {
         const { worker } = match as Extract<Match, { worker: unknown }>
-        if (head.upgrade?.toLowerCase() === 'websocket') return this.#planSession(head, worker)
+        if (head.upgrade?.toLowerCase() === 'websocket')
+          return this.#planSession(head, worker, meter)
         const repeatable = head.header('idempotency-key') !== undefined
         return {
           kind: 'forward',
+          meter,
           picker: new WorkerPicker(workers, worker, repeatable),
           bodyLimit: this.#bodyLimits.worker,
           terms,
@@ -185,34 +199,40 @@ export class RoutePlanner implements Planner {
   }
 
   /** Before anything is done for the request: it came too fast, or the shard is late. */
-  #refusal(route: CompiledRoute, head: RequestHead): Plan | undefined {
+  #refusal(route: CompiledRoute, meter: RouteMeter, head: RequestHead): Plan | undefined {
     const { shedder, stats } = this.#components
     if ('priority' in route && shedder.refuses(route.priority)) {
       stats.shed += 1
       const message = `the shard is late by ${Math.round(shedder.lagMs)} ms (front.shedLagMs)`
-      return this.#reply(new AriesError('ARIES_E_OVERLOADED', message))
+      return this.#reply(new AriesError('ARIES_E_OVERLOADED', message), meter)
     }
     if (this.#rates.size === 0) return undefined
     const limited = this.#rates.get(route)?.refusal(head)
     if (limited === undefined) return undefined
     stats.rateLimited += 1
     countAnswer(stats, 'none', limited.error.status)
-    return replyError(limited.error, limited.headers)
+    return { ...replyError(limited.error, limited.headers), meter }
   }
 
-  #planSession(head: RequestHead, worker: Extract<Match, { worker: unknown }>['worker']): Plan {
+  #planSession(
+    head: RequestHead,
+    worker: Extract<Match, { worker: unknown }>['worker'],
+    meter: RouteMeter,
+  ): Plan {
     const { webSockets } = this.#components
     const fault = webSockets.fault(head)
-    if (fault !== undefined) return this.#reply(fault)
+    if (fault !== undefined) return this.#reply(fault, meter)
     return {
       kind: 'take',
+      meter,
       take: (socket, early) => webSockets.open(head, worker, socket, early),
     }
   }
 
-  #reply(error: AriesError): Plan {
+  /** `meter`: undefined when no route matches. */
+  #reply(error: AriesError, meter?: RouteMeter): Plan {
     countAnswer(this.#components.stats, 'none', error.status)
-    return replyError(error)
+    return { ...replyError(error), meter }
   }
 }
 

@@ -20,7 +20,8 @@ import { sendSignal } from './keeper.ts'
 import { FRONT_METRICS } from './metric-table.ts'
 import { Predecessor, type Replaced } from './predecessor.ts'
 import { isSuccessor, Successor } from './successor.ts'
-import { UPSTREAM_METRICS } from './upstream-metrics.ts'
+import { TRAFFIC_METRICS } from './traffic-metrics.ts'
+import { UPSTREAM_METRICS, WEIGHT_METRICS } from './upstream-metrics.ts'
 
 /** What is being answered at the admin port when another process is to have it. */
 const ADMIN_GRACE_MS = 1_000
@@ -90,7 +91,9 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
   const handover = new MapHandover({ gossip, world }, { map: config.map })
   const metrics = new Metrics({ role: 'front', id })
   addTable(metrics, FRONT_METRICS, () => front.stats())
+  addTable(metrics, TRAFFIC_METRICS, () => front.traffic())
   addTable(metrics, UPSTREAM_METRICS, () => front.states.list())
+  addTable(metrics, WEIGHT_METRICS, () => front.states.weights())
   addTable(metrics, MEMBER_METRICS, () => gossip)
   const view = new ClusterView({ membership: gossip, peers }, { config: () => current, status })
   const keyRing = new KeyRing(

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { AriesError, fromBody } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { ListeningSocket } from './handover.ts'
+import type { Traffic } from './meters.ts'
 import { emptyStats, type ShardStats } from './metrics.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
 
@@ -28,6 +29,7 @@ export class ShardHandle {
   readonly startedAtMs = performance.now()
   /** The last that it reported. */
   stats: ShardStats = emptyStats()
+  traffic: Traffic | undefined
   readonly #components: ShardHandleComponents
   readonly #worker: Worker
   readonly #calls = new Map<number, Call>()
@@ -117,6 +119,7 @@ export class ShardHandle {
         break
       case 'stats':
         this.stats = message.stats
+        this.traffic = message.traffic
         break
       case 'sockets':
         this.#whenSockets(message.sockets)

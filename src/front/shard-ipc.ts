@@ -3,6 +3,7 @@ import type { ConfigFile } from '../config/schema.ts'
 import type { ErrorBody } from '../errors.ts'
 import type { ListeningSocket } from './handover.ts'
 import type { ListenerAddress } from './listen.ts'
+import type { Traffic } from './meters.ts'
 import type { ShardStats } from './metrics.ts'
 import type { NodeView } from './nodes.ts'
 import type { InRow, UpstreamOutcome } from './outcomes.ts'
@@ -75,7 +76,7 @@ export type FromShard =
   /** Call 0: the shard listens. */
   | { readonly type: 'done'; readonly call: number }
   | { readonly type: 'failed'; readonly call: number; readonly error: ErrorBody }
-  | { readonly type: 'stats'; readonly stats: ShardStats }
+  | { readonly type: 'stats'; readonly stats: ShardStats; readonly traffic: Traffic }
   | { readonly type: 'sockets'; readonly sockets: readonly ListeningSocket[] }
   /** Nobody listens at the data port of that node. */
   | { readonly type: 'refused'; readonly node: string }

@@ -9,6 +9,7 @@ import { Board } from './board.ts'
 import { Engines } from './engines.ts'
 import type { ListenerAddress } from './listen.ts'
 import { Listeners } from './listeners.ts'
+import { Meters } from './meters.ts'
 import { emptyStats, type ShardStats, type SplicedBytes } from './metrics.ts'
 import { Nodes } from './nodes.ts'
 import { RoutePlanner } from './planner.ts'
@@ -36,6 +37,7 @@ export class Shard {
   readonly #shard: number
   #config: ShardConfig
   readonly #stats: ShardStats = emptyStats()
+  readonly #meters = new Meters()
   readonly #bytes: SplicedBytes = { in: 0, out: 0 }
   readonly #nodes: Nodes
   readonly #owners: Owners
@@ -59,6 +61,7 @@ export class Shard {
     const { random } = realWorld
     const { config } = setup
     const stats = this.#stats
+    const meters = this.#meters
     const board = new Board(setup.board)
     const token = (): string => this.#config.token
     this.#components = components
@@ -84,6 +87,7 @@ export class Shard {
         board,
         nodes: this.#nodes,
         stats,
+        meters,
         onPoolFailed,
         onUpstreamFailed,
         onUpstreamInRow: (url, rule, count) => post({ type: 'upstream-in-row', url, rule, count }),
@@ -119,11 +123,13 @@ export class Shard {
           owners: this.#owners,
           nodes: this.#nodes,
           stats,
+          meters,
           token,
           timeoutMs: () => this.#config.front.ownerTimeoutMs,
         },
         webSockets: this.#webSockets,
         stats,
+        meters,
         random,
         rates: new RateTable(setup.rates),
         shedder: this.#shedder,
@@ -246,7 +252,7 @@ export class Shard {
     Object.assign(this.#stats, this.#owners.stats(), { queued: this.#balancing.lines.length })
     this.#stats.bytesIn += this.#bytes.in
     this.#stats.bytesOut += this.#bytes.out
-    this.#components.post({ type: 'stats', stats: this.#stats })
+    this.#components.post({ type: 'stats', stats: this.#stats, traffic: this.#meters.rows() })
     const outcomes = this.#balancing.upstreams.outcomes()
     if (outcomes.length > 0) {
       this.#components.post({ type: 'outcomes', shard: this.#shard, outcomes })

@@ -1,6 +1,7 @@
 import type { Logger } from '../log.ts'
 import type { TimerHandle, World } from '../world.ts'
 import type { ListeningSocket } from './handover.ts'
+import { TrafficSum } from './meters.ts'
 import { addStats, emptyStats, type FrontStats } from './metrics.ts'
 import { ShardHandle } from './shard-handle.ts'
 import type { FromShard, ShardConfig, ShardSetup, ToShard } from './shard-ipc.ts'
@@ -34,6 +35,7 @@ export class Shards {
   readonly #restartTimers = new Map<number, TimerHandle>()
   /** Counters of threads that have ended. */
   readonly #ended = emptyStats()
+  readonly #endedTraffic = new TrafficSum()
   #restarts = 0
   #crashesInARow = 0
   #stopping = false
@@ -95,6 +97,14 @@ export class Shards {
     return { ...sum, shards: this.#handles.size, restarts: this.#restarts }
   }
 
+  /** Of the routes and targets that the configuration has now. */
+  traffic(): TrafficSum {
+    const sum = new TrafficSum()
+    for (const { traffic } of this.#handles.values()) if (traffic !== undefined) sum.add(traffic)
+    sum.addEnded(this.#endedTraffic)
+    return sum
+  }
+
   #spawn(shard: number, inherited: readonly ListeningSocket[]): void {
     const setup: ShardSetup = {
       ...this.#init.setup(),
@@ -112,6 +122,7 @@ export class Shards {
 
   #exited(shard: number, handle: ShardHandle): void {
     addStats(this.#ended, handle.stats, true)
+    if (handle.traffic !== undefined) this.#endedTraffic.add(handle.traffic, true)
     this.#handles.delete(shard)
     if (this.#stopping) return
     const { log, world, onRestart } = this.#components

@@ -135,13 +135,19 @@ export class TcpSplicer {
     const place = socketPath === undefined ? { host, port } : { path: socketPath }
     const at = { ...place, allowHalfOpen: true, noDelay: true }
     const server: Socket = connect({ ...at, onread: onread(() => server) })
+    const { meter } = upstream
     upstream.begin()
+    meter.came()
+    meter.attempted()
+    meter.opening()
+    const startedMs = performance.now()
     let connected = false
     const abandon = (): void => void server.destroy()
     const timer = setTimeout(abandon, this.#limits.connectTimeoutMs)
     client.once('close', abandon)
     server.once('connect', () => {
       connected = true
+      meter.opened(performance.now() - startedMs)
       clearTimeout(timer)
       if (sendProxy) server.write(proxyHeader(sendProxy, peerOf(client)))
       this.#splice(client, server)
@@ -151,10 +157,15 @@ export class TcpSplicer {
       clearTimeout(timer)
       client.off('close', abandon)
       upstream.end()
+      meter.left()
+      meter.closed()
+      meter.sent(server.bytesWritten)
+      meter.received(server.bytesRead)
       if (connected || client.destroyed) {
         client.destroy()
         return
       }
+      meter.connectFailed()
       onFailed(upstream)
       this.#connect(client, upstreams, sendProxy, tried.add(upstream))
     })

@@ -1,5 +1,5 @@
 import type { MetricTable } from '../admin/metrics.ts'
-import type { UpstreamInfo } from './upstream-states.ts'
+import type { UpstreamInfo, UpstreamWeight } from './upstream-states.ts'
 
 const labels = ['upstream'] as const
 
@@ -9,7 +9,7 @@ function each(
   return (infos) => infos.map((info) => [{ upstream: info.url }, read(info)])
 }
 
-/** What a front tells Prometheus of its upstreams. */
+/** What a front tells Prometheus of the state of its upstreams; of their traffic: `TRAFFIC_METRICS`. */
 export const UPSTREAM_METRICS: MetricTable<readonly UpstreamInfo[]> = [
   [
     {
@@ -31,29 +31,37 @@ export const UPSTREAM_METRICS: MetricTable<readonly UpstreamInfo[]> = [
   ],
   [
     {
-      name: 'aries_front_upstream_requests_in_flight',
-      help: 'Requests and tunnels in flight at an upstream.',
+      name: 'aries_front_upstream_outs_total',
+      help: 'Times that it was found ill, by a check or its answers.',
+      kind: 'counter',
+      labels,
+    },
+    each(({ outs }) => outs),
+  ],
+  [
+    {
+      name: 'aries_front_upstream_out_seconds_total',
+      help: 'How long it has been ill altogether, in seconds.',
+      kind: 'counter',
+      labels,
+    },
+    each(({ outMs }) => outMs / 1_000),
+  ],
+]
+
+/** Shares of upstreams in their routes. */
+export const WEIGHT_METRICS: MetricTable<readonly UpstreamWeight[]> = [
+  [
+    {
+      name: 'aries_front_upstream_weight',
+      help: 'Share of an upstream in a route beside the others of its priority, as configured; 0: no new clients.',
       kind: 'gauge',
-      labels,
+      labels: ['route', 'upstream', 'priority'],
     },
-    each(({ inFlight }) => inFlight),
-  ],
-  [
-    {
-      name: 'aries_front_upstream_requests_total',
-      help: 'Attempts at an upstream.',
-      kind: 'counter',
-      labels,
-    },
-    each(({ requests }) => requests),
-  ],
-  [
-    {
-      name: 'aries_front_upstream_failures_total',
-      help: 'Attempts that it answered with 500 to 599, or not at all.',
-      kind: 'counter',
-      labels,
-    },
-    each(({ failed }) => failed),
+    (weights) =>
+      weights.map(({ route, url, priority, weight }) => [
+        { route, upstream: url, priority: String(priority) },
+        weight,
+      ]),
   ],
 ]

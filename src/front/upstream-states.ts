@@ -26,6 +26,18 @@ export interface UpstreamInfo {
   readonly requests: number
   /** Answers of 500 to 599, and none. */
   readonly failed: number
+  /** How often it was found ill, and for how long altogether. */
+  readonly outs: number
+  readonly outMs: number
+}
+
+/** The share that an upstream has in a route, as the configuration says it. */
+export interface UpstreamWeight {
+  readonly route: string
+  readonly url: string
+  readonly priority: number
+  /** Beside those of the others of its priority; 0: no new clients. */
+  readonly weight: number
 }
 
 export interface UpstreamStatesComponents {
@@ -48,6 +60,10 @@ interface State {
   boundUntilMs: number | undefined
   requests: number
   failed: number
+  outs: number
+  /** Of the times that are over. */
+  outMs: number
+  outSinceMs: number
   /** Requests when `hadTraffic` was asked last. */
   asked: number
   /** By shard. */
@@ -70,6 +86,7 @@ export class UpstreamStates {
   #states = new Map<string, State>()
   /** What the process before this one knew; until the first `set`. */
   #inherited: Inherited | undefined
+  #weights: readonly UpstreamWeight[] = []
   #looking: TimerHandle | undefined
 
   constructor(components: UpstreamStatesComponents, inherited?: Inherited) {
@@ -96,6 +113,7 @@ export class UpstreamStates {
     this.#states = new Map(
       addresses.map(({ url }) => [url, this.#states.get(url) ?? this.#first(url)]),
     )
+    this.#weights = weightsOf(table)
     const groups = new Map<string, string[]>()
     for (const [index, route] of table.routes.entries()) {
       if (route.kind !== 'upstreams') continue
@@ -165,6 +183,11 @@ export class UpstreamStates {
     return [...this.#states].map(([url, state]) => this.#info(url, state))
   }
 
+  /** What each route gives its upstreams. */
+  weights(): readonly UpstreamWeight[] {
+    return this.#weights
+  }
+
   /** For `aries status`: which are out, which drain. */
   notes(): string[] {
     const away = this.list().filter(({ state }) => state !== 'in')
@@ -201,6 +224,7 @@ export class UpstreamStates {
     if (this.#inherited?.unhealthy.includes(url)) {
       state.checkedWell = false
       state.healthy = false
+      state.outSinceMs = this.#nowMs
       state.why = 'the process before found it ill'
     }
     const drain = this.#inherited?.draining.find((each) => each.url === url)
@@ -215,7 +239,7 @@ export class UpstreamStates {
   }
 
   #info(url: string, state: State): UpstreamInfo {
-    const { healthy, why, sinceMs, boundUntilMs, requests, failed } = state
+    const { healthy, why, sinceMs, boundUntilMs, requests, failed, outs } = state
     const nowMs = this.#nowMs
     const outMs = this.#outliers.leftMs(url, nowMs)
     const leftMs = boundUntilMs === undefined ? outMs : Math.max(0, boundUntilMs - nowMs)
@@ -228,6 +252,8 @@ export class UpstreamStates {
       inFlight: [...state.inFlight.values()].reduce((sum, one) => sum + one, 0),
       requests,
       failed,
+      outs,
+      outMs: Math.round(healthy ? state.outMs : state.outMs + nowMs - state.outSinceMs),
     }
   }
 
@@ -261,6 +287,11 @@ export class UpstreamStates {
     if (healthy === state.healthy) return
     state.healthy = healthy
     state.sinceMs = this.#nowMs
+    if (healthy) state.outMs += this.#nowMs - state.outSinceMs
+    else {
+      state.outs += 1
+      state.outSinceMs = this.#nowMs
+    }
     const why = healthy ? undefined : state.why
     this.#components.log[healthy ? 'info' : 'warn'](
       { upstream: url, healthy, why },
@@ -278,6 +309,21 @@ export class UpstreamStates {
   }
 }
 
+function weightsOf({ routes }: RouteTable): UpstreamWeight[] {
+  return routes.flatMap((route) =>
+    route.kind !== 'upstreams'
+      ? []
+      : route.items.flatMap(({ upstreams, weight, priority, drain }) =>
+          upstreams.map(({ url }) => ({
+            route: route.name,
+            url,
+            priority,
+            weight: drain ? 0 : weight === undefined ? 1 : weight / upstreams.length,
+          })),
+        ),
+  )
+}
+
 function emptyState(nowMs: number): State {
   return {
     checkedWell: true,
@@ -287,6 +333,9 @@ function emptyState(nowMs: number): State {
     boundUntilMs: undefined,
     requests: 0,
     failed: 0,
+    outs: 0,
+    outMs: 0,
+    outSinceMs: 0,
     asked: 0,
     inFlight: new Map(),
   }

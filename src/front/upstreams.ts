@@ -5,6 +5,7 @@ import { AriesError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { RequestChooser } from '../placement/request-chooser.ts'
 import { HttpProxyForwarder } from './forward/http-proxy.ts'
+import type { Meters, TargetMeter } from './meters.ts'
 import { type InRow, type InRowLimits, Outcomes, type UpstreamOutcome } from './outcomes.ts'
 import type { Target } from './plan.ts'
 import type { UpstreamAddress } from './routes.ts'
@@ -18,6 +19,7 @@ export class Upstream {
   address: UpstreamAddress
   /** Its place in the chooser. */
   readonly slot: number
+  readonly meter: TargetMeter
   healthy = true
   /** What `inFlight` was when it was told last. */
   told = 0
@@ -30,11 +32,16 @@ export class Upstream {
   #isRetired = false
   #viaHttpProxy: { target: Target; forwarder: HttpProxyForwarder } | undefined
 
-  constructor(components: { log: Logger }, address: UpstreamAddress, slot: number) {
+  constructor(
+    components: { log: Logger; meter: TargetMeter },
+    address: UpstreamAddress,
+    slot: number,
+  ) {
     this.#log = components.log
+    this.meter = components.meter
     this.address = address
     this.slot = slot
-    this.#target = targetOf(address, undefined)
+    this.#target = targetOf(address, undefined, this.meter)
   }
 
   /** Takes no new clients. */
@@ -57,7 +64,7 @@ export class Upstream {
     const isSame = isDeepStrictEqual([address, tls], [this.address, this.#tls])
     this.address = address
     this.#tls = tls
-    if (!isSame) this.#target = targetOf(address, tls)
+    if (!isSame) this.#target = targetOf(address, tls, this.meter)
   }
 
   target(forwarder: 'aries' | 'http-proxy'): Target {
@@ -110,9 +117,10 @@ function rulesOf(rules: InRowLimits, { outliers }: UpstreamAddress): InRowLimits
 let connectors = 0
 
 /** The upstream at that address as a target. `tls`: undefined for the usual trust. */
-export function targetOf(address: UpstreamAddress, tls?: UpstreamTls): Target {
+export function targetOf(address: UpstreamAddress, tls?: UpstreamTls, meter?: TargetMeter): Target {
   const { url, scheme, host, port, socketPath, connectionsMax } = address
-  const base = { id: url, poolKey: socketPath ?? `${host}:${port}`, host, port, connectionsMax }
+  const poolKey = socketPath ?? `${host}:${port}`
+  const base = { id: url, poolKey, host, port, connectionsMax, meter }
   if (scheme === 'h2c') return { ...base, http2: () => connect({ host, port, noDelay: true }) }
   if (scheme !== 'https' && scheme !== 'h2') return { ...base, ...(socketPath && { socketPath }) }
   const connector = new TlsConnector(address, tls)
@@ -129,6 +137,7 @@ export function targetOf(address: UpstreamAddress, tls?: UpstreamTls): Target {
 export interface UpstreamsComponents {
   readonly log: Logger
   readonly chooser: RequestChooser
+  readonly meters: Meters
   /** Requests there failed in a row. */
   readonly onInRow: (url: string, rule: InRow, count: number) => void
 }
@@ -137,6 +146,7 @@ export interface UpstreamsComponents {
 export class Upstreams {
   readonly #log: Logger
   readonly #chooser: RequestChooser
+  readonly #meters: Meters
   readonly counted: Outcomes
   #rules: InRowLimits = { consecutive5xx: 0, consecutiveGateway: 0 }
   #byUrl = new Map<string, Upstream>()
@@ -145,6 +155,7 @@ export class Upstreams {
   constructor(components: UpstreamsComponents) {
     this.#log = components.log
     this.#chooser = components.chooser
+    this.#meters = components.meters
     this.counted = new Outcomes(UPSTREAM_SLOTS, (slot, rule, count) => {
       const upstream = this.#bySlot[slot]
       if (upstream !== undefined) components.onInRow(upstream.address.url, rule, count)
@@ -184,6 +195,7 @@ export class Upstreams {
     for (const [url, upstream] of before) {
       if (wanted.has(url)) continue
       upstream.retire()
+      this.#meters.forgetTarget(url)
       this.#bySlot[upstream.slot] = undefined
     }
     this.#byUrl = new Map(
@@ -237,7 +249,8 @@ export class Upstreams {
     while (this.#bySlot[slot] !== undefined || this.#chooser.loads.inFlight[slot] !== 0) slot++
     this.#chooser.setHealthy(slot, true)
     this.counted.renew(slot)
-    const upstream = new Upstream({ log: this.#log }, address, slot)
+    const meter = this.#meters.target(address.url)
+    const upstream = new Upstream({ log: this.#log, meter }, address, slot)
     this.#bySlot[slot] = upstream
     return upstream
   }

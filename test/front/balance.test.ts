@@ -6,6 +6,7 @@ import { TaskPicker, taskHeaders } from '../../src/front/balance/task.ts'
 import { UpstreamPicker } from '../../src/front/balance/upstreams.ts'
 import { Board } from '../../src/front/board.ts'
 import { BoardWriter } from '../../src/front/board-writer.ts'
+import { Meters, RouteMeter } from '../../src/front/meters.ts'
 import { emptyStats } from '../../src/front/metrics.ts'
 import { Nodes } from '../../src/front/nodes.ts'
 import type { AttemptFailure, Target } from '../../src/front/plan.ts'
@@ -24,7 +25,16 @@ function balancing(board: Board, nodes: Nodes) {
   const found = (id: string): void => void failed.push(id)
   const stats = emptyStats()
   const made = new Balancing(
-    { log, random, board, nodes, stats, onPoolFailed: found, onUpstreamFailed: found },
+    {
+      log,
+      random,
+      board,
+      nodes,
+      stats,
+      meters: new Meters(),
+      onPoolFailed: found,
+      onUpstreamFailed: found,
+    },
     balanceSchema.parse({}),
   )
   return { made, failed, stats }
@@ -46,7 +56,11 @@ function tasks(ids: string[]) {
   const { made, failed, stats } = balancing(board, nodes)
   const { inFlight } = made.tasks.chooser.loads
   const picker = (): TaskPicker =>
-    new TaskPicker(made.tasks, made.taskLine('normal'), taskHeaders('t', 'tok'))
+    new TaskPicker(
+      made.tasks,
+      { line: made.taskLine('normal'), meter: new RouteMeter() },
+      taskHeaders('t', 'tok'),
+    )
   return { inFlight, failed, stats, picker }
 }
 
@@ -102,7 +116,8 @@ t.test('a request is tried at every upstream once', async (t) => {
   made.upstreams.set(upstreams)
   const items = upstreams.map((address) => itemOf(address))
   const group = made.openGroup({ items, forwarder: 'aries' })
-  const bound = { group, stickiness: undefined, retried: new Set<number>() }
+  const meter = new RouteMeter()
+  const bound = { group, stickiness: undefined, retried: new Set<number>(), meter }
   const picker = new UpstreamPicker(made.forUpstreams, bound, requestHead('/'))
   const inFlight = (): number =>
     upstreams.reduce((sum, { url }) => sum + made.upstreams.get(url).inFlight, 0)

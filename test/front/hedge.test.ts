@@ -3,6 +3,7 @@ import t from 'tap'
 import { request } from 'undici'
 import { hedgeSchema } from '../../src/config/schema/route-terms.ts'
 import { RouteHedging } from '../../src/front/hedges.ts'
+import { RouteMeter } from '../../src/front/meters.ts'
 import { emptyStats } from '../../src/front/metrics.ts'
 import { until } from '../helpers/until.ts'
 import { startFront } from './start.ts'
@@ -123,7 +124,7 @@ t.test('without a budget there is no second attempt', async (t) => {
 
 t.test('late is what most were not', async (t) => {
   const stats = emptyStats()
-  const hedging = new RouteHedging({ stats }, hedgeSchema.parse({}))
+  const hedging = new RouteHedging({ stats, meter: new RouteMeter() }, hedgeSchema.parse({}))
   t.equal(hedging.delayMs, Number.POSITIVE_INFINITY)
   for (let i = 0; i < 2_000; i++) hedging.answered((i * 7) % 100, false)
   t.ok(hedging.delayMs > 85 && hedging.delayMs < 105, `${hedging.delayMs}`)

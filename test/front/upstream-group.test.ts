@@ -4,6 +4,7 @@ import { Balancing } from '../../src/front/balance/balancing.ts'
 import { compileStickiness, type StickyConfig } from '../../src/front/balance/stickiness.ts'
 import type { UpstreamGroup } from '../../src/front/balance/upstream-group.ts'
 import { Board } from '../../src/front/board.ts'
+import { Meters } from '../../src/front/meters.ts'
 import { emptyStats } from '../../src/front/metrics.ts'
 import { Nodes } from '../../src/front/nodes.ts'
 import { clientNetwork, compileRequestKey } from '../../src/front/request-key.ts'
@@ -33,6 +34,7 @@ function groupOf(
       board,
       nodes: new Nodes({ board, random }),
       stats: emptyStats(),
+      meters: new Meters(),
       onPoolFailed: none,
       onUpstreamFailed: none,
     },

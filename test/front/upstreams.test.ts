@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Agent, request } from 'undici'
 import { leastInFlight } from '../../src/front/balance/upstreams.ts'
+import { TargetMeter } from '../../src/front/meters.ts'
 import { Upstream } from '../../src/front/upstreams.ts'
 import { seededRandom } from '../../src/world.ts'
 import { until } from '../helpers/until.ts'
@@ -38,7 +39,11 @@ t.test(
   async (t) => {
     const random = seededRandom(7)
     const make = (port: number): Upstream =>
-      new Upstream({ log }, { url: `http://h:${port}`, host: 'h', port, scheme: 'http' }, port)
+      new Upstream(
+        { log, meter: new TargetMeter() },
+        { url: `http://h:${port}`, host: 'h', port, scheme: 'http' },
+        port,
+      )
     const [a, b, c] = [make(1), make(2), make(3)]
     const all = [a, b, c]
     a.begin()

@@ -2,6 +2,7 @@ import type { AriesError } from '../../errors.ts'
 import { FULL, NO_TARGET, type RequestChooser } from '../../placement/request-chooser.ts'
 import type { RetryBudget } from '../../placement/retry-budget.ts'
 import { parseLoad } from '../../wire.ts'
+import type { Meters, RouteMeter } from '../meters.ts'
 import type { RouteKind, ShardStats } from '../metrics.ts'
 import type { AttemptFailure, AttemptOutcome, Refusal, Target } from '../plan.ts'
 import { CountedPicker } from './counted.ts'
@@ -13,6 +14,13 @@ export interface Balance {
   readonly lines: Lines
   readonly retries: RetryBudget
   readonly stats: ShardStats
+  readonly meters: Meters
+}
+
+/** Of the route: where its requests wait, and where that is counted. */
+export interface Place {
+  readonly line: Line
+  readonly meter: RouteMeter
 }
 
 const NOT_SENT = -1
@@ -24,6 +32,7 @@ const NOT_SENT = -1
 export abstract class BalancedPicker extends CountedPicker {
   readonly #balance: Balance
   readonly #line: Line
+  readonly #meter: RouteMeter
   #slot = NOT_SENT
   #sentMs = 0
   #found = 0
@@ -33,10 +42,12 @@ export abstract class BalancedPicker extends CountedPicker {
   /** Chosen already for the next attempt, which is paid for. */
   #next = NOT_SENT
   #ticket: Ticket | undefined
+  #joinedMs = 0
 
-  /** `isSecond`: beside another picker for the same request. */
-  constructor(balance: Balance, line: Line, kind: RouteKind, isSecond = false) {
+  /** `meter`: of the route. `isSecond`: beside another picker for the same request. */
+  constructor(balance: Balance, { line, meter }: Place, kind: RouteKind, isSecond = false) {
     super(balance.stats, kind)
+    this.#meter = meter
     this.#balance = balance
     this.#line = line
     if (!isSecond) balance.retries.deposit(performance.now())
@@ -67,9 +78,12 @@ export abstract class BalancedPicker extends CountedPicker {
         () => this.#takeInLine(failure),
         (ticket) => {
           this.#ticket = ticket
+          this.#joinedMs = performance.now()
+          this.#meter.queued()
         },
       )
       .catch((thrown: AriesError) => {
+        this.#leaveLine()
         throw this.answeredBy(thrown)
       })
   }
@@ -90,14 +104,14 @@ export abstract class BalancedPicker extends CountedPicker {
   }
 
   override done(failure?: AttemptFailure): void {
-    if (this.#ticket !== undefined) this.#line.leave(this.#ticket)
+    this.#leaveLine()
     if (failure !== undefined) this.#leave(failure)
     else this.#release()
     super.done(failure)
   }
 
   resign(failure?: AttemptFailure): void {
-    if (this.#ticket !== undefined) this.#line.leave(this.#ticket)
+    this.#leaveLine()
     if (failure !== undefined) this.#leave(failure)
     else this.#release()
   }
@@ -114,13 +128,13 @@ export abstract class BalancedPicker extends CountedPicker {
   #send(slot: number): Target {
     const target = this.target(slot)
     if (target === undefined) throw this.noTarget(this.noneMessage)
-    this.#ticket = undefined
+    if (this.#ticket !== undefined) this.#leaveLine()
     this.#next = NOT_SENT
     this.#slot = slot
     this.#sentMs = performance.now()
     this.#found = this.#balance.chooser.sent(slot, this.#sentMs)
     this.#isTold = false
-    return target
+    return this.goesTo(target)
   }
 
   /** `besides`: not that one either. */
@@ -163,6 +177,14 @@ export abstract class BalancedPicker extends CountedPicker {
     this.#release()
   }
 
+  #leaveLine(): void {
+    const ticket = this.#ticket
+    if (ticket === undefined) return
+    this.#ticket = undefined
+    this.#line.leave(ticket)
+    this.#meter.unqueued(performance.now() - this.#joinedMs)
+  }
+
   #avoid(slot: number): void {
     this.#tried ??= new Set()
     this.#tried.add(slot)
@@ -175,6 +197,7 @@ export abstract class BalancedPicker extends CountedPicker {
     if (!this.#isTold) chooser.forsaken(this.#slot, this.#sentMs, nowMs, this.#found)
     chooser.done(this.#slot, nowMs)
     this.#slot = NOT_SENT
+    this.leaves()
     lines.advance()
   }
 }

@@ -5,6 +5,7 @@ import { RequestChooser } from '../../placement/request-chooser.ts'
 import { RetryBudget } from '../../placement/retry-budget.ts'
 import type { Random } from '../../world.ts'
 import { type Board, SLOTS_MAX } from '../board.ts'
+import type { Meters } from '../meters.ts'
 import type { ShardStats } from '../metrics.ts'
 import type { Nodes } from '../nodes.ts'
 import type { InRow } from '../outcomes.ts'
@@ -20,6 +21,7 @@ export interface BalancingComponents {
   readonly board: Board
   readonly nodes: Nodes
   readonly stats: ShardStats
+  readonly meters: Meters
   /** A connection to the pool of that node failed. */
   readonly onPoolFailed: (node: string) => void
   /** A connection to that upstream failed. */
@@ -42,7 +44,7 @@ export class Balancing {
   readonly #taskLines: Readonly<Record<Priority, Line>>
 
   constructor(components: BalancingComponents, limits: ConfigFile['balance']) {
-    const { log, random, board, nodes, stats } = components
+    const { log, random, board, nodes, stats, meters } = components
     this.#random = random
     this.#limits = limits
     const perNode = new RequestChooser(
@@ -62,9 +64,10 @@ export class Balancing {
     this.upstreams = new Upstreams({
       log,
       chooser: perUpstream,
+      meters,
       onInRow: components.onUpstreamInRow ?? (() => {}),
     })
-    const shared = { lines: this.lines, retries: this.#retries, stats }
+    const shared = { lines: this.lines, retries: this.#retries, stats, meters }
     this.tasks = {
       ...shared,
       chooser: perNode,

@@ -1,4 +1,5 @@
 import { AriesError } from '../../errors.ts'
+import type { TargetMeter } from '../meters.ts'
 import { countAnswer, countLatency, type RouteKind, type ShardStats } from '../metrics.ts'
 import type { AttemptFailure, AttemptOutcome, Picker, Target } from '../plan.ts'
 
@@ -8,6 +9,8 @@ export abstract class CountedPicker implements Picker {
   readonly #kind: RouteKind
   protected startMs = performance.now()
   #status = 0
+  /** Of the target where the request is now. */
+  #at: TargetMeter | undefined
 
   constructor(stats: ShardStats, kind: RouteKind) {
     this.#stats = stats
@@ -21,8 +24,23 @@ export abstract class CountedPicker implements Picker {
   }
 
   done(failure?: AttemptFailure): void {
+    this.leaves()
     countAnswer(this.#stats, this.#kind, failure?.error.status ?? this.#status)
     countLatency(this.#stats, performance.now() - this.startMs)
+  }
+
+  /** The request is at `target` from now on. */
+  protected goesTo(target: Target): Target {
+    this.#at?.left()
+    this.#at = target.meter
+    this.#at?.came()
+    return target
+  }
+
+  /** It is nowhere. */
+  protected leaves(): void {
+    this.#at?.left()
+    this.#at = undefined
   }
 
   /** There is no target: the error to throw, noted as the answer. */

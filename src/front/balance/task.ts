@@ -2,8 +2,7 @@ import { HEADER } from '../../wire.ts'
 import type { Board } from '../board.ts'
 import type { Nodes } from '../nodes.ts'
 import type { AttemptOutcome, Refusal, Target } from '../plan.ts'
-import { type Balance, BalancedPicker } from './balanced.ts'
-import type { Line } from './lines.ts'
+import { type Balance, BalancedPicker, type Place } from './balanced.ts'
 
 type HeaderLines = NonNullable<Target['headers']>
 
@@ -36,9 +35,8 @@ export class TaskPicker extends BalancedPicker {
   readonly #balance: TaskBalance
   readonly #headers: HeaderLines
 
-  /** `line`: where it waits while every pool is full. */
-  constructor(balance: TaskBalance, line: Line, headers: HeaderLines) {
-    super(balance, line, 'task')
+  constructor(balance: TaskBalance, place: Place, headers: HeaderLines) {
+    super(balance, place, 'task')
     this.#balance = balance
     this.#headers = headers
   }
@@ -57,6 +55,7 @@ export class TaskPicker extends BalancedPicker {
       host: node.host,
       port: node.poolPort,
       headers: this.#headers,
+      meter: this.#balance.meters.target(node.id),
     }
   }
 

@@ -1,6 +1,7 @@
 import type { AriesError } from '../../errors.ts'
 import { NO_TARGET } from '../../placement/request-chooser.ts'
 import { type Random, randomInt } from '../../world.ts'
+import type { RouteMeter } from '../meters.ts'
 import type { AttemptFailure, AttemptOutcome, Refusal, RequestHead, Target } from '../plan.ts'
 import type { Upstream, Upstreams } from '../upstreams.ts'
 import { type Balance, BalancedPicker } from './balanced.ts'
@@ -19,6 +20,8 @@ export interface BoundGroup {
   readonly stickiness: Stickiness | undefined
   /** Statuses that another upstream may have a better answer for. */
   readonly retried: ReadonlySet<number>
+  /** Of the route. */
+  readonly meter: RouteMeter
 }
 
 /**
@@ -68,8 +71,8 @@ export class UpstreamPicker extends BalancedPicker {
   #upstream: Upstream | undefined
 
   constructor(balance: UpstreamBalance, bound: BoundGroup, head: RequestHead, isSecond = false) {
-    const { group, stickiness, retried } = bound
-    super(balance, group.line, 'upstreams', isSecond)
+    const { group, stickiness, retried, meter } = bound
+    super(balance, { line: group.line, meter }, 'upstreams', isSecond)
     this.#balance = balance
     this.#bound = bound
     this.#group = group

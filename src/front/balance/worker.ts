@@ -2,6 +2,7 @@ import { type AriesError, toAriesError } from '../../errors.ts'
 import { formatWorkerId, type WorkerId } from '../../identity.ts'
 import type { Owners } from '../../owners.ts'
 import { HEADER, type OwnerAddress, parseOwner } from '../../wire.ts'
+import type { Meters } from '../meters.ts'
 import type { ShardStats } from '../metrics.ts'
 import type { Nodes } from '../nodes.ts'
 import type { AttemptFailure, AttemptOutcome, Target } from '../plan.ts'
@@ -11,6 +12,7 @@ export interface WorkerBalance {
   readonly owners: Owners
   readonly nodes: Nodes
   readonly stats: ShardStats
+  readonly meters: Meters
   /** For `aries-auth`; empty: none. */
   readonly token: () => string
   /** How long one request may look for its owner. */
@@ -112,13 +114,14 @@ export class WorkerPicker extends CountedPicker {
       [HEADER.epoch, String(owner.epoch)],
     ]
     if (token !== '') headers.push([HEADER.auth, token])
-    return {
+    return this.goesTo({
       id: owner.node,
       poolKey: `${owner.host}:${owner.port}`,
       host: owner.host,
       port: owner.port,
       headers,
-    }
+      meter: this.#balance.meters.target(owner.node),
+    })
   }
 }
 

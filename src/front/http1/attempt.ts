@@ -81,6 +81,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   /** `fresh`: over a new connection, not a pooled one. */
   begin(fresh: boolean): void {
     this.#exchange.engine.stats.attempts++
+    this.target.meter?.attempted()
     this.#exchange.engine.pools.acquire(this.target, this, fresh)
   }
 
@@ -126,6 +127,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   send(piece: Buffer): void {
     this.#connection!.piece(piece)
+    this.target.meter?.sent(piece.length)
   }
 
   sendEnd(): void {
@@ -194,6 +196,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   upstreamData(piece: Buffer): void {
     if (this.#state !== RESPONDING) return
     this.#exchange.responseBytes(piece.length)
+    this.target.meter?.received(piece.length)
     this.#exchange.client.response.piece(piece)
   }
 
@@ -230,7 +233,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     this.#state = OVER
     this.#connection = undefined
     if (wasResponding) {
-      this.#exchange.truncated()
+      this.#truncated()
       return
     }
     // A target that takes the request elsewhere (`http-proxy`) knows that it never left.
@@ -263,7 +266,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     const wasResponding = this.#state === RESPONDING
     this.drop()
     if (wasResponding) {
-      this.#exchange.truncated()
+      this.#truncated()
       return
     }
     const { times, untilMs, engine } = this.#exchange
@@ -274,6 +277,11 @@ export class Attempt implements UpstreamUser, PoolWaiter {
       `target ${this.target.id} did not answer within ${limitText(times, limit)}; the request may have been applied`,
     )
     this.#fail(sentAll ? 'waiting' : 'sending', error, 'final')
+  }
+
+  #truncated(): void {
+    this.target.meter?.unanswered()
+    this.#exchange.truncated()
   }
 
   #foundDead(): void {
@@ -346,6 +354,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   #outcome({ status, owner, fault, load }: ParsedResponse): AttemptOutcome {
     const waitedMs = this.#sentMs === 0 ? 0 : performance.now() - this.#sentMs
+    this.target.meter?.answered(status, waitedMs)
     return {
       target: this.target,
       status,
@@ -368,6 +377,8 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   }
 
   #fail(phase: AttemptFailure['phase'], error: AriesError, how: AttemptEnd): void {
+    if (phase === 'connect') this.target.meter?.connectFailed()
+    else if (phase !== 'refused') this.target.meter?.unanswered()
     this.#exchange.attemptFailed({ target: this.target, phase, error }, how)
   }
 }

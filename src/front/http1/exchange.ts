@@ -1,5 +1,6 @@
 import { AriesError } from '../../errors.ts'
 import { SAFE_TO_REPEAT } from '../../wire.ts'
+import type { RouteMeter } from '../meters.ts'
 import type {
   AttemptFailure,
   AttemptOutcome,
@@ -48,6 +49,8 @@ export class Exchange implements HedgedExchange {
   untilMs: number
   readonly #startedMs = performance.now()
   #picker: Picker | undefined
+  /** Of the route; undefined when none matches. */
+  #meter: RouteMeter | undefined
   #terms: ForwardTerms | undefined
   /** A copy goes there as soon as the request is complete. */
   #mirror: Mirror | undefined
@@ -92,6 +95,8 @@ export class Exchange implements HedgedExchange {
   }
 
   #run(plan: Plan): void {
+    this.#meter = plan.meter
+    plan.meter?.began()
     if (plan.kind === 'forward') {
       this.#picker = plan.picker
       const { bodyLimit, terms, rewritten, host } = plan
@@ -268,6 +273,7 @@ export class Exchange implements HedgedExchange {
 
   #again(failure: AttemptFailure, how: AttemptEnd): void {
     this.engine.stats.retries++
+    this.#meter?.retried()
     // A kept connection that closed as the request left says nothing about the target: no news
     // for the picker, one more try over a new connection.
     if (how === 'stale' && !this.#staleOnce) {
@@ -294,6 +300,7 @@ export class Exchange implements HedgedExchange {
   #try(target: Target, fresh: boolean): void {
     if (this.#done) return
     this.#attempts++
+    if (this.#attempts > 1 && target.id !== this.#targetId) this.#meter?.redispatched()
     this.#targetId = target.id
     const hedge = this.#attempts === 1 ? this.#hedge : undefined
     const attempt = hedge === undefined ? new Attempt(this, target) : hedge.first(target)
@@ -379,6 +386,8 @@ export class Exchange implements HedgedExchange {
     stats.exchangesActive--
     if (status >= 100) stats.byStatusClass[Math.trunc(status / 100)]!++
     this.#picker?.done(failure)
+    const ms = performance.now() - this.#startedMs
+    this.#meter?.ended(status, this.#bytesIn, this.#bytesOut, ms)
     if (hooks?.exchangeDone === undefined) return
     hooks.exchangeDone({
       method: this.head.method,
@@ -392,7 +401,7 @@ export class Exchange implements HedgedExchange {
       attempts: this.#attempts,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
-      ms: performance.now() - this.#startedMs,
+      ms,
       error: this.#error?.code,
     })
   }

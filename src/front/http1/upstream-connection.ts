@@ -36,6 +36,7 @@ const RESPONSE_HEAD_BYTES_MAX = 262_144
 export class UpstreamConnection implements Timed, UpstreamLink {
   readonly target: Target
   readonly stream: Duplex
+  readonly startedMs = performance.now()
   deadlineMs = NEVER
   /** Whether it has carried a request before the current one: the target may close it meanwhile. */
   reused = false

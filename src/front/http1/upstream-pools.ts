@@ -141,6 +141,7 @@ class UpstreamPool implements UpstreamHome, Timed {
 
   opened(connection: UpstreamConnection): void {
     this.#connecting--
+    connection.target.meter?.opened(performance.now() - connection.startedMs)
     this.released(connection)
   }
 
@@ -162,6 +163,7 @@ class UpstreamPool implements UpstreamHome, Timed {
 
   closed(connection: UpstreamConnection): void {
     this.#open.delete(connection)
+    connection.target.meter?.closed()
     this.#pools.components.stats.upstreamConnectionsOpen--
     const index = this.#idle.indexOf(connection)
     if (index >= 0) this.#idle.splice(index, 1)
@@ -215,6 +217,7 @@ class UpstreamPool implements UpstreamHome, Timed {
     this.#connecting++
     stats.upstreamConnectionsOpen++
     stats.upstreamConnectionsTotal++
+    target.meter?.opening()
     const connection = new UpstreamConnection(target, stream, this, deadlines)
     this.#open.add(connection)
     connection.open(timeoutMs)

@@ -31,6 +31,7 @@ export class UpstreamSession implements StreamSession, Timed {
   readonly target: Target
   deadlineMs: number
   reused = false
+  readonly #startedMs = performance.now()
   readonly #home: SessionHome
   readonly #deadlines: Deadlines
   readonly #session: ClientHttp2Session
@@ -134,6 +135,7 @@ export class UpstreamSession implements StreamSession, Timed {
 
   #opened(): void {
     this.#connecting = false
+    this.target.meter?.opened(performance.now() - this.#startedMs)
     this.deadlineMs = this.#deadlines.after(SESSION_IDLE_MS)
     this.#home.opened()
   }

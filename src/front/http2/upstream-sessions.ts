@@ -117,6 +117,7 @@ class SessionGroup implements SessionHome, Timed {
   gone(session: UpstreamSession, error: Error | undefined, connecting: boolean): void {
     this.#sessions.delete(session)
     this.#all.components.stats.upstreamConnectionsOpen--
+    session.target.meter?.closed()
     if (connecting) {
       // It is no better for those who came while it was tried.
       const failed = this.#waiting
@@ -164,6 +165,7 @@ class SessionGroup implements SessionHome, Timed {
       this.#sessions.add(session)
       stats.upstreamConnectionsOpen++
       stats.upstreamConnectionsTotal++
+      next.target.meter?.opening()
     } catch (thrown) {
       this.#waiting.shift()
       this.#setDeadline()
