@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
-import { until } from '../helpers/until.ts'
 import { onread, removeReader, setReader } from '../../src/http1/read-buffer.ts'
+import { until } from '../helpers/until.ts'
 
 /** Both ends of a connection; the client's reads into the buffer from the start. */
 async function pair(t: Test): Promise<{ client: Socket; served: Socket }> {
