@@ -258,6 +258,7 @@ async function main(asked: Options): Promise<number> {
     : asked
   const postgres = options.store === 'postgres' ? await startPostgres() : undefined
   const cluster = await TestCluster.start({
+    spareHosts: true,
     ...(postgres && { store: postgres.url }),
     routes: [{ path: '/idle/:key', worker: fileURLToPath(new URL('./idle.ts', import.meta.url)) }],
     config: { classes: { idle: { sleepAfterMs: SLEEP_AFTER_MS } } },

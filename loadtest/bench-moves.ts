@@ -195,6 +195,7 @@ async function measure(size: Size, options: Options): Promise<Row> {
   const moves = options.quick ? Math.min(10, options.moves) : options.moves
   const file = fileURLToPath(new URL('./ballast.ts', import.meta.url))
   const cluster = await TestCluster.start({
+    spareHosts: true,
     nodes: 2,
     routes: [{ path: '/ballast/:key', worker: file }],
     // Nothing moves but what is told to.

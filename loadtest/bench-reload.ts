@@ -76,6 +76,7 @@ process.exitCode = await main(options.quick ? { ...options, ...QUICK } : options
 async function main(init: Options): Promise<number> {
   const echo = await startEcho()
   const cluster = await TestCluster.start({
+    spareHosts: true,
     nodes: 1,
     legacy: true,
     config: { front: { handoverTimeoutMs: 10_000, handoverSpreadMs: 2_000 } },

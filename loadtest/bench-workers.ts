@@ -74,7 +74,7 @@ function aries(nodes: number): Contender[] {
     {
       name: 'Aries on SQLite',
       async start() {
-        const cluster = await TestCluster.start({ nodes })
+        const cluster = await TestCluster.start({ nodes, spareHosts: true })
         return { url: cluster.url, stop: () => cluster.stop() }
       },
     },
@@ -82,7 +82,7 @@ function aries(nodes: number): Contender[] {
       name: 'Aries on PostgreSQL',
       async start() {
         const postgres = await startPostgres()
-        const cluster = await TestCluster.start({ nodes, store: postgres.url })
+        const cluster = await TestCluster.start({ nodes, store: postgres.url, spareHosts: true })
         const stop = async (): Promise<void> => {
           await cluster.stop()
           await postgres.stop()

@@ -96,7 +96,7 @@ async function sumOfCounters(url: string): Promise<number> {
 async function main(options: Options): Promise<number> {
   const seconds = options.quick ? Math.min(3, options.seconds) : options.seconds
   progress('starting a front, three nodes and two upstreams …')
-  const cluster = await TestCluster.start({ legacy: true })
+  const cluster = await TestCluster.start({ legacy: true, spareHosts: true })
   const end = (): void => void cluster.stop().then(() => process.exit(130))
   process.once('SIGINT', end).once('SIGTERM', end)
   try {

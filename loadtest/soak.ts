@@ -141,7 +141,7 @@ async function moveSome(cluster: TestCluster): Promise<number> {
 
 async function main(options: Options): Promise<number> {
   const minutes = options.quick ? QUICK_MINUTES : options.minutes
-  const cluster = await TestCluster.start({ legacy: true })
+  const cluster = await TestCluster.start({ legacy: true, spareHosts: true })
   const load = new SoakLoad(cluster.url, options.rate)
   const watch = new Watch(cluster)
   const latencies: { p50Ms: number; p99Ms: number }[] = []

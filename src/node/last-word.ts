@@ -10,6 +10,11 @@ export const LAST_WORD_MS = 500
  * longer than these two together (`DOUBT_MS` of the voucher).
  */
 const USABLE_MS = 1_000
+export interface LastWordInit {
+  readonly waitMs: number
+  readonly usableMs: number
+}
+
 /** Between two tries when a connection fails without having proved anything. */
 const RETRY_MS = 50
 
@@ -25,13 +30,18 @@ export interface LastWordComponents {
  */
 export class LastWord {
   readonly #c: LastWordComponents
+  readonly #init: LastWordInit
   readonly #asked = new Map<string, Promise<boolean>>()
 
-  constructor(components: LastWordComponents) {
+  constructor(
+    components: LastWordComponents,
+    init: LastWordInit = { waitMs: LAST_WORD_MS, usableMs: USABLE_MS },
+  ) {
     this.#c = components
+    this.#init = init
   }
 
-  /** False: nobody listens there, or it has not answered for `LAST_WORD_MS`. */
+  /** False: nobody listens there, or it has not answered for `waitMs`. */
   async spoken(node: string): Promise<boolean> {
     // Who hears nobody, or few, cannot tell their silence from its own.
     const { membership } = this.#c
@@ -43,15 +53,16 @@ export class LastWord {
     const asking = this.#ask(node)
     this.#asked.set(node, asking)
     void asking.then((spoken) => {
-      this.#c.world.clock.after(spoken ? 0 : USABLE_MS, () => this.#asked.delete(node))
+      this.#c.world.clock.after(spoken ? 0 : this.#init.usableMs, () => this.#asked.delete(node))
     })
     return asking
   }
 
   async #ask(node: string): Promise<boolean> {
     const { clock } = this.#c.world
-    const untilMs = clock.nowMs() + LAST_WORD_MS
-    for (let leftMs = LAST_WORD_MS; leftMs > 0; leftMs = untilMs - clock.nowMs()) {
+    const { waitMs } = this.#init
+    const untilMs = clock.nowMs() + waitMs
+    for (let leftMs = waitMs; leftMs > 0; leftMs = untilMs - clock.nowMs()) {
       try {
         await this.#c.peers.call(node, 'ping', {}, { timeoutMs: Math.ceil(leftMs) })
         return true
@@ -65,7 +76,7 @@ export class LastWord {
 
   async #refuses(node: string): Promise<boolean> {
     try {
-      await this.#c.peers.call(node, 'ping', {}, { timeoutMs: LAST_WORD_MS })
+      await this.#c.peers.call(node, 'ping', {}, { timeoutMs: this.#init.waitMs })
       return false
     } catch (error) {
       return isRefused(error)

@@ -96,6 +96,7 @@ async function onStore(
     nodes,
     fronts,
     key: CLUSTER_KEY,
+    spareHosts: true,
     ...(postgres && { store: postgres.url }),
     ...(machines && { machines }),
     routes: [{ path: '/log/:key', worker: LOG }],

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import type { Order } from './thread.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url))
 
@@ -39,4 +42,37 @@ export function aries(args: readonly string[], options: RunOptions = {}): Promis
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, stdout, stderr }))
   })
+}
+
+let thread: Worker | undefined
+/** One command line at a time. */
+let last: Promise<unknown> = Promise.resolve()
+
+/**
+ * Runs the command line in a thread of this process, which does all that `aries` does but for the
+ * launcher, pipes and signals, at a tenth of what a process costs.
+ */
+export function ariesHere(
+  args: readonly string[],
+  { env = {} }: Pick<RunOptions, 'env'> = {},
+): Promise<Outcome> {
+  thread ??= new Worker(new URL('./thread.ts', import.meta.url), {
+    env: cleanEnv(),
+    // A test's loaders are not for the program.
+    execArgv: [],
+  })
+  const run = last.then(() => answer(thread!, { args, env: cleanEnv(env) as Order['env'] }))
+  last = run.catch(() => undefined)
+  return run
+}
+
+async function answer(to: Worker, order: Order): Promise<Outcome> {
+  to.ref()
+  to.postMessage(order)
+  try {
+    const [outcome] = (await once(to, 'message')) as [Outcome]
+    return outcome
+  } finally {
+    to.unref()
+  }
 }

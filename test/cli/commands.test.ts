@@ -2,19 +2,24 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import t from 'tap'
 import { AriesError, errorBody } from '../../src/errors.ts'
-import { aries } from './aries.ts'
+import { aries, ariesHere } from './aries.ts'
 import { type Answers, CLUSTER, DETAIL, MOVE, STATUS, stubAdmin, WORKERS } from './stub-admin.ts'
 
-async function asked(t: import('tap').Test, answers: Answers, args: string[]) {
+async function asked(
+  t: import('tap').Test,
+  answers: Answers,
+  args: string[],
+  run: typeof ariesHere = ariesHere,
+) {
   const stub = await stubAdmin(answers)
   t.teardown(() => stub.close())
-  const outcome = await aries([...args, '--admin', stub.address])
+  const outcome = await run([...args, '--admin', stub.address])
   return { ...outcome, requests: stub.asked }
 }
 
 t.test('status shows members, processes, routes and notes', async (t) => {
   const answers = { 'GET /api/cluster': CLUSTER, 'GET /api/status': STATUS }
-  const { code, stdout, stderr } = await asked(t, answers, ['status'])
+  const { code, stdout, stderr } = await asked(t, answers, ['status'], aries)
   t.equal(code, 0)
   t.equal(stderr, '')
   t.equal(
@@ -76,7 +81,7 @@ t.test('ps shows as many as wanted, and how many there are more', async (t) => {
   t.match(stdout, /\n… 6 more workers \(--limit, --after\)\n$/)
   const asking = requests.find(({ url }) => url.startsWith('/api/workers'))
   t.equal(asking?.url, '/api/workers?limit=2&order=name&after=counter%2Fa')
-  t.equal((await aries(['ps', '--limit', '0'])).code, 2)
+  t.equal((await ariesHere(['ps', '--limit', '0'])).code, 2)
 })
 
 t.test('ps says so when there is none', async (t) => {
@@ -194,7 +199,7 @@ t.test('--json prints what was answered', async (t) => {
   const stub = await stubAdmin(answers)
   t.teardown(() => stub.close())
   const json = async (...args: string[]): Promise<unknown> => {
-    const { code, stdout } = await aries([...args, '--json'], {
+    const { code, stdout } = await ariesHere([...args, '--json'], {
       env: { ARIES_ADMIN: stub.address },
     })
     t.equal(code, 0, args.join(' '))
@@ -238,11 +243,11 @@ t.test('nobody there, or somebody else', async (t) => {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  const other = await aries(['ps', '--admin', `127.0.0.1:${port}`])
+  const other = await ariesHere(['ps', '--admin', `127.0.0.1:${port}`])
   t.equal(other.code, 1)
   t.match(other.stderr, /no front or node answers at 127\.0\.0\.1:\d+/)
   await new Promise((resolve) => server.close(resolve))
-  const nobody = await aries(['ps', '--admin', `127.0.0.1:${port}`])
+  const nobody = await ariesHere(['ps', '--admin', `127.0.0.1:${port}`])
   t.equal(nobody.code, 1)
   t.match(nobody.stderr, /nobody listens there\n {2}Start the cluster with `aries dev`/)
   t.notMatch(nobody.stderr, / at .*\.ts:/, 'no stack')
@@ -252,7 +257,7 @@ t.test('nobody there, or somebody else', async (t) => {
 })
 
 t.test('ARIES_LOG=debug adds the stack', async (t) => {
-  const { stderr } = await aries(['check', '--config', 'nowhere.yaml'], {
+  const { stderr } = await ariesHere(['check', '--config', 'nowhere.yaml'], {
     env: { ARIES_LOG: 'debug' },
   })
   t.match(stderr, /AriesError: .*\n {4}at /)

@@ -6,7 +6,7 @@ import { buildProgram } from '../../src/cli/program.ts'
 import { referenceFiles } from '../../src/cli/reference.ts'
 import { outdated } from '../../src/generated.ts'
 import { CONFIG, configFolder, MAP } from '../config/config-folder.ts'
-import { aries, cleanEnv } from './aries.ts'
+import { aries, ariesHere, cleanEnv } from './aries.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -27,7 +27,7 @@ t.test('every command has a help with an example', async (t) => {
     ),
   )
   for (const name of names) {
-    const { code, stdout, stderr } = await aries([...name.split(' '), '--help'])
+    const { code, stdout, stderr } = await ariesHere([...name.split(' '), '--help'])
     t.equal(code, 0)
     t.equal(stderr, '')
     t.match(
@@ -64,7 +64,7 @@ t.test('wrong usage ends with 2 and a hint', async (t) => {
     [['dev', '--nodes', '0'], /whole number from 1 to 100/],
   ]
   for (const [args, words] of wrong) {
-    const { code, stdout, stderr } = await aries(args)
+    const { code, stdout, stderr } = await ariesHere(args)
     t.equal(code, 2, args.join(' '))
     t.equal(stdout, '')
     t.match(stderr, words)
@@ -84,7 +84,7 @@ t.test('check finds the configuration from below, and tells what it holds', asyn
   t.equal(code, 0)
   t.match(stdout, /aries\.yaml is valid: 3 routes\n/)
   t.match(stdout, /cluster\.yaml is valid: cluster demo, epoch 1, 2 nodes, 1 front\n/)
-  const json = await aries(['check', '--json'], {
+  const json = await ariesHere(['check', '--json'], {
     env: { ARIES_CONFIG: `${folder}/config/aries.yaml` },
   })
   t.match(JSON.parse(json.stdout), { cluster: 'demo', epoch: 1, members: ['n1', 'n2', 'f1'] })
@@ -95,7 +95,7 @@ t.test('check refuses a bad configuration with 78 and every problem', async (t) 
     config: `${CONFIG}fornt: {}\n`,
     map: MAP.replace('epoch: 1', 'epoch: none'),
   })
-  const { code, stdout, stderr } = await aries(['check', '--config', config])
+  const { code, stdout, stderr } = await ariesHere(['check', '--config', config])
   t.equal(code, 78)
   t.equal(stdout, '')
   t.match(stderr, /^aries: 2 problems\n/)
@@ -141,7 +141,7 @@ t.test('output that cannot be written ends with 1 and the reason', async (t) => 
 t.test('a data folder that is a file is told as such', async (t) => {
   const folder = t.testdir({ data: 'a file' })
   const { config } = configFolder(folder)
-  const { code, stderr } = await aries(['dev', '--config', config])
+  const { code, stderr } = await ariesHere(['dev', '--config', config])
   t.equal(code, 78)
   t.match(stderr, /^aries: .*data.* cannot be a folder: there is a file where a folder has to be\n/)
 })

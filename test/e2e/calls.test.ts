@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { Agent, request } from 'undici'
-import { TestCluster } from '../helpers/cluster.ts'
+import { PATIENT_MOVES, TestCluster } from '../helpers/cluster.ts'
 import { OpenLoop } from '../helpers/load.ts'
 import { until } from '../helpers/until.ts'
 
@@ -103,7 +103,7 @@ t.test('calls count once and do not fail, whatever becomes of caller and callee'
   const cluster = await TestCluster.start({
     key: 'a key that is long enough',
     // Nobody else moves what the test moves.
-    config: { placement: { rebalanceIntervalMs: 3_600_000 } },
+    config: { move: PATIENT_MOVES, placement: { rebalanceIntervalMs: 3_600_000 } },
     routes: [
       { path: '/ledger/:key', worker: fixture('../host/fixtures/ledger.ts') },
       { path: '/relay/:key', worker: fixture('./fixtures/relay.ts') },

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { DeployReport } from '../../src/rpc.ts'
-import { aries } from '../cli/aries.ts'
-import { TestCluster } from '../helpers/cluster.ts'
+import { ariesHere } from '../cli/aries.ts'
+import { PATIENT_MOVES, TestCluster } from '../helpers/cluster.ts'
 
 const API = fileURLToPath(new URL('../../src/worker/index.ts', import.meta.url))
 const ROOM = fileURLToPath(new URL('../../workers/room.ts', import.meta.url))
@@ -41,7 +41,7 @@ export class Deploying {
     })
     const cluster = await TestCluster.start({
       nodes: 2,
-      config,
+      config: { move: PATIENT_MOVES, ...config },
       routes: [
         { path: '/tally/:key', worker: join(folder, 'tally.ts') },
         { path: '/lobby/:key', worker: join(folder, 'lobby.ts') },
@@ -58,7 +58,7 @@ export class Deploying {
 
   async deploy(): Promise<{ code: number | null; reports: DeployReport[] }> {
     const args = ['deploy', '--json', '--admin', this.cluster.adminAddress]
-    const { code, stdout, stderr } = await aries(args)
+    const { code, stdout, stderr } = await ariesHere(args)
     if (stdout === '') throw new Error(`aries deploy: ${stderr}\n${this.cluster.logs()}`)
     return { code, reports: JSON.parse(stdout) as DeployReport[] }
   }

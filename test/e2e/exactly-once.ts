@@ -6,13 +6,19 @@ import { OpenLoop } from '../helpers/load.ts'
 import { until } from '../helpers/until.ts'
 
 const COUNTERS = 40
-const PER_SECOND = 120
-const ATTEMPT_MS = 150
+const PER_SECOND = 100
 const GIVE_UP_MS = 60_000
-/** Between attempts, doubled each time: all that wait must not be a load of their own. */
-const PAUSE_MS = { first: 20, last: 320 }
+/**
+ * How long a client waits for an answer, and then until it sends again; both double each time. All
+ * that wait must not be a load of their own, and a machine may be slower than the first attempt.
+ */
+const ATTEMPT_MS = { first: 150, last: 4_800 }
+const PAUSE_MS = { first: 20, last: 640 }
 /** One of so many is sent again though it was answered, as by a client that lost the answer. */
 const SENT_TWICE = 3
+
+const doubled = ({ first, last }: typeof PAUSE_MS, times: number): number =>
+  Math.min(first * 2 ** times, last)
 
 /**
  * Increments counters under keys of their own, kills n2 with -9 in the middle; clients send again,
@@ -26,13 +32,13 @@ export async function exactlyOnceUnderKill(t: Test, cluster: TestCluster): Promi
   const wrong: string[] = []
   let again = 0
 
-  const attempt = async (url: string, key: string): Promise<{ status: number; text: string }> => {
+  const attempt = async (n: number, ms: number): Promise<{ status: number; text: string }> => {
     try {
-      const response = await request(url, {
+      const response = await request(`${cluster.url}/counter/o${n % COUNTERS}`, {
         method: 'POST',
-        headers: { 'idempotency-key': key },
+        headers: { 'idempotency-key': `key ${n}` },
         dispatcher: agent,
-        signal: AbortSignal.timeout(ATTEMPT_MS),
+        signal: AbortSignal.timeout(ms),
       })
       return { status: response.statusCode, text: await response.body.text() }
     } catch (error) {
@@ -40,13 +46,13 @@ export async function exactlyOnceUnderKill(t: Test, cluster: TestCluster): Promi
     }
   }
   const repeat = async (n: number, first: string): Promise<void> => {
-    const answer = await attempt(`${cluster.url}/counter/o${n % COUNTERS}`, `key ${n}`)
+    const answer = await attempt(n, ATTEMPT_MS.last)
     if (answer.status === 200 && answer.text !== first) wrong.push(`${answer.text} after ${first}`)
   }
   const increment = async (n: number): Promise<void> => {
     const untilMs = performance.now() + GIVE_UP_MS
-    for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MS.last)) {
-      const answer = await attempt(`${cluster.url}/counter/o${n % COUNTERS}`, `key ${n}`)
+    for (let times = 0; ; times++) {
+      const answer = await attempt(n, doubled(ATTEMPT_MS, times))
       if (answer.status === 200) {
         values[n % COUNTERS]!.push((JSON.parse(answer.text) as { value: number }).value)
         if (n % SENT_TWICE === 0) await repeat(n, answer.text)
@@ -57,7 +63,7 @@ export async function exactlyOnceUnderKill(t: Test, cluster: TestCluster): Promi
         return
       }
       again++
-      await sleep(pauseMs)
+      await sleep(doubled(PAUSE_MS, times))
     }
   }
 

@@ -5,7 +5,7 @@ import { until } from '../helpers/until.ts'
 import { killUnderLoad } from './kill.ts'
 
 t.test('a host process is killed under load: its spare takes its place', async (t) => {
-  const cluster = await TestCluster.start()
+  const cluster = await TestCluster.start({ nodes: 2, spareHosts: true })
   t.teardown(() => cluster.stop())
   const processes = async (): Promise<readonly ProcessInfo[]> =>
     (await cluster.get('/api/status')).find(({ id }) => id === 'n2')!.processes

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { adminTokens } from '../../src/auth.ts'
 import type { JobInfo, JobSpec } from '../../src/jobs/job.ts'
 import { HEADER } from '../../src/wire.ts'
-import { cleanEnv, type Outcome } from '../cli/aries.ts'
+import { ariesHere, cleanEnv, type Outcome } from '../cli/aries.ts'
 import { type ClusterOptions, TestCluster } from '../helpers/cluster.ts'
 import { until } from '../helpers/until.ts'
 
@@ -52,10 +52,7 @@ export class JobCluster {
   /** Starts `aries` with `input` as its standard input, or without one. */
   start(args: readonly string[], input?: string, key = this.#key): RunningCommand {
     const child = spawn(process.execPath, [MAIN, ...args], {
-      env: cleanEnv({
-        ARIES_ADMIN: this.cluster.adminAddress,
-        ...(key !== '' && { ARIES_CLUSTER_KEY: key }),
-      }),
+      env: cleanEnv(this.#env(key)),
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
     child.stdin?.on('error', () => {})
@@ -74,8 +71,15 @@ export class JobCluster {
     return { ended, stdout: () => stdout, stderr: () => stderr, kill: (s) => child.kill(s) }
   }
 
+  /** As `start`; only what runs a job has to be a process, for its standard input. */
   aries(...args: string[]): Promise<Outcome> {
-    return this.start(args).ended
+    if (args[0] === 'run') return this.start(args).ended
+    return ariesHere(args, { env: this.#env(this.#key) })
+  }
+
+  #env(key: string): Record<string, string> {
+    const env = { ARIES_ADMIN: this.cluster.adminAddress }
+    return key === '' ? env : { ...env, ARIES_CLUSTER_KEY: key }
   }
 
   /** Hands in a job as `aries run --detach` does; resolves with its id. */

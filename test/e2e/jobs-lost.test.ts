@@ -2,7 +2,7 @@ import t from 'tap'
 import { until } from '../helpers/until.ts'
 import { isAlive, JobCluster } from './job-cluster.ts'
 
-t.test('the node of a job', { timeout: 180_000 }, async (t) => {
+t.test('the node of a job', async (t) => {
   const c = await JobCluster.start(t, { cpu: 4, drainMs: 500 }, { key: 'a key of the cluster' })
   const { cluster } = c
   await t.test('who does not show the key sees no job and runs none', async (t) => {

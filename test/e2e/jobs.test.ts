@@ -1,11 +1,79 @@
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { WorkerInfo } from '../../src/rpc.ts'
 import { until } from '../helpers/until.ts'
 import { FOLDER, isAlive, JobCluster } from './job-cluster.ts'
 
-t.test('jobs at the command line', { timeout: 180_000 }, async (t) => {
-  const c = await JobCluster.start(t, { cpu: 1 })
+t.test('jobs', async (t) => {
+  const c = await JobCluster.start(t, { cpu: 1, queueMax: 3 })
+
+  await t.test('jobs wait for room, the largest priority first, and not too many', async (t) => {
+    const blockers = [await c.detach('stay.ts'), await c.detach('stay.ts')]
+    const nodes = await Promise.all(blockers.map(async (id) => (await c.job(id)).node))
+    t.same(new Set(nodes), new Set(['n1', 'n2']), 'one on each node')
+    const low = await c.detach('echo.ts', ['0'], { priority: -1 })
+    const waiting = c.start(['run', 'echo.ts', '7'])
+    await until('it says that it waits', () => /is queued/.test(waiting.stderr()))
+    const high = await c.detach('echo.ts', ['0'], { priority: 5 })
+    const full = await c.aries('run', '--detach', 'echo.ts', '0')
+    t.equal(full.code, 1)
+    t.match(full.stderr, /the queue of jobs is full: 3 wait \(jobs\.queueMax\)/)
+    await until('what those use that run is told, of both nodes', async () => {
+      return (await c.jobs()).filter(({ usage }) => (usage?.memoryBytes ?? 0) > 0).length === 2
+    })
+    const { stdout } = await c.aries('jobs')
+    t.match(stdout, /^JOB +STATE +NODE +PRIORITY +SINCE +CPU +MEMORY +EXIT +MODULE/)
+    t.equal(stdout.match(/ running .* \d+ MB /g)?.length, 2)
+    t.equal(stdout.match(/ queued /g)?.length, 3)
+    t.match((await c.aries('kill', blockers[0]!)).stdout, /is sent SIGTERM/)
+    t.equal((await waiting.ended).code, 7)
+    await c.untilState(low, 'ended')
+    const starts = await Promise.all([high, low].map(async (id) => (await c.job(id)).startedMs!))
+    const [, middle] = (await c.jobs()).filter(({ priority }) => priority === 0)
+    t.ok(starts[0]! <= starts[1]!, 'in the order of their priorities')
+    t.ok(middle)
+    await c.aries('kill', blockers[1]!)
+    const killed = await c.untilState(blockers[1]!, 'ended')
+    t.match(killed, { exitCode: null, signal: 'SIGTERM' })
+  })
+
+  await t.test('a queued job is killed before it begins', async (t) => {
+    const blockers = [await c.detach('stay.ts'), await c.detach('stay.ts')]
+    const id = await c.detach('echo.ts', ['0'])
+    t.match((await c.aries('kill', id)).stdout, /will not begin/)
+    t.match(await c.job(id), { state: 'ended', signal: 'SIGTERM', startedMs: null })
+    t.match((await c.aries('logs', id)).stderr, /is queued|has no output/)
+    for (const blocker of blockers) {
+      await c.cluster.post(`/api/jobs/${blocker}/kill`, { signal: 'KILL' })
+    }
+    for (const blocker of blockers) {
+      t.match(await c.untilState(blocker, 'ended'), { signal: 'SIGKILL' })
+    }
+    t.match((await c.aries('kill', blockers[0]!)).stdout, /had ended/)
+    t.equal((await c.cluster.post('/api/jobs/nosuchjob/kill')).status, 404)
+    t.equal((await c.cluster.post('/api/jobs/A../kill')).status, 400)
+    t.equal((await c.cluster.post(`/api/jobs/${id}/kill`, { signal: 'NONE' })).status, 400)
+  })
+
+  await t.test('aries top sees the same cluster', async (t) => {
+    const { cluster } = c
+    for (const key of ['a', 'b', 'ab']) await fetch(`${cluster.url}/counter/${key}`)
+    await until('they are open', async () => (await cluster.get('/api/workers')).length === 3)
+    const found = async (query: string): Promise<string[]> =>
+      ((await cluster.get(`/api/workers?${query}`)) as WorkerInfo[]).map(({ key }) => key)
+    t.strictSame(await found('contains=ER/A&order=name'), ['a', 'ab'])
+    t.strictSame(await found('contains=nothing'), [])
+    t.equal((await found('order=age&limit=2')).length, 2)
+    await t.rejects(found('order=colour'), /order is one of load, name, cpu/)
+    await t.rejects(found(`contains=${'x'.repeat(201)}`), /up to 200 letters/)
+    const { code, stdout } = await c.aries('top', '--once', '--sort', 'cost', '--filter', 'b')
+    t.equal(code, 0)
+    t.match(stdout, /^cluster test: 2 of 2 nodes alive, 3 workers, [\d.]+ req\/s/)
+    t.match(stdout, /COST▼/)
+    t.match(stdout, /\ncounter\/ab +n[12] /)
+    t.notMatch(stdout, /counter\/a /)
+  })
 
   await t.test('a job prints to both streams and ends with its code', async (t) => {
     const { code, stdout, stderr } = await c.aries('run', 'echo.ts', '3', 'a b', '--json', 'é')

@@ -7,7 +7,6 @@ import { until } from '../helpers/until.ts'
 
 t.test(
   'nodes that the map does not have join by a seed, die, are forgotten and are sent away',
-  { timeout: 90_000 },
   async (t) => {
     const cluster = await TestCluster.start({
       nodes: 2,

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { KeysInfo } from '../../src/key-ring.ts'
 import { keyId } from '../../src/keys.ts'
 import { aries } from '../cli/aries.ts'
-import { TestCluster } from '../helpers/cluster.ts'
+import { PATIENT_MOVES, TestCluster } from '../helpers/cluster.ts'
 import { until } from '../helpers/until.ts'
 import { Traffic } from './traffic.ts'
 
@@ -19,8 +19,13 @@ t.test('a new key for every member under load: nothing fails, nobody is suspecte
   const cluster = await TestCluster.start({
     nodes: 2,
     env,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration fills it in.
-    config: { key: '', keyFile: '${TEST_KEY_FILE}', gossip: { preset: 'lan' } },
+    config: {
+      key: '',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration fills it in.
+      keyFile: '${TEST_KEY_FILE}',
+      gossip: { preset: 'lan' },
+      move: PATIENT_MOVES,
+    },
   })
   t.teardown(() => cluster.stop())
   const traffic = await Traffic.start(t, cluster, {

@@ -1,22 +1,15 @@
 import t from 'tap'
 import { TestCluster } from '../helpers/cluster.ts'
-import { until } from '../helpers/until.ts'
-import { killUnderLoad } from './kill.ts'
+import { exactlyOnceUnderKill } from './exactly-once.ts'
+import { comesBack, killUnderLoad } from './kill.ts'
 
-t.test('a node is killed under load on 300 counters, and comes back', async (t) => {
+t.test('a node is killed under load', async (t) => {
   const cluster = await TestCluster.start()
   t.teardown(() => cluster.stop())
-  await killUnderLoad(t, cluster)
-
-  cluster.startNode('n2')
-  await cluster.readyNode('n2')
-  await until(
-    'the restarted node has work again',
-    async () => {
-      const members = (await cluster.get('/api/cluster')).members
-      return members.some((m) => m.id === 'n2' && m.state === 'alive' && m.workers > 0)
-    },
-    20_000,
-  )
+  await t.test('nothing acknowledged is lost, and it comes back', async (t) => {
+    await killUnderLoad(t, cluster)
+    await comesBack(cluster, 'n2')
+  })
+  await t.test('requests with keys count once each', (t) => exactlyOnceUnderKill(t, cluster))
   if (!t.passing()) t.comment(cluster.logs())
 })

@@ -3,8 +3,8 @@ import type { TestCluster } from '../helpers/cluster.ts'
 import { Client, OpenLoop, quantile } from '../helpers/load.ts'
 import { until } from '../helpers/until.ts'
 
-const KEYS = 300
-const PER_SECOND = 400
+const KEYS = 150
+const PER_SECOND = 200
 
 /**
  * Increments `KEYS` counters, kills n2 with -9 in the middle, or the process of it that `pidOf`
@@ -43,7 +43,7 @@ export async function killUnderLoad(
   }).start()
   t.teardown(() => load.stop())
 
-  await until('some load has passed', () => load.sent > 400)
+  await until('some load has passed', () => load.sent > PER_SECOND)
   const pid = await pidOf()
   const killedMs = performance.now()
   process.kill(pid, 'SIGKILL')
@@ -79,4 +79,14 @@ export async function killUnderLoad(
       `${victims.size} workers were unavailable for p50 ${quantile(away, 0.5).toFixed(0)} ms, ` +
       `p99 ${quantile(away, 0.99).toFixed(0)} ms`,
   )
+}
+
+/** Starts a node that was killed again, and waits until it has workers. */
+export async function comesBack(cluster: TestCluster, id: string): Promise<void> {
+  cluster.startNode(id)
+  await cluster.readyNode(id)
+  await until(`${id} has work again`, async () => {
+    const { members } = await cluster.get('/api/cluster')
+    return members.some((m) => m.id === id && m.state === 'alive' && m.workers > 0)
+  })
 }

@@ -15,7 +15,7 @@ interface Found {
 
 t.test(
   'a machine is cut off: its workers serve elsewhere, and when it is back it does no harm',
-  { timeout: 240_000, skip: mayMakeMachines() ? false : 'no network namespace may be made here' },
+  { skip: mayMakeMachines() ? false : 'no network namespace may be made here' },
   async (t) => {
     const { NODE_OPTIONS: _options, ...env } = process.env
     const run = spawn(process.execPath, [CUT_OFF], { env, stdio: ['ignore', 'pipe', 'ignore'] })

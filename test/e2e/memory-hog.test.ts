@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { WorkerDetail } from '../../src/rpc.ts'
 import { Cgroup, mayMakeCgroups } from '../helpers/cgroups.ts'
-import { TestCluster } from '../helpers/cluster.ts'
+import { PATIENT_MOVES, TestCluster } from '../helpers/cluster.ts'
 import { Client, OpenLoop } from '../helpers/load.ts'
 import { until } from '../helpers/until.ts'
 
@@ -18,7 +18,7 @@ const ROOM_BYTES = 250 * 1024 * 1024
 
 t.test(
   'a machine whose memory runs out sends its workers away before anything is killed',
-  { timeout: 180_000, skip: mayMakeCgroups() ? false : 'no cgroup may be made here' },
+  { skip: mayMakeCgroups() ? false : 'no cgroup may be made here' },
   async (t) => {
     // Each node has one, so that they are on a par; only that of n1 has a limit.
     const groups = ['n1', 'n2', 'n3'].map((id) => new Cgroup(id))
@@ -30,7 +30,7 @@ t.test(
       on: (i) => groups[i]!.on,
       routes: [{ path: '/busy/:key', worker: fixture('busy') }],
       // Balance has no say in this: what goes, goes for the memory.
-      config: { classes: { busy: { stay: true } }, host: { spare: false } },
+      config: { classes: { busy: { stay: true } }, move: PATIENT_MOVES },
     })
     t.teardown(() => cluster.stop())
     const client = new Client(cluster.url)

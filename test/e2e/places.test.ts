@@ -17,10 +17,7 @@ const CLASSES = {
   guest: { near: { resource: 'photos' }, stay: true },
 }
 
-// Seven processes start: on a busy machine that alone takes a while.
-const timeout = 180_000
-
-t.test('workers live where their class says, and it is explained', { timeout }, async (t) => {
+t.test('workers live where their class says, and it is explained', async (t) => {
   const cluster = await TestCluster.start({
     routes: ['mate', 'solo', 'guest'].map((name) => ({
       path: `/${name}/:key`,

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { DrainReport } from '../../src/rpc.ts'
 import { TestCluster } from '../helpers/cluster.ts'
@@ -5,12 +6,17 @@ import { Client } from '../helpers/load.ts'
 import { until } from '../helpers/until.ts'
 
 const WORKERS = 40
+const reminder = fileURLToPath(new URL('../host/fixtures/reminder.ts', import.meta.url))
 
-t.test(
-  'workers that sleep survive a drain and a kill, and answer as if they had not',
-  async (t) => {
-    const cluster = await TestCluster.start({ config: { host: { sleepAfterMs: 200 } } })
-    t.teardown(() => cluster.stop())
+t.test('workers that sleep', async (t) => {
+  const cluster = await TestCluster.start({
+    nodes: 2,
+    routes: [{ path: '/reminder/:key', worker: reminder }],
+    config: { host: { sleepAfterMs: 200 } },
+  })
+  t.teardown(() => cluster.stop())
+
+  await t.test('survive a drain and a kill, and answer as if they had not', async (t) => {
     const client = new Client(cluster.url)
     t.teardown(() => client.close())
     const ask = async (method: 'GET' | 'POST'): Promise<unknown[]> => {
@@ -44,6 +50,7 @@ t.test(
     t.same((body as DrainReport).left, [])
     t.notOk((await cluster.get('/api/workers')).some(({ node }) => node === 'n1'))
     t.same(await ask('POST'), all(3))
+    t.equal((await cluster.post('/api/nodes/n1/undrain')).status, 200)
 
     await allSleep()
     process.kill(cluster.pid('n2'), 'SIGKILL')
@@ -54,5 +61,31 @@ t.test(
       return members.some(({ id, state }) => id === 'n2' && state === 'unreachable')
     })
     t.same(await ask('POST'), all(4))
-  },
-)
+  })
+
+  await t.test('are woken by their alarms, also after the whole cluster was away', async (t) => {
+    cluster.startNode('n2')
+    await cluster.readyNode('n2')
+    const keys = ['a', 'b', 'c', 'd']
+    for (const key of keys) {
+      t.equal((await fetch(`${cluster.url}/reminder/${key}?in=3000`)).status, 200)
+    }
+    await Promise.all(['n1', 'n2'].map((id) => cluster.kill(id)))
+    for (const id of ['n1', 'n2']) cluster.startNode(id)
+    await Promise.all(['n1', 'n2'].map((id) => cluster.readyNode(id)))
+    // Nobody asks for them: what opens them is their alarm.
+    await until(
+      'they are open',
+      async () => (await cluster.get('/api/workers')).length === keys.length,
+      20_000,
+    )
+    for (const key of keys) {
+      await until(`${key} has rung`, async () => {
+        const answer = await fetch(`${cluster.url}/reminder/${key}`)
+        const { rang, alarm } = (await answer.json()) as { rang: number[]; alarm: number | null }
+        return rang.length === 1 && alarm === null
+      })
+    }
+  })
+  if (!t.passing()) t.comment(cluster.logs())
+})

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { TestCluster } from '../helpers/cluster.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { until } from '../helpers/until.ts'
+import { storeLostForAWhile } from './lost-store.ts'
 
 const POST = { method: 'POST' }
 /** What a write may be told while the store takes none. */
@@ -91,9 +92,15 @@ async function readOnly(value: 'on' | 'off'): Promise<void> {
   await admin.end()
 }
 
-t.test('a node refuses a corrupt SQLite file, and works with a good one again', async (t) => {
-  const cluster = await TestCluster.start({ nodes: 1 })
+t.test('an SQLite in trouble', async (t) => {
+  const cluster = await TestCluster.start({ nodes: 1, config: { host: { leaseMs: 9_000 } } })
   t.teardown(() => cluster.stop())
+  await t.test('locked by another', (t) => storeLostForAWhile(t, cluster))
+  await t.test('corrupt, and good again', (t) => corrupt(t, cluster))
+  if (!t.passing()) t.comment(cluster.logs())
+})
+
+async function corrupt(t: Test, cluster: TestCluster): Promise<void> {
   const counting = new Counting(cluster)
   for (let i = 0; i < 3; i++) t.equal(await counting.post(), undefined)
   await cluster.terminate('n1')
@@ -110,8 +117,7 @@ t.test('a node refuses a corrupt SQLite file, and works with a good one again', 
   cluster.startNode('n1')
   await cluster.readyNode('n1')
   await counting.recovers(t)
-  if (!t.passing()) t.comment(cluster.logs())
-})
+}
 
 const DAMAGE: Readonly<Record<string, (good: Buffer) => Buffer>> = {
   'a spoilt head': (good) => Buffer.concat([Buffer.alloc(100, 7), good.subarray(100)]),

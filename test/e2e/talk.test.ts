@@ -8,11 +8,11 @@ import { until } from '../helpers/until.ts'
 const fixture = (name: string): string =>
   fileURLToPath(new URL(`./fixtures/${name}.ts`, import.meta.url))
 
-t.test('a worker follows those that it calls', { timeout: 180_000 }, async (t) => {
+t.test('a worker follows those that it calls', async (t) => {
   const cluster = await TestCluster.start({
     nodes: 2,
     routes: ['mate', 'chatty'].map((name) => ({ path: `/${name}/:key`, worker: fixture(name) })),
-    config: { classes: { mate: { pin: 'n2' } }, host: { spare: false } },
+    config: { classes: { mate: { pin: 'n2' } } },
   })
   t.teardown(() => cluster.stop())
   const client = new Client(cluster.url)

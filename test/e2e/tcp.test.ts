@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { TestCluster } from '../helpers/cluster.ts'
+import { PATIENT_MOVES, TestCluster } from '../helpers/cluster.ts'
 import { freePorts } from '../helpers/ports.ts'
 import { until } from '../helpers/until.ts'
 
@@ -56,6 +56,7 @@ t.test(
             key: ':port',
           },
         ],
+        move: PATIENT_MOVES,
         placement: { rebalanceIntervalMs: 3_600_000 },
         // A busy machine must not look like a dead node.
         gossip: { preset: 'lan' },

@@ -8,6 +8,8 @@ const ROOMS = 4
 
 /** Paths of the two workers come without their keys. */
 export interface TrafficInit {
+  /** What the keys of its workers begin with, where others had traffic before; default: nothing. */
+  readonly name?: string
   readonly perSecond: number
   /** Worker that counts its POSTs, and how many of its kind get them in turn. */
   readonly counter: string
@@ -24,6 +26,7 @@ export interface TrafficInit {
 export class Traffic {
   readonly load: OpenLoop
   readonly #init: TrafficInit
+  readonly #name: string
   readonly #client: Client
   readonly #chat: readonly ChatClient[]
   readonly #bad: string[] = []
@@ -31,11 +34,12 @@ export class Traffic {
 
   private constructor(t: Test, cluster: TestCluster, init: TrafficInit) {
     this.#init = init
+    this.#name = init.name ?? ''
     this.#client = new Client(cluster.url)
     t.teardown(() => this.#client.close())
     this.#chat = Array.from(
       { length: init.chatters },
-      (_, i) => new ChatClient(`${cluster.url}${init.room}/r${i % ROOMS}`, `c${i}`),
+      (_, i) => new ChatClient(`${cluster.url}${init.room}/${this.#name}r${i % ROOMS}`, `c${i}`),
     )
     t.teardown(() => {
       for (const one of this.#chat) one.close()
@@ -73,7 +77,7 @@ export class Traffic {
     const { counter, keys, task, taskEvery, onAnswer } = this.#init
     const isTask = n % taskEvery === 0
     const key = n % keys
-    const path = isTask ? task : `${counter}/k${key}`
+    const path = isTask ? task : `${counter}/${this.#name}k${key}`
     try {
       const { status, body } = await this.#client.send(isTask ? 'GET' : 'POST', path)
       if (status === 200) {

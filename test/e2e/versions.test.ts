@@ -15,9 +15,8 @@ process.env['VERSION_FILE'] = versionFile
 t.test('a newer state goes to a node with newer code, and waits while there is none', async (t) => {
   writeFileSync(versionFile, '2')
   const route = { path: '/versioned/:key', worker }
-  // A spare host would have loaded the version of before.
-  const config = { host: { spare: false } }
-  const cluster = await TestCluster.start({ nodes: 2, routes: [route], config })
+  // Without spare hosts, which would have loaded the version of before.
+  const cluster = await TestCluster.start({ nodes: 2, routes: [route] })
   t.teardown(async () => {
     await cluster.stop()
     rmSync(folder, { recursive: true, force: true })

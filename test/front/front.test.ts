@@ -81,8 +81,11 @@ t.test('no task goes to a cordoned, draining or dead node while there is another
 })
 
 t.test('a reload changes routes and listeners and closes no connection', async (t) => {
+  let answerSlow: (() => void) | undefined
   const pool = await serve(t, (req, res) => {
-    setTimeout(() => res.end(String(req.headers['aries-task'])), req.url === '/slow' ? 100 : 0)
+    const answer = () => res.end(String(req.headers['aries-task']))
+    if (req.url === '/slow') answerSlow = answer
+    else answer()
   })
   const membership = new StubMembership([node('n1', {}, { poolPort: pool.port })])
   const slow = { path: '/slow', task: '/w/slow.ts' }
@@ -91,6 +94,7 @@ t.test('a reload changes routes and listeners and closes no connection', async (
   const kept = new KeptConnection(t, port)
   t.equal((await kept.get('/hello')).body, 'hello')
   kept.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
+  await until('it runs', () => answerSlow !== undefined)
 
   const name = before.listeners[0]!
   const after = testConfig({
@@ -99,6 +103,7 @@ t.test('a reload changes routes and listeners and closes no connection', async (
     front: { headBytesMax: 2_048 },
   })
   await front.setConfig(after)
+  answerSlow!()
   t.same(await kept.answer(), { status: 200, body: 'slow' }, 'what runs goes on')
   t.equal((await kept.get('/hello')).status, 404)
   t.equal((await kept.get('/new')).body, 'new')

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { request } from 'undici'
 import { until } from '../helpers/until.ts'
@@ -108,7 +107,7 @@ t.test('full targets: requests wait, for a while and not too many', async (t) =>
     t.match(await body.json(), { error: { message: /queueTimeoutMs/ } })
   }
   const late = get()
-  await sleep(20)
+  await until('another waits', () => front.stats().queued === 1)
   release[0]!()
   t.equal(await (await first).body.text(), 'done')
   await until('the one that waited got the place', () => release.length === 2)
@@ -122,7 +121,11 @@ t.test('who goes away while it waits leaves its place', async (t) => {
     if (req.headers['user-agent'] === 'aries-health') res.end()
     else held.push(() => res.end('done'))
   })
-  const { url, front } = await start(t, [slow], { inFlightMax: 1, queueMax: 1 })
+  const { url, front } = await start(t, [slow], {
+    inFlightMax: 1,
+    queueMax: 1,
+    queueTimeoutMs: 60_000,
+  })
   const first = request(`${url}/x`)
   await until('the first is there', () => held.length === 1)
   const gone = new AbortController()

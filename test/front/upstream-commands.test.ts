@@ -3,7 +3,7 @@ import { request } from 'undici'
 import type { ClusterView } from '../../src/admin/cluster-view.ts'
 import { AdminServer } from '../../src/admin/server.ts'
 import type { KeyRing } from '../../src/key-ring.ts'
-import { aries } from '../cli/aries.ts'
+import { ariesHere } from '../cli/aries.ts'
 import { freePorts } from '../helpers/ports.ts'
 import { until } from '../helpers/until.ts'
 import { startFront } from './start.ts'
@@ -31,7 +31,7 @@ t.test('aries upstreams, drain-upstream and undrain-upstream, on a real front', 
   })
   await admin.start('127.0.0.1', port!)
   t.teardown(() => admin.stop())
-  const run = (...args: string[]) => aries([...args, '--admin', `127.0.0.1:${port}`])
+  const run = (...args: string[]) => ariesHere([...args, '--admin', `127.0.0.1:${port}`])
   await until('one is found ill', () => front.states.unhealthy().length === 1)
   const { stdout } = await run('upstreams')
   t.match(stdout, /^UPSTREAM +FRONT +STATE +FOR +IN FLIGHT +REQUESTS +FAILED +NOTE\n/)

@@ -46,7 +46,9 @@ function frontOf(t: Test, upstream: unknown, health: object = { intervalMs: 3_60
 
 t.test('an upstream is spoken to over TLS, its connection and its session are kept', async (t) => {
   const seen: boolean[] = []
+  let checks = 0
   const { server, port } = await secure(t, (req, res) => {
+    if (req.headers['user-agent'] === 'aries-health') checks++
     res.end(`${req.headers.host} ${(req.socket as TLSSocket).alpnProtocol}`)
   })
   server.on('secureConnection', (socket) => seen.push(socket.isSessionReused()))
@@ -54,6 +56,8 @@ t.test('an upstream is spoken to over TLS, its connection and its session are ke
   const get = async () => (await fetch(url)).text()
   t.equal(await get(), `localhost:${port} http/1.1`)
   t.equal(await get(), `localhost:${port} http/1.1`)
+  // The check has a connection of its own.
+  await until('the first check', () => checks === 1)
   const before = seen.length
   server.closeAllConnections()
   t.equal(await get(), `localhost:${port} http/1.1`)

@@ -8,7 +8,7 @@ import { until } from '../helpers/until.ts'
 import { startFront } from './start.ts'
 import { log, StubMembership, type StubServer, serve, type Teardown, testConfig } from './stubs.ts'
 
-const HEALTH = { intervalMs: 30, timeoutMs: 200 }
+const HEALTH = { intervalMs: 30 }
 const urlOf = ({ port }: StubServer): string => `http://127.0.0.1:${port}`
 
 function named(t: Teardown, name: string, port = 0): Promise<StubServer> {

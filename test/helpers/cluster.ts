@@ -16,6 +16,9 @@ const MAIN = join(ROOT, 'src/cli/bin.js')
 const LEGACY = join(ROOT, 'workers/legacy.ts')
 const READY_TIMEOUT_MS = 90_000
 
+/** For `move:` of the configuration: none is given up because other tests slow the machine down. */
+export const PATIENT_MOVES = { fenceTimeoutMs: 10_000 } as const
+
 export interface ClusterOptions {
   readonly nodes?: number
   /** Each with a listener of its own; `url` is that of the first. */
@@ -28,6 +31,11 @@ export interface ClusterOptions {
   readonly join?: { readonly max?: number; readonly forgetMs?: number }
   /** Merged into the configuration. */
   readonly config?: Record<string, unknown>
+  /**
+   * Each node keeps a spare host process, as it does in production; only tests of what becomes of
+   * a host need one, and to start it takes most of a second of CPU.
+   */
+  readonly spareHosts?: boolean
   readonly legacy?: boolean
   /** What stands in the environment of a process besides; `id` is that of the member. */
   readonly env?: (id: string) => Record<string, string>
@@ -190,6 +198,7 @@ export class TestCluster {
   }
 
   #config(httpPort: number): Record<string, unknown> {
+    const { spareHosts = false, config, routes = [] } = this.#options
     const worker = (name: string): string => join(ROOT, `workers/${name}.ts`)
     const upstreams = this.#legacy.map((port) => `http://127.0.0.1:${port}`)
     return {
@@ -204,9 +213,10 @@ export class TestCluster {
         { path: '/room/:key', worker: worker('room') },
         { path: '/legacy/*', upstreams },
         { path: '/compat/*', upstreams, forwarder: 'http-proxy' },
-        ...(this.#options.routes ?? []),
+        ...routes,
       ],
-      ...this.#options.config,
+      ...config,
+      host: { spare: spareHosts, ...(config?.['host'] as object | undefined) },
     }
   }
 

@@ -2,6 +2,8 @@
 
 /** Short at first: many conditions hold for a moment only. */
 const PAUSE_MS = { first: 2, last: 20 }
+/** A check that asks others keeps them from what they are to do: it gets a fifth of the time at most. */
+const ASKING = { pausePerMs: 4, pauseMsMax: 100 }
 
 /**
  * Resolves when `holds` does. A check that throws does not hold yet. Rejects after `timeoutMs`,
@@ -16,12 +18,14 @@ export async function until(
   let pauseMs = PAUSE_MS.first
   let cause: unknown
   do {
+    const askedMs = performance.now()
     try {
       if (await holds()) return
     } catch (error) {
       cause = error
     }
-    const waitMs = pauseMs
+    const tookMs = performance.now() - askedMs
+    const waitMs = Math.max(pauseMs, Math.min(ASKING.pausePerMs * tookMs, ASKING.pauseMsMax))
     await new Promise((resolve) => setTimeout(resolve, waitMs))
     pauseMs = Math.min(pauseMs * 1.25, PAUSE_MS.last)
   } while (performance.now() < endMs)

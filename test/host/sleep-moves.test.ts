@@ -7,7 +7,8 @@ import { CLASSES, classesOf } from '../helpers/host-process.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 import { until } from '../helpers/until.ts'
 
-const limits = { sleepAfterMs: 100 }
+/** Longer than a slow machine pauses between two steps of a test: nobody sleeps unasked. */
+const limits = { sleepAfterMs: 1_000 }
 const DROWSY = new URL('./fixtures/drowsy.ts', import.meta.url).pathname
 const POST = { method: 'POST' }
 
@@ -17,9 +18,9 @@ t.test('a move that begins while it stops finds it awake to the end', async (t) 
   const n1 = hosts.get('n1')
   const id: WorkerId = { class: 'drowsy', key: 'a' }
   await hosts.create(id, 'n1')
-  await n1.request(id, { path: '/?ms=1000' })
+  await n1.request(id, { path: '/?ms=4000' })
   // Its stop is under way: nobody asked for anything since.
-  await new Promise((resolve) => setTimeout(resolve, 500))
+  await new Promise((resolve) => setTimeout(resolve, 2 * limits.sleepAfterMs))
   const fake = new FakeTarget((message, target, socket) => {
     if (message.type === 'prepare') {
       void until('stopped', async () => (await hosts.store.owner(id))!.seq > 2).then(() => {
@@ -47,7 +48,7 @@ t.test('an alarm rings in time, though a move was refused in its sleep', async (
   const [n1, n2] = [hosts.get('n1'), hosts.get('n2')]
   const id: WorkerId = { class: 'reminder', key: 'a' }
   await hosts.create(id, 'n1')
-  const atMs = Date.now() + 4_500
+  const atMs = Date.now() + 10_000
   const set = await n1.request(id, { ...POST, path: `/?at=${new Date(atMs).toISOString()}` })
   t.equal(set.status, 200)
   await asleep(n1, id)

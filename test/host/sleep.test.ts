@@ -6,7 +6,8 @@ import { LinkClient, openFrame } from '../helpers/session-client.ts'
 import { Hosts } from '../helpers/two-hosts.ts'
 import { until } from '../helpers/until.ts'
 
-const SLEEP_AFTER_MS = 100
+/** Longer than a slow machine pauses between two steps of a test: nobody sleeps unasked. */
+const SLEEP_AFTER_MS = 1_000
 const limits = { sleepAfterMs: SLEEP_AFTER_MS }
 const DROWSY = new URL('./fixtures/drowsy.ts', import.meta.url).pathname
 
@@ -52,9 +53,9 @@ t.test('an idle worker falls asleep, and a request wakes it', async (t) => {
   t.test('what comes while it stops waits, and wakes it', async (t) => {
     const id: WorkerId = { class: 'drowsy', key: 'slow' }
     await hosts.create(id, 'n1')
-    await ask(id, '/?ms=2000')
+    await ask(id, '/?ms=4000')
     // Long after it has begun to stop, long before that is done; and sleeping it would say the same.
-    await new Promise((resolve) => setTimeout(resolve, 5 * SLEEP_AFTER_MS))
+    await new Promise((resolve) => setTimeout(resolve, 2 * SLEEP_AFTER_MS))
     t.same(await ask(id, '/?ms=0'), { starts: 2, stops: 1, turns: 1 }, 'another instance')
     await asleep(n1, id)
     t.match(await ask(id), { starts: 3, stops: 2 }, 'which sleeps in its turn')

@@ -18,7 +18,7 @@ t.test('an alarm wakes its worker, small or not', async (t) => {
   for (let i = 0; i < 10; i++) {
     await n1.request(large, { method: 'POST', headers: { 'idempotency-key': `k${i}` } })
   }
-  for (const id of [small, large]) await n1.request(id, { path: '/?in=3000' })
+  for (const id of [small, large]) await n1.request(id, { path: '/?in=8000' })
   await asleep(n1, small, large)
   const { wakes } = n1.stats!
   for (const id of [small, large]) {

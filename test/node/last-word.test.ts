@@ -39,10 +39,11 @@ async function dataPort(t: Test, answer: RequestListener): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-function lastWord(t: Test, membership: Seen): LastWord {
+/** Patient: a machine that runs other tests answers late. `waitMs`: for who never will. */
+function lastWord(t: Test, membership: Seen, waitMs = 20_000): LastWord {
   const peers = new Peers({ membership }, { tokens: new Tokens([]) })
   t.teardown(() => peers.close())
-  return new LastWord({ membership, peers, world: realWorld })
+  return new LastWord({ membership, peers, world: realWorld }, { waitMs, usableMs: 5_000 })
 }
 
 t.test('a node that answers has spoken', async (t) => {
@@ -54,7 +55,7 @@ t.test('one that nobody listens for, or that is silent, has not', async (t) => {
   t.equal(await lastWord(t, heard(1, [FRONT])).spoken('n2'), false, 'refused')
   let asked = 0
   const port = await dataPort(t, () => asked++)
-  const word = lastWord(t, heard(port, [FRONT]))
+  const word = lastWord(t, heard(port, [FRONT]), 500)
   const both = await Promise.all([word.spoken('n2'), word.spoken('n2')])
   t.strictSame(both, [false, false], 'silent')
   t.equal(await word.spoken('n2'), false, 'what is known need not be awaited again')
@@ -74,7 +75,11 @@ t.test('a connection that breaks proves nothing: it is asked again', async (t) =
 t.test('who hears nobody takes no silence for a death, but a refusal', async (t) => {
   const deaf = [{ id: 'n3' }, { id: 'f1', role: 'front' }] as const
   const port = await dataPort(t, () => {})
-  t.equal(await lastWord(t, heard(port, deaf)).spoken('n2'), true, 'the silence may be its own')
+  t.equal(
+    await lastWord(t, heard(port, deaf), 500).spoken('n2'),
+    true,
+    'the silence may be its own',
+  )
   t.equal(await lastWord(t, heard(1, deaf)).spoken('n2'), false)
 })
 
@@ -97,9 +102,9 @@ t.test(
   async (t) => {
     const gone = ['n3', 'n4', 'n5'].map((id) => ({ id, state: 'unreachable' }) as const)
     const silent = await dataPort(t, () => undefined)
-    t.equal(await lastWord(t, heard(silent, [FRONT, ...gone])).spoken('n2'), true)
+    t.equal(await lastWord(t, heard(silent, [FRONT, ...gone]), 500).spoken('n2'), true)
     t.equal(await lastWord(t, heard(1, [FRONT, ...gone])).spoken('n2'), false)
     const proved = gone.map((member) => ({ ...member, refused: true }))
-    t.equal(await lastWord(t, heard(silent, [FRONT, ...proved])).spoken('n2'), false)
+    t.equal(await lastWord(t, heard(silent, [FRONT, ...proved]), 500).spoken('n2'), false)
   },
 )

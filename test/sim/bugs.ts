@@ -21,6 +21,7 @@ export const BUGS: readonly MoveBug[] = [
     find: "(this.#phase !== 'copy' && this.#phase !== 'fence')) return []",
     replace: "this.#phase !== 'fence') return []",
     seeds: 400,
+    from: 108,
   },
   {
     name: 'the fence does not wait for the commits under way',
@@ -29,6 +30,7 @@ export const BUGS: readonly MoveBug[] = [
     find: '|| this.#commits.size > 0',
     replace: '',
     seeds: 60,
+    from: 6,
   },
   {
     name: 'a source goes on under its old epoch when it hears nothing',
@@ -46,6 +48,7 @@ export const BUGS: readonly MoveBug[] = [
     find: "return [{ do: 'timer', delayMs: CLAIM_RETRY_MS }]",
     replace: 'return this.#open(this.#epoch + 1, true, nowMs)',
     seeds: 300,
+    from: 35,
   },
   {
     name: 'a source that lost the claim goes on all the same',
@@ -62,6 +65,7 @@ export const BUGS: readonly MoveBug[] = [
     find: 'mail.moved(owner)',
     replace: '',
     seeds: 30,
+    from: 2,
   },
   {
     name: 'the fronts are not told where the sessions went',
@@ -78,6 +82,7 @@ export const BUGS: readonly MoveBug[] = [
     find: "onReclaimed: (of, epoch) => send({ type: 'arrived', id: of, epoch }),",
     replace: 'onReclaimed: () => undefined,',
     seeds: 100,
+    from: 49,
   },
   {
     name: 'a worker that has moved is thought to be moving for ever',
@@ -102,6 +107,7 @@ export const BUGS: readonly MoveBug[] = [
     find: 'held.ownSeq !== 0 && held.ownSeq <= unknownSeq',
     replace: 'false',
     seeds: 100,
+    from: 2,
   },
   {
     name: 'replies are forgotten when the worker opens',
@@ -110,5 +116,6 @@ export const BUGS: readonly MoveBug[] = [
     find: 'if (name.startsWith(PREFIX)) found',
     replace: 'if (name.startsWith("?")) found',
     seeds: 60,
+    from: 5,
   },
 ]

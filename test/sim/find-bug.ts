@@ -15,8 +15,10 @@ export interface Bug {
   /** Stands in the file exactly once. */
   readonly find: string
   readonly replace: string
-  /** It is found within so many seeds from 1 on; `walk`: by the exhaustive walk. */
+  /** It is found within so many seeds; `walk`: by the exhaustive walk. */
   readonly seeds: number | 'walk'
+  /** The first of them: where it was found last. Another change of the sources moves it. */
+  readonly from?: number
 }
 
 /** How many times the text to be changed stands in its file: it should be once. */
@@ -59,7 +61,8 @@ async function simulate(folder: string, bug: Bug, area: string): Promise<string>
     file,
     sound.replace(bug.find, () => bug.replace),
   )
-  const how = bug.seeds === 'walk' ? ['--exhaustive'] : ['--seeds', String(bug.seeds)]
+  const { seeds, from = 1 } = bug
+  const how = seeds === 'walk' ? ['--exhaustive'] : ['--seeds', `${seeds}`, '--from', `${from}`]
   const args = ['src/sim/main.ts', '--area', area, ...how, '--threads', '1', '--bail']
   const env = { ...process.env, NODE_OPTIONS: '' }
   const child = spawn(process.execPath, args, { cwd: folder, env })

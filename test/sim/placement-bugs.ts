@@ -22,6 +22,7 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     find: 'givenUp * (hysteresis + moveShare)',
     replace: '0 * (hysteresis + moveShare)',
     seeds: 80,
+    from: 3,
   },
   {
     name: 'the same few peers are looked at again and again',
@@ -36,6 +37,7 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     find: 'return load.memoryBytes <= USHER.below * load.memoryBytesMax',
     replace: 'return load.memoryBytes <= load.memoryBytesMax',
     seeds: 40,
+    from: 8,
   },
   {
     name: 'what was full a while ago is thought to be free',
@@ -43,6 +45,7 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     find: 'memoryBytes: Math.max(\n      load.memoryBytes,',
     replace: 'memoryBytes: Math.max(\n      0,',
     seeds: 80,
+    from: 8,
   },
   {
     name: 'the CPU has no price',
@@ -50,6 +53,7 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     find: 'price(base, load.cpu, load.cpuCapacity) +',
     replace: '',
     seeds: 40,
+    from: 2,
   },
   {
     name: 'ushering waits until memory is used up',
@@ -57,6 +61,7 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     find: 'if (memoryBytes <= options.above * memoryBytesMax) return []',
     replace: 'if (memoryBytes <= memoryBytesMax) return []',
     seeds: 20,
+    from: 3,
   },
   {
     name: 'a worker moves on before anyone has heard of its coming',
@@ -71,6 +76,7 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     find: 'const now = withDemand(candidate.load, demand, candidate.sentSince)',
     replace: 'const now = withDemand(candidate.load, demand, 0)',
     seeds: 20,
+    from: 4,
   },
   {
     name: 'ushering fills a node that has no room',
@@ -78,6 +84,7 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     find: "return free < worker.demand.memoryBytes ? 'no memory' : undefined",
     replace: 'return free < -1e12 ? worker.id : undefined',
     seeds: 20,
+    from: 3,
   },
   {
     name: 'many nodes that each want to send a part of a worker send one each',
@@ -85,6 +92,7 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     find: '(random.next() < exact - whole ? 1 : 0)',
     replace: '(exact > whole && random.next() >= 0 ? 1 : 0)',
     seeds: 80,
+    from: 3,
   },
   {
     name: 'workers that are idle have no price',
@@ -99,5 +107,6 @@ export const PLACEMENT_BUGS: readonly Bug[] = [
     find: 'a.marginal + (a.place ?? 0) - b.marginal - (b.place ?? 0)',
     replace: 'b.marginal + (b.place ?? 0) - a.marginal - (a.place ?? 0)',
     seeds: 20,
+    from: 4,
   },
 ]

@@ -98,6 +98,8 @@ for (const forwarder of FORWARDERS) {
   t.test(`${forwarder}: a big body up, a big body down`, async (t) => {
     const bytes = 8_000_000
     const origin = await rawOrigin(t, (connection) => {
+      // To search the text for each piece that comes takes seconds of CPU.
+      if (connection.bytes < bytes) return
       const head = connection.text.indexOf('\r\n\r\n')
       if (connection.text.length - head - 4 < bytes) return
       connection.text = ''
@@ -146,7 +148,7 @@ for (const forwarder of FORWARDERS) {
     t.ok(written < total / 2, `${written} bytes are under way`)
     t.ok(front.sockets[0]!.writableLength < 1_000_000, 'little of it in the engine')
     client.socket.resume()
-    await until('the rest', () => client.bytes > total, 15_000)
+    await until('the rest', () => client.bytes > total)
   })
 
   t.test(`${forwarder}: a target that does not read holds the client back`, async (t) => {
@@ -180,7 +182,7 @@ for (const forwarder of FORWARDERS) {
     t.ok(written < total / 2, `${written} bytes are under way`)
     t.ok(front.engine.stats().bytesIn < total / 2)
     origin.connections[0]!.socket.resume()
-    await until('the answer', () => client.text.endsWith('ok'), 15_000)
+    await until('the answer', () => client.text.endsWith('ok'))
   })
 }
 

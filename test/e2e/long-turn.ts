@@ -1,26 +1,18 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import t from 'tap'
-import { TestCluster } from '../helpers/cluster.ts'
+import type { Test } from 'tap'
+import type { TestCluster } from '../helpers/cluster.ts'
 import { Client } from '../helpers/load.ts'
 import { until } from '../helpers/until.ts'
 
-const library = fileURLToPath(new URL('../host/fixtures/library.ts', import.meta.url))
-
-t.test('a turn that waits puts a move off; ps says why, until it is over', async (t) => {
-  const cluster = await TestCluster.start({
-    nodes: 2,
-    routes: [{ path: '/library/:key', worker: library }],
-    config: { move: { turnBudgetMs: 1_000 } },
-  })
-  t.teardown(() => cluster.stop())
+/** A turn that waits puts a move off; `ps` says why, until it is over. */
+export async function longTurnPutsMoveOff(t: Test, cluster: TestCluster): Promise<void> {
   const client = new Client(cluster.url)
   t.teardown(() => client.close())
   const { node } = await client.send('GET', '/library/a')
   const to = node === 'n1' ? 'n2' : 'n1'
   const cannotMove = async (): Promise<string | undefined> =>
-    (await cluster.get('/api/workers')).find(({ key }) => key === 'a')?.cannotMove
+    (await cluster.get('/api/workers')).find((worker) => worker.class === 'library')?.cannotMove
 
   t.equal(await cannotMove(), undefined)
   const gate = join(t.testdir(), 'gate')
@@ -37,5 +29,4 @@ t.test('a turn that waits puts a move off; ps says why, until it is over', async
   const moved = await cluster.post('/api/workers/library/a/move', { to })
   t.equal(moved.status, 200, JSON.stringify(moved.body))
   t.same(JSON.parse((await client.send('GET', '/library/a')).body), ['Emma'])
-  if (!t.passing()) t.comment(cluster.logs())
-})
+}

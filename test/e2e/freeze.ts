@@ -1,18 +1,13 @@
-import { fileURLToPath } from 'node:url'
-import t from 'tap'
+import type { Test } from 'tap'
 import { ChatClient } from '../helpers/chat.ts'
-import { TestCluster } from '../helpers/cluster.ts'
+import type { TestCluster } from '../helpers/cluster.ts'
 import { until } from '../helpers/until.ts'
-
-const reminder = fileURLToPath(new URL('../host/fixtures/reminder.ts', import.meta.url))
 
 const FROZEN = { error: { code: 'ARIES_E_FROZEN' } }
 const otherThan = (node: string): string => (node === 'n1' ? 'n2' : 'n1')
 
-t.test('a frozen worker takes no requests, wherever it lives, until it is thawed', async (t) => {
-  const route = { path: '/reminder/:key', worker: reminder }
-  const cluster = await TestCluster.start({ nodes: 2, routes: [route] })
-  t.teardown(() => cluster.stop())
+/** A frozen worker takes no requests, wherever it lives, until it is thawed. A node is killed, and stays away. */
+export async function frozenUntilThawed(t: Test, cluster: TestCluster): Promise<void> {
   const { url } = cluster
   const order = async (worker: string, what: string, body = {}): Promise<void> => {
     const answer = await cluster.post(`/api/workers/${worker}/${what}`, body)
@@ -68,5 +63,4 @@ t.test('a frozen worker takes no requests, wherever it lives, until it is thawed
   t.same(client.faults, [])
   client.close()
   t.equal((await cluster.post('/api/workers/room/none/freeze')).status, 404)
-  if (!t.passing()) t.comment(cluster.logs())
-})
+}

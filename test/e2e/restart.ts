@@ -1,15 +1,15 @@
-import t from 'tap'
+import type { Test } from 'tap'
 import { aries } from '../cli/aries.ts'
-import { TestCluster } from '../helpers/cluster.ts'
+import type { TestCluster } from '../helpers/cluster.ts'
 import { until } from '../helpers/until.ts'
 import { Traffic } from './traffic.ts'
 
 const KEYS = 30
 
-t.test('every node is restarted under load: no request fails, no socket closes', async (t) => {
-  const cluster = await TestCluster.start({ nodes: 2 })
-  t.teardown(() => cluster.stop())
+/** Every node is restarted under load: no request fails, no socket closes. */
+export async function restartUnderLoad(t: Test, cluster: TestCluster): Promise<void> {
   const traffic = await Traffic.start(t, cluster, {
+    name: 'restart',
     perSecond: 100,
     counter: '/counter',
     keys: KEYS,
@@ -25,7 +25,7 @@ t.test('every node is restarted under load: no request fails, no socket closes',
     const nodes = members.filter(({ role }) => role === 'node')
     return Object.fromEntries(nodes.map(({ id, incarnation }) => [id, incarnation]))
   }
-  t.same(await boots(), { n1: 1, n2: 1 })
+  const before = await boots()
   const { code, stdout, stderr } = await aries([
     'restart',
     '--json',
@@ -37,7 +37,7 @@ t.test('every node is restarted under load: no request fails, no socket closes',
     { node: 'n1', failure: null },
     { node: 'n2', failure: null },
   ])
-  t.same(await boots(), { n1: 2, n2: 2 })
+  t.same(await boots(), { n1: before['n1']! + 1, n2: before['n2']! + 1 })
   const statuses = await cluster.get('/api/status')
   for (const id of cluster.nodeIds) {
     const status = statuses.find((each) => each.id === id)
@@ -47,5 +47,4 @@ t.test('every node is restarted under load: no request fails, no socket closes',
   await until('the load goes on', () => traffic.load.sent > sent + 50)
 
   await traffic.end(t)
-  if (!t.passing()) t.comment(cluster.logs())
-})
+}
