@@ -43,6 +43,7 @@ routes:
   - { path: /counter/:key, worker: ${modules.counter} }
   - { path: /legacy/*, upstreams: ['http://127.0.0.1:${upstream}'] }
 front: { shards: 1 }
+host: { spare: false }
 pool: { threads: 1 }
 `,
   )

@@ -124,7 +124,7 @@ t.test('a bad configuration ends it with 78 before anything is started', async (
   writeFileSync(config, `${readFileSync(config, 'utf8')}fornt: {}\n`)
   const { code, stderr } = await aries(['dev', '--config', config])
   t.equal(code, 78)
-  t.match(stderr, /aries\.yaml:9:1: fornt: is not a known key; did you mean `front`\?/)
+  t.match(stderr, /aries\.yaml:10:1: fornt: is not a known key; did you mean `front`\?/)
   t.notOk(readdirSync(folder).includes('data'))
 })
 

@@ -81,7 +81,7 @@ async function fillAndFree(t: Test, folder: string): Promise<void> {
   )
   t.match(cluster.logs(200), /database or disk is full/, 'the log says what it is')
   rmSync(ballast)
-  await until('writes go on', async () => (await post()).status === 200, 20_000)
+  await until('writes go on', async () => (await post()).status === 200)
   const { value } = (await (await fetch(url)).json()) as { value: number }
   t.ok(value >= acknowledged && value <= acknowledged + unknown, `${value} of ${acknowledged}`)
   if (!t.passing()) t.comment(cluster.logs())

@@ -97,7 +97,7 @@ export class JobCluster {
   }
 
   async untilState(id: string, state: JobInfo['state']): Promise<JobInfo> {
-    await until(`job ${id} is ${state}`, async () => (await this.job(id))?.state === state, 20_000)
+    await until(`job ${id} is ${state}`, async () => (await this.job(id))?.state === state)
     return this.job(id)
   }
 

@@ -60,6 +60,10 @@ t.test('jobs', async (t) => {
     const { cluster } = c
     for (const key of ['a', 'b', 'ab']) await fetch(`${cluster.url}/counter/${key}`)
     await until('they are open', async () => (await cluster.get('/api/workers')).length === 3)
+    await until('their nodes have told of them', async () => {
+      const { members } = await cluster.get('/api/cluster')
+      return members.reduce((sum, { workers }) => sum + workers, 0) === 3
+    })
     const found = async (query: string): Promise<string[]> =>
       ((await cluster.get(`/api/workers?${query}`)) as WorkerInfo[]).map(({ key }) => key)
     t.strictSame(await found('contains=ER/A&order=name'), ['a', 'ab'])

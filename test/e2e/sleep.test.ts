@@ -77,7 +77,6 @@ t.test('workers that sleep', async (t) => {
     await until(
       'they are open',
       async () => (await cluster.get('/api/workers')).length === keys.length,
-      20_000,
     )
     for (const key of keys) {
       await until(`${key} has rung`, async () => {

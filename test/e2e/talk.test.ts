@@ -33,7 +33,7 @@ t.test('a worker follows those that it calls', async (t) => {
     const peer = (await detail()).traffic?.find((one) => one.with === 'mate/a')
     return peer?.node === 'n2' && peer.messagesPerSecond > 10
   })
-  await until('it lives where its mate does', async () => (await detail()).node === 'n2', 30_000)
+  await until('it lives where its mate does', async () => (await detail()).node === 'n2')
   await until('its decision is told of', async () => {
     const { decision } = await detail()
     return decision?.why === 'rebalance' && decision.by === 'n1'

@@ -182,7 +182,7 @@ t.test(
         await cluster.post('/api/workers/line-keeper/lobby/move', { to })
       t.equal(slow.closed, undefined, 'it is not cut')
       slow.socket.resume()
-      await until('it has all', () => slow.received.length === BYTES + 6, 20_000)
+      await until('it has all', () => slow.received.length === BYTES + 6)
       t.match(slow.received.slice(6), /^x+$/)
     })
     if (!t.passing()) t.comment(cluster.logs())

@@ -12,7 +12,7 @@ const ASKING = { pausePerMs: 4, pauseMsMax: 100 }
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const endMs = performance.now() + timeoutMs
   let pauseMs = PAUSE_MS.first

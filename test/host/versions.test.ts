@@ -75,7 +75,8 @@ t.test('a host with an older class does not open a newer state', async (t) => {
   await hosts.store.evict('n2', 1)
   await t.rejects(hosts.takeOver(id, 1, 'n1'), {
     code: 'ARIES_E_CLASS_OLDER',
-    message: /^basket\/older: its state is of version 2 of its class; the class here has version 1$/,
+    message:
+      /^basket\/older: its state is of version 2 of its class; the class here has version 1$/,
   })
   t.equal((await hosts.get('n1').request(id)).status, 421)
   t.same(await stored(hosts, id), [2, 'list'])

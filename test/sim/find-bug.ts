@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Test } from 'tap'
 
 const REPO = join(import.meta.dirname, '../..')
@@ -26,7 +27,7 @@ export function places({ file, find }: Bug): number {
   return readFileSync(join(REPO, 'src', file), 'utf8').split(find).length - 1
 }
 
-/** Tries the bugs, two at a time; each has to be reported by a line that `report` matches. */
+/** Tries the bugs, two at a time; each has to be reported by a violation that `report` matches. */
 export async function findAll(
   t: Test,
   bugs: readonly Bug[],
@@ -37,7 +38,8 @@ export async function findAll(
   const work = async (name: string): Promise<void> => {
     const copy = copySources(join(folder, name))
     for (let bug = queue.shift(); bug; bug = queue.shift()) {
-      const found = init.report.exec(await simulate(copy, bug, init.area))?.[0]
+      const violations = await spoilt(copy, bug, () => simulate(copy, bug, init.area))
+      const found = violations.find((violation) => init.report.test(violation))
       t.ok(found, `${bug.file}: ${bug.name}`)
       if (found) t.comment(found)
     }
@@ -53,17 +55,41 @@ function copySources(folder: string): string {
   return folder
 }
 
-/** What the simulation of the spoilt sources prints. */
-async function simulate(folder: string, bug: Bug, area: string): Promise<string> {
+/** Runs while the bug is in the copy. */
+async function spoilt<T>(folder: string, bug: Bug, run: () => Promise<T>): Promise<T> {
   const file = join(folder, 'src', bug.file)
   const sound = readFileSync(file, 'utf8')
   writeFileSync(
     file,
     sound.replace(bug.find, () => bug.replace),
   )
-  const { seeds, from = 1 } = bug
-  const how = seeds === 'walk' ? ['--exhaustive'] : ['--seeds', `${seeds}`, '--from', `${from}`]
-  const args = ['src/sim/main.ts', '--area', area, ...how, '--threads', '1', '--bail']
+  try {
+    return await run()
+  } finally {
+    writeFileSync(file, sound)
+  }
+}
+
+/** The violations of the first seed that has any; a thread of its own loads the spoilt sources. */
+async function simulate(
+  folder: string,
+  { seeds, from = 1 }: Bug,
+  area: string,
+): Promise<readonly string[]> {
+  if (seeds === 'walk') return walkThrough(folder, area)
+  const file = pathToFileURL(join(folder, 'src/sim/seeds.ts')).href
+  const { runSeeds } = (await import(file)) as typeof import('../../src/sim/seeds.ts')
+  let found: readonly string[] = []
+  await runSeeds({ area, quick: false, from, seeds, threads: 1 }, (_seed, { violations }) => {
+    found = violations
+    return found.length === 0
+  })
+  return found
+}
+
+/** What the walk through the spoilt sources prints. */
+async function walkThrough(folder: string, area: string): Promise<readonly string[]> {
+  const args = ['src/sim/main.ts', '--area', area, '--exhaustive']
   const env = { ...process.env, NODE_OPTIONS: '' }
   const child = spawn(process.execPath, args, { cwd: folder, env })
   let text = ''
@@ -71,6 +97,5 @@ async function simulate(folder: string, bug: Bug, area: string): Promise<string>
     text += piece
   })
   await once(child, 'close')
-  writeFileSync(file, sound)
-  return text
+  return text.split('\n').map((line) => line.trim())
 }

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { SeedResult } from '../../src/sim/area.ts'
 import { runSeeds } from '../../src/sim/seeds.ts'
 
-const SEEDS = 90
+const SEEDS = 40
 
 async function run(from: number, seeds: number, threads = 2): Promise<Map<number, SeedResult>> {
   const results = new Map<number, SeedResult>()
