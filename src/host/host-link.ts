@@ -14,23 +14,27 @@ const CONNECT_TIMEOUT_MS = 2_000
 /** What a connection between hosts may be for: the value of `Upgrade`. */
 export type HostProtocol = 'aries-move' | 'aries-standby'
 
+export interface LinkHandlers<In> {
+  readonly message: (message: In) => void
+  readonly closed: () => void
+}
+
 export class HostLink<Out extends WireMessage, In extends WireMessage> {
   readonly #socket: Duplex
+  /** Who hears of it: of a connection that serves several moves, the one that has it now. */
+  handlers: LinkHandlers<In>
   bytes = 0
 
-  constructor(
-    socket: Duplex,
-    handlers: { readonly message: (message: In) => void; readonly closed: () => void },
-    shapes: Shapes,
-  ) {
+  constructor(socket: Duplex, handlers: LinkHandlers<In>, shapes: Shapes) {
     this.#socket = socket
+    this.handlers = handlers
     const decoder = new MessageDecoder()
     ;(socket as Partial<Socket>).setNoDelay?.(true)
     socket.on('data', (chunk: Buffer) => {
       try {
         for (const message of decoder.push(chunk)) {
           checkShape(message, shapes)
-          handlers.message(message as In)
+          this.handlers.message(message as In)
         }
       } catch {
         socket.destroy()
@@ -42,7 +46,12 @@ export class HostLink<Out extends WireMessage, In extends WireMessage> {
       // Node makes an error, with its stack, of a second end.
       if (!socket.writableEnded) socket.end()
     })
-    socket.once('close', () => handlers.closed())
+    socket.once('close', () => this.handlers.closed())
+  }
+
+  /** Neither end has begun to close it, as far as is known here. */
+  get isOpen(): boolean {
+    return !this.#socket.destroyed && !this.#socket.writableEnded
   }
 
   /** What waits to be sent. */
@@ -51,7 +60,7 @@ export class HostLink<Out extends WireMessage, In extends WireMessage> {
   }
 
   send(message: Out): void {
-    if (this.#socket.destroyed || this.#socket.writableEnded) return
+    if (!this.isOpen) return
     this.#socket.cork()
     for (const piece of encodeMessage(message)) {
       this.bytes += piece.length

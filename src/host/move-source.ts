@@ -1,11 +1,8 @@
 /** Drives the source of one move: the core's effects on the worker, the link and the store. */
 
-import type { Duplex } from 'node:stream'
-import { AriesError } from '../errors.ts'
+import { AriesError, toAriesError } from '../errors.ts'
 import type { WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
-import type { ToSource, ToTarget } from '../move/messages.ts'
-import { TO_SOURCE } from '../move/shapes.ts'
 import {
   Source,
   type SourceEffect,
@@ -18,8 +15,8 @@ import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { Clock, TimerHandle } from '../world.ts'
 import { claimHandover } from './claim.ts'
-import { HostLink } from './host-link.ts'
 import type { Mail } from './mailbox.ts'
+import type { MoveLink, MoveLinks } from './move-links.ts'
 import { moveReport } from './move-report.ts'
 import type { OpenWorker } from './open-worker.ts'
 import { releaseState } from './release.ts'
@@ -35,6 +32,7 @@ export interface MoveSourceComponents {
   readonly store: Store
   readonly clock: Clock
   readonly log: Logger
+  readonly links: MoveLinks
   /** Forgets the worker here, with its sessions, and tells everyone where it went. */
   readonly handOver: (worker: OpenWorker, owner: OwnerAddress) => readonly Mail[]
   /** The worker goes on here, under a new epoch. */
@@ -55,7 +53,11 @@ export class MoveSource {
   readonly #c: MoveSourceComponents
   readonly #init: MoveSourceInit
   readonly #core: Source
-  readonly #link: HostLink<ToTarget, ToSource>
+  #link: MoveLink
+  /** The connection is one that an earlier move has left. */
+  #isKept: boolean
+  /** That earlier moves sent over it. */
+  #bytesBefore: number
   readonly #timers = new Map<SourceTimer, TimerHandle>()
   readonly #sessions: number
   /** No other connection can have anything of the state yet to send. */
@@ -71,7 +73,11 @@ export class MoveSource {
   #switchedMs = 0
   #carried = 0
 
-  constructor(components: MoveSourceComponents, init: MoveSourceInit, socket: Duplex) {
+  constructor(
+    components: MoveSourceComponents,
+    init: MoveSourceInit,
+    { link, isKept }: { readonly link: MoveLink; readonly isKept: boolean },
+  ) {
     const { worker } = components
     this.#c = components
     this.#init = init
@@ -94,17 +100,9 @@ export class MoveSource {
       },
       sectionHash,
     )
-    this.#link = new HostLink(
-      socket,
-      {
-        message: (message) => {
-          this.#hasHeard = message.type === 'committed'
-          this.#handle({ type: 'message', message })
-        },
-        closed: () => this.#handle({ type: 'link-lost' }),
-      },
-      TO_SOURCE,
-    )
+    this.#link = link
+    this.#isKept = isKept
+    this.#bytesBefore = link.bytes
   }
 
   /**
@@ -118,8 +116,43 @@ export class MoveSource {
     worker.onLost = (why) => this.#handle({ type: 'worker-lost', why })
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
-      this.#handle({ type: 'begin' })
+      this.#begin()
     })
+  }
+
+  #begin(): void {
+    this.#link.handlers = {
+      message: (message) => {
+        this.#hasHeard = message.type === 'committed'
+        this.#handle({ type: 'message', message })
+      },
+      closed: () => this.#linkLost(),
+    }
+    if (this.#link.isOpen) this.#handle({ type: 'begin' })
+    else this.#linkLost()
+  }
+
+  #linkLost(): void {
+    // The target may have closed a kept one just when this move took it: it has not begun there.
+    if (this.#isKept && this.#core.phase === 'prepare') void this.#beginAnew()
+    else this.#handle({ type: 'link-lost' })
+  }
+
+  async #beginAnew(): Promise<void> {
+    this.#isKept = false
+    try {
+      const link = await this.#c.links.connect(this.#init.to)
+      if (this.#core.phase !== 'prepare') {
+        link.end()
+        return
+      }
+      this.#link = link
+      this.#bytesBefore = 0
+      this.#begin()
+    } catch (error) {
+      const why = toAriesError(error).message
+      this.#handle({ type: 'message', message: { type: 'refused', why } })
+    }
   }
 
   #handle(event: SourceEvent): void {
@@ -218,10 +251,12 @@ export class MoveSource {
   }
 
   #end(result: SourceResult): void {
-    const { worker, log } = this.#c
+    const { worker, log, links } = this.#c
     worker.tail = undefined
     worker.onLost = undefined
-    this.#link.end()
+    // Only where both sides know that it is over: nothing of this move is on the way any more.
+    if (result.kind === 'moved' && this.#hasHeard) links.keep(this.#link)
+    else this.#link.end()
     const settle = this.#settle
     if (result.kind === 'moved') settle?.resolve(this.#report(result))
     else {
@@ -235,7 +270,7 @@ export class MoveSource {
     const { worker } = this.#c
     return moveReport(this.#core, result, {
       id: worker.id,
-      bytes: this.#link.bytes,
+      bytes: this.#link.bytes - this.#bytesBefore,
       sessions: this.#sessions,
       carried: this.#carried,
       closedMs: this.#closedMs,

@@ -1,10 +1,8 @@
 /** Drives the target of one move: the core's effects on the table, the link and the store. */
-import type { Duplex } from 'node:stream'
 import { toAriesError } from '../errors.ts'
 import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
 import type { ToSource, ToTarget } from '../move/messages.ts'
-import { TO_TARGET } from '../move/shapes.ts'
 import { Target, type TargetEffect, type TargetEvent } from '../move/target.ts'
 import type { Store } from '../store/store.ts'
 import { SectionState } from '../worker/state.ts'
@@ -12,13 +10,16 @@ import type { WorkerClass } from '../worker/worker.ts'
 import type { Clock, TimerHandle } from '../world.ts'
 import { claimHandover } from './claim.ts'
 import type { ClassLoader } from './class-loader.ts'
-import { HostLink } from './host-link.ts'
+import type { HostLink } from './host-link.ts'
 import { migrate, versionOf } from './migrate.ts'
 import { PREPARE_TIMEOUT_MS } from './move-source.ts'
 import { sectionHash } from './section-hash.ts'
 import type { CarriedSession } from './session-set.ts'
 import type { Sessions } from './sessions.ts'
 import type { WorkerTable } from './worker-table.ts'
+
+/** A connection that moves come over, one after the other. */
+export type ArrivalLink = HostLink<ToSource, ToTarget>
 
 export interface MoveTargetComponents {
   readonly table: WorkerTable
@@ -34,6 +35,8 @@ export interface MoveTargetComponents {
   readonly onArrived: (id: WorkerId, epoch: number) => void
   /** It came, but its instance could not be made. */
   readonly onStillborn: (id: WorkerId) => void
+  /** The worker came, and the source has heard all there is: the connection may bring the next. */
+  readonly onOver: () => void
 }
 
 export interface MoveTargetInit {
@@ -48,26 +51,28 @@ export class MoveTarget {
   readonly #c: MoveTargetComponents
   readonly #init: MoveTargetInit
   readonly #core: Target
-  readonly #link: HostLink<ToSource, ToTarget>
+  readonly #link: ArrivalLink
   #timer: TimerHandle | undefined
   #id: WorkerId | undefined
   #class: WorkerClass | undefined
   /** Ends what `onClaiming` announced. */
   #over: (() => void) | undefined
 
-  constructor(components: MoveTargetComponents, init: MoveTargetInit, socket: Duplex) {
+  constructor(components: MoveTargetComponents, init: MoveTargetInit, link: ArrivalLink) {
     this.#c = components
     this.#init = init
+    this.#link = link
     const limitMs = PREPARE_TIMEOUT_MS + init.copyTimeoutMs + init.turnBudgetMs
     this.#core = new Target({ node: init.node, host: init.host, limitMs }, sectionHash)
-    this.#link = new HostLink(
-      socket,
-      {
-        message: (message) => this.#handle({ type: 'message', message }),
-        closed: () => this.#handle({ type: 'link-lost' }),
-      },
-      TO_TARGET,
-    )
+  }
+
+  /** Be the target of the move that this message begins. */
+  begin(message: ToTarget): void {
+    this.#link.handlers = {
+      message: (next) => this.#handle({ type: 'message', message: next }),
+      closed: () => this.#handle({ type: 'link-lost' }),
+    }
+    this.#handle({ type: 'message', message })
   }
 
   #handle(event: TargetEvent): void {
@@ -103,15 +108,20 @@ export class MoveTarget {
         this.#timer = this.#c.clock.after(effect.delayMs, () => this.#handle({ type: 'timer' }))
         break
       case 'end':
-        if (effect.why)
-          this.#c.log.info(
-            { worker: this.#id && formatWorkerId(this.#id), why: effect.why },
-            'move did not come',
-          )
-        this.#link.end()
+        this.#end(effect.why)
         this.#over?.()
         break
     }
+  }
+
+  #end(why: string | undefined): void {
+    if (why === undefined) {
+      this.#c.onOver()
+      return
+    }
+    const worker = this.#id && formatWorkerId(this.#id)
+    this.#c.log.info({ worker, why }, 'move did not come')
+    this.#link.end()
   }
 
   #announce(): void {

@@ -5,23 +5,28 @@ import type { Tokens } from '../auth.ts'
 import { AriesError } from '../errors.ts'
 import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { Logger } from '../log.ts'
+import type { ToTarget } from '../move/messages.ts'
+import { TO_TARGET } from '../move/shapes.ts'
 import type { MoveReport } from '../rpc.ts'
 import type { Store } from '../store/store.ts'
 import type { OwnerAddress } from '../wire.ts'
 import type { Clock } from '../world.ts'
 import type { ClassLoader } from './class-loader.ts'
-import { connectHost } from './host-link.ts'
+import { HostLink } from './host-link.ts'
 import type { FromHost, HostSetup, ToHost } from './ipc.ts'
 import type { Mail } from './mailbox.ts'
+import { MoveLinks } from './move-links.ts'
 import { MoveSource } from './move-source.ts'
-import { MoveTarget } from './move-target.ts'
+import { type ArrivalLink, MoveTarget } from './move-target.ts'
 import type { OpenWorker } from './open-worker.ts'
 import type { Reservations } from './reservations.ts'
 import type { Sessions } from './sessions.ts'
 import type { WorkerTable } from './worker-table.ts'
 
-/** Moves into the host at a time; more are refused. */
+/** Connections of moves into the host at a time; more are refused. */
 const ARRIVALS_MAX = 256
+/** A connection that brings no move for so long is closed: its source does not keep it that long. */
+const AWAITED_MS = 30_000
 
 export interface MovesComponents {
   readonly table: WorkerTable
@@ -42,13 +47,17 @@ export class Moves {
   readonly #setup: HostSetup
   /** Worker → node that it is moving to. */
   readonly #leaving = new Map<string, string>()
-  readonly #arriving = new Set<Duplex>()
+  readonly #links: MoveLinks
+  readonly #arriving = new Set<ArrivalLink>()
+  /** Those of them that the next move is awaited on, longest first. */
+  readonly #awaited = new Set<ArrivalLink>()
   /** Workers that a target claims now: until that is over, nobody else may open them. */
   readonly #claiming = new Map<string, Promise<void>>()
 
   constructor(components: MovesComponents, setup: HostSetup) {
     this.#c = components
     this.#setup = setup
+    this.#links = new MoveLinks(components)
   }
 
   /** Why a move of the worker would be refused, or put off, now. */
@@ -69,14 +78,15 @@ export class Moves {
     this.#leaving.set(name, to.node)
     this.#c.table.active.note(name)
     try {
-      const socket = await connectHost(to, this.#c.tokens.shown, 'aries-move')
+      const kept = this.#links.take(to)
+      const link = kept ?? (await this.#links.connect(to))
       // After the wait: meanwhile it may have fallen asleep, or be gone.
       const worker = await this.#c.table.toMove(name).catch((error: unknown) => {
-        socket.destroy()
+        link.destroy()
         throw error
       })
       if (!worker) {
-        socket.destroy()
+        link.destroy()
         throw new AriesError('ARIES_E_NOT_OWNER', `${name} is not on ${node} any more`)
       }
       const { store, clock, log, send } = this.#c
@@ -86,11 +96,12 @@ export class Moves {
           store,
           clock,
           log,
+          links: this.#links,
           handOver: (left, owner) => this.#handOver(left, owner),
           onReclaimed: (of, epoch) => send({ type: 'arrived', id: of, epoch }),
         },
         { node, incarnation, host, to, ...this.#setup.move },
-        socket,
+        { link, isKept: kept !== undefined },
       )
       return await source.run()
     } finally {
@@ -101,24 +112,63 @@ export class Moves {
 
   /** A source has connected. */
   accept(socket: Duplex): void {
-    if (this.#arriving.size >= ARRIVALS_MAX) {
+    if (this.#arriving.size >= ARRIVALS_MAX && !this.#makeRoom()) {
       socket.destroy()
       return
     }
-    this.#arriving.add(socket)
-    socket.once('close', () => this.#arriving.delete(socket))
+    const link: ArrivalLink = new HostLink(
+      socket,
+      { message: () => undefined, closed: () => undefined },
+      TO_TARGET,
+    )
+    this.#arriving.add(link)
+    socket.once('close', () => this.#arriving.delete(link))
+    this.#await(link)
+  }
+
+  /** Takes the place of the connection that has brought no move for longest. */
+  #makeRoom(): boolean {
+    const [idle] = this.#awaited
+    if (!idle) return false
+    this.#arriving.delete(idle)
+    this.#awaited.delete(idle)
+    idle.destroy()
+    return true
+  }
+
+  /** The first message over the connection begins a move, and so does each after the end of one. */
+  #await(link: ArrivalLink): void {
+    if (!link.isOpen) return
+    const timer = this.#c.clock.after(AWAITED_MS, () => link.destroy())
+    const over = (): void => {
+      timer.cancel()
+      this.#awaited.delete(link)
+    }
+    this.#awaited.add(link)
+    link.handlers = {
+      message: (message) => {
+        over()
+        this.#arrive(link, message)
+      },
+      closed: over,
+    }
+  }
+
+  #arrive(link: ArrivalLink, first: ToTarget): void {
     const { send, reservations } = this.#c
-    new MoveTarget(
+    const target = new MoveTarget(
       {
         ...this.#c,
         reserve: (id, from, stateBytes) => reservations.ask(id, from, stateBytes),
         onClaiming: (id, over) => this.#claims(formatWorkerId(id), over),
         onArrived: (id, epoch) => send({ type: 'arrived', id, epoch }),
         onStillborn: (id) => send({ type: 'gone', id, owner: undefined, why: 'closed' }),
+        onOver: () => this.#await(link),
       },
       { ...this.#setup, ...this.#setup.move },
-      socket,
+      link,
     )
+    target.begin(first)
   }
 
   /**
@@ -135,7 +185,8 @@ export class Moves {
   }
 
   destroy(): void {
-    for (const socket of this.#arriving) socket.destroy()
+    this.#links.close()
+    for (const link of this.#arriving) link.destroy()
   }
 
   #claims(name: string, over: Promise<void>): void {

@@ -82,6 +82,7 @@ export class MessageDecoder {
       if (this.#message && this.#read === this.#announced.length) {
         messages.push(this.#message)
         this.#message = undefined
+        this.#announced = []
         this.#expect(LENGTH_BYTES)
       }
     }

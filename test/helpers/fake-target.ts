@@ -7,6 +7,8 @@ import type { ToSource, ToTarget } from '../../src/move/messages.ts'
 /** The target's end of a move that does what a test wants. */
 export class FakeTarget {
   readonly heard: ToTarget['type'][] = []
+  /** Made so far. */
+  connections = 0
   readonly #server: Server
   readonly #sockets = new Set<Duplex>()
 
@@ -14,6 +16,7 @@ export class FakeTarget {
     // What the source sends on.
     this.#server = createServer((_req, res) => res.writeHead(501).end())
     this.#server.on('upgrade', (_req, socket) => {
+      this.connections++
       this.#sockets.add(socket)
       socket.on('error', () => undefined)
       socket.write(
@@ -38,8 +41,18 @@ export class FakeTarget {
     socket.write(Buffer.concat(encodeMessage(message)))
   }
 
-  stop(): void {
+  /** Ends every connection. */
+  cut(): void {
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  /** Says it on every connection. */
+  sayAll(message: ToSource): void {
+    for (const socket of this.#sockets) this.say(socket, message)
+  }
+
+  stop(): void {
+    this.cut()
     this.#server.close()
   }
 }
