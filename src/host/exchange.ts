@@ -1,7 +1,7 @@
 import { AriesError } from '../errors.ts'
 import type { ServerExchange } from '../http1/server-exchange.ts'
 import type { Logger } from '../log.ts'
-import type { OwnerAddress } from '../wire.ts'
+import { formatOwner, HEADER, type OwnerAddress } from '../wire.ts'
 import { leanParts } from '../worker/lean-response.ts'
 import type { Worker } from '../worker/worker.ts'
 import type { Forwarder } from './forwarder.ts'
@@ -89,7 +89,15 @@ export class Exchange implements Mail {
     this.fail(error)
   }
 
+  /**
+   * A front or a caller, which both name the epoch that they know, asks the owner by itself: to send
+   * it on would take its time from the other workers of both hosts. Of a body it may have kept
+   * nothing.
+   */
   moved(owner: OwnerAddress): void {
-    void this.#forwarder.forward(this, owner)
+    if (this.body === undefined && this.http.head.fields.get(HEADER.epoch) !== undefined) {
+      const error = new AriesError('ARIES_E_NOT_OWNER', `the worker moved to ${owner.node}`)
+      this.fail(error, { [HEADER.owner]: formatOwner(owner) })
+    } else void this.#forwarder.forward(this, owner)
   }
 }

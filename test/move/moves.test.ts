@@ -75,6 +75,12 @@ t.test('a large state moves whole while it changes', async (t) => {
   t.equal(late.status, 200, 'forwarded')
   t.equal(late.headers.get('aries-node'), 'n2')
   t.match(late.headers.get('aries-owner'), /^n2;127\.0\.0\.1:\d+;2$/)
+  const follows = await n1.request(id, { headers: { 'aries-epoch': '1' } })
+  t.equal(follows.status, 421, 'who knows of epochs is told where to ask')
+  t.equal(follows.headers.get('aries-owner'), late.headers.get('aries-owner'))
+  const body = { method: 'POST', body: 'x', headers: { 'aries-epoch': '1' } }
+  const sent = await n1.request(id, { ...body, path: '/?do=get&name=n' })
+  t.equal(sent.headers.get('aries-node'), 'n2', 'a body is sent on')
   const loop = await n1.request(id, { headers: { 'aries-epoch': '2' } })
   t.equal(loop.status, 421, 'not to an epoch that the sender knows')
 })
