@@ -241,6 +241,12 @@ const rows = {
     means: 'The map has no node of that id.',
     todo: 'See `aries nodes`.',
   },
+  ARIES_E_REQUEST_UNKNOWN: {
+    status: 404,
+    means:
+      'No front that is alive has written a request with that id down, or it was too long ago.',
+    todo: 'List those that there are with `aries explain --requests`; `front.explain` says how many.',
+  },
   ARIES_E_UPSTREAM_UNKNOWN: {
     status: 404,
     means: 'No route or TCP listener of the front has an upstream of that URL.',

@@ -5,6 +5,7 @@
  */
 
 import type { ErrorCode } from '../errors.ts'
+import type { RequestDetail } from '../front/request-detail.ts'
 import type { UpstreamInfo } from '../front/upstream-states.ts'
 import type { LoadVector, MemberRole, MemberState } from '../gossip/types.ts'
 import type { JobInfo } from '../jobs/job.ts'
@@ -94,6 +95,7 @@ export interface AdminApi {
   'GET /api/jobs/{id}/output': Uint8Array
   'POST /api/jobs/{id}/input': Record<string, never>
   'GET /api/upstreams': readonly UpstreamInfo[]
+  'GET /api/requests': readonly RequestDetail[]
   'POST /api/upstreams/drain': UpstreamInfo
   'POST /api/upstreams/undrain': UpstreamInfo
   'POST /api/nodes/{id}/drain': DrainReport
@@ -327,6 +329,13 @@ export const ADMIN_ENDPOINTS: Readonly<Record<AdminEndpoint, AdminEndpointInfo>>
     does: 'The upstreams of the asked front: which are out and why, which drain, what is in flight.',
     answers: 'In the order of the configuration. Only fronts have any.',
     type: 'UpstreamInfo[]',
+    errors: ['ARIES_E_BAD_REQUEST'],
+  },
+  'GET /api/requests': {
+    does: 'Requests that the asked front wrote down (`front.explain`): route, candidates with their costs, attempts, times.',
+    query: '`id`: only the request with that id, or those of the trace with that id.',
+    answers: 'The newest first, at most a second old. Only fronts have any.',
+    type: 'RequestDetail[]',
     errors: ['ARIES_E_BAD_REQUEST'],
   },
   'POST /api/upstreams/drain': {

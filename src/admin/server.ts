@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { adminTokens, Tokens } from '../auth.ts'
 import { AriesError, toAriesError } from '../errors.ts'
+import type { RecordedRequests } from '../front/recorded-requests.ts'
 import type { UpstreamStates } from '../front/upstream-states.ts'
 import { formatWorkerId, parseWorkerId, type WorkerId } from '../identity.ts'
 import { INPUT_TYPE, untilGone } from '../jobs/job-streams.ts'
@@ -67,6 +68,7 @@ const PATTERNS: readonly (readonly [AdminEndpoint, RegExp])[] = [
   ['GET /api/jobs/{id}/output', /^\/api\/jobs\/([^/]+)\/output$/],
   ['POST /api/jobs/{id}/input', /^\/api\/jobs\/([^/]+)\/input$/],
   ['GET /api/upstreams', /^\/api\/upstreams$/],
+  ['GET /api/requests', /^\/api\/requests$/],
   ['POST /api/upstreams/drain', /^\/api\/upstreams\/drain$/],
   ['POST /api/upstreams/undrain', /^\/api\/upstreams\/undrain$/],
   ['POST /api/nodes/{id}/drain', /^\/api\/nodes\/([^/]+)\/drain$/],
@@ -84,6 +86,7 @@ export interface AdminComponents {
   readonly log: Logger
   /** Of a front. */
   readonly upstreams?: Pick<UpstreamStates, 'list' | 'drain' | 'undrain'>
+  readonly requests?: Pick<RecordedRequests, 'list'>
   /** A front alone: has a new process take its place; resolves with the id of that. */
   readonly replace?: () => Promise<number>
 }
@@ -95,6 +98,7 @@ export class AdminServer {
   readonly #log: Logger
   readonly #keys: KeyRing
   readonly #upstreams: AdminComponents['upstreams']
+  readonly #requests: AdminComponents['requests']
   readonly #replace: AdminComponents['replace']
   readonly #server: Server
 
@@ -105,6 +109,7 @@ export class AdminServer {
     this.#metrics = components.metrics
     this.#log = components.log
     this.#upstreams = components.upstreams
+    this.#requests = components.requests
     this.#server = createServer((request, response) => void this.#serve(request, response))
   }
 
@@ -201,6 +206,11 @@ export class AdminServer {
     throw new AriesError('ARIES_E_BAD_REQUEST', 'a node has no upstreams: ask a front')
   }
 
+  #recorded(): NonNullable<AdminComponents['requests']> {
+    if (this.#requests !== undefined) return this.#requests
+    throw new AriesError('ARIES_E_BAD_REQUEST', 'a node writes no requests down: ask a front')
+  }
+
   async #params(
     endpoint: AdminEndpoint,
     match: RegExpExecArray,
@@ -264,6 +274,8 @@ export class AdminServer {
         return { json: await this.#keys.order(sealedOf(body)) }
       case 'GET /api/upstreams':
         return { json: this.#ofFront().list() }
+      case 'GET /api/requests':
+        return { json: this.#recorded().list(query.get('id') ?? undefined) }
       case 'POST /api/upstreams/drain': {
         const { url, boundMs } = upstreamBody(body)
         return { json: this.#ofFront().drain(url, boundMs) }

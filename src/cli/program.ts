@@ -98,10 +98,21 @@ Keys: q quits, tab shows the other table, left and right or a letter sort, r rev
 ${example('aries top --view workers --sort requests')}`,
     )
     .action(async (options) => exit(await (await import('./top.ts')).top(options)))
-  reading(program, 'explain', 'show why a worker lives where it does')
-    .addArgument(workerArgument())
+  reading(
+    program,
+    'explain',
+    'show why a worker lives where it does, or a request went where it did',
+  )
+    .addArgument(workerArgument().argOptional())
+    .option('--requests', 'list the requests that fronts wrote down (front.explain)')
+    .option('--request <id>', 'one of them, by its id or that of its trace')
     .addHelpText('after', example('aries explain counter/a'))
-    .action(async (worker, options) => (await import('./explain.ts')).explain(worker, options))
+    .action(async (worker, options, self: Command) => {
+      const asked = [worker, options.requests, options.request].filter((each) => each !== undefined)
+      if (asked.length !== 1) self.error('error: name a worker, or --requests, or --request <id>')
+      if (worker) await (await import('./explain.ts')).explain(worker, options)
+      else await (await import('./explain-requests.ts')).explainRequests(options)
+    })
 }
 
 function addChanging(program: Command, exit: (code: number) => void): void {

@@ -1,9 +1,8 @@
 /** `aries upstreams`, `drain-upstream` and `undrain-upstream`: every front is asked. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { formatAddress } from '../config/address.ts'
 import { AriesError } from '../errors.ts'
 import type { UpstreamInfo } from '../front/upstream-states.ts'
-import { AdminClient, withClient } from './client.ts'
+import { eachFront } from './each-front.ts'
 import { age, count } from './format.ts'
 import type { ReadOptions } from './options.ts'
 import { EXIT, harmless, print, printJson, remark } from './output.ts'
@@ -65,25 +64,6 @@ export async function undrainUpstream(url: string, options: ReadOptions): Promis
 async function listed(options: ReadOptions): Promise<OfFront[]> {
   const answers = await eachFront(options, (client) => client.get('GET /api/upstreams'))
   return answers.flatMap(([front, infos]) => infos.map((info) => ({ front, ...info })))
-}
-
-async function eachFront<T>(
-  options: ReadOptions,
-  ask: (client: AdminClient) => Promise<T>,
-): Promise<[front: string, answer: T][]> {
-  const { members } = await withClient(options, (client) => client.get('GET /api/cluster'))
-  const fronts = members.filter(({ role, state }) => role === 'front' && state === 'alive')
-  if (fronts.length === 0) throw new AriesError('ARIES_E_NO_TARGET', 'no front is alive')
-  return Promise.all(
-    fronts.map(async ({ id, host, adminPort }): Promise<[string, T]> => {
-      const client = new AdminClient(formatAddress(host, adminPort))
-      try {
-        return [id, await ask(client)]
-      } finally {
-        await client.close()
-      }
-    }),
-  )
 }
 
 function leftText(infos: readonly OfFront[]): string {

@@ -5,6 +5,14 @@ import { Http1Engine } from './http1/engine.ts'
 import type { EngineHooks, EngineStats } from './http1/stats.ts'
 import type { ShardStats } from './metrics.ts'
 import type { Planner } from './plan.ts'
+import type { Recorder } from './recorder.ts'
+
+export interface EnginesComponents {
+  readonly planner: Planner
+  readonly log: Logger
+  readonly hooks: EngineHooks
+  readonly recorder: Recorder
+}
 
 /** Counters of engines that have ended. */
 interface Ended {
@@ -19,7 +27,7 @@ interface Ended {
  * connections get a new engine, and the old one stays until its last connection is over.
  */
 export class Engines {
-  readonly #components: { planner: Planner; log: Logger; hooks: EngineHooks }
+  readonly #components: EnginesComponents
   readonly #front: string
   #limits: ConfigFile['front']
   #current: Http1Engine
@@ -28,7 +36,7 @@ export class Engines {
 
   /** `init.front`: id of the front. */
   constructor(
-    components: { planner: Planner; log: Logger; hooks: EngineHooks },
+    components: EnginesComponents,
     init: { readonly front: string },
     limits: ConfigFile['front'],
   ) {

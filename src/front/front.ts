@@ -19,6 +19,7 @@ import { type ListenerAddress, listenerKey, parseListener, probe } from './liste
 import type { TrafficSum } from './meters.ts'
 import type { FrontStats } from './metrics.ts'
 import { RateTable } from './rate-table.ts'
+import { RecordedRequests } from './recorded-requests.ts'
 import { RouteTable } from './routes.ts'
 import type { FromShard, ShardConfig } from './shard-ipc.ts'
 import { Shards } from './shards.ts'
@@ -55,6 +56,8 @@ export class Front {
   readonly #certificates: Certificates
   /** Of the upstreams. */
   readonly states: UpstreamStates
+  /** Requests that were written down. */
+  readonly requests = new RecordedRequests()
   readonly #shards: Shards
   readonly #inheritance: Inheritance | undefined
   #refreshing: NodeJS.Timeout | undefined
@@ -69,6 +72,7 @@ export class Front {
     this.#config = init.config
     this.#writer = new BoardWriter({ board: this.#board, log })
     this.#inheritance = init.inheritance
+    this.requests.setKeep(keptOf(init.config))
     this.#certificates = new Certificates(
       { log, changed: () => this.#newCertificates() },
       { ticketKeys: init.inheritance?.ticketKeys },
@@ -222,6 +226,7 @@ export class Front {
     }
     this.#config = config
     this.#listeners = listeners
+    this.requests.setKeep(keptOf(config))
     this.states.set(table, listeners, config, this.#certificates.upstreams)
   }
 
@@ -279,6 +284,9 @@ export class Front {
         this.#writer.failed(message.node, performance.now())
         this.#refreshBoard()
         break
+      case 'requests':
+        this.requests.add(message.shard, message.explained)
+        break
       case 'upstream-failed':
       case 'upstream-in-row':
       case 'outcomes':
@@ -290,6 +298,10 @@ export class Front {
 
 function isDown({ role, state }: Member): boolean {
   return role === 'node' && (state === 'unreachable' || state === 'left')
+}
+
+function keptOf({ front }: Config): number {
+  return front.explain?.keep ?? 0
 }
 
 function shardsOf({ front }: Config): number {

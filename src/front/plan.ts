@@ -10,6 +10,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { AriesError } from '../errors.ts'
 import type { RouteMeter, TargetMeter } from './meters.ts'
+import type { Recording } from './recording.ts'
 import type { ForwardTerms } from './route-terms.ts'
 
 /** A parsed and validated request head. Header names are as sent; look-ups ignore case. */
@@ -31,6 +32,8 @@ export interface RequestHead {
   readonly bytes: number
   /** How the client came: of the connection, or as a trusted proxy tells it. */
   readonly scheme: 'http' | 'https'
+  /** What becomes of it is written down there; undefined for nearly all. */
+  readonly recording?: Recording | undefined
 }
 
 /** Where an attempt goes. Targets of one `poolKey` share keep-alive connections. */
@@ -81,6 +84,8 @@ export interface AttemptOutcome {
 export type Refusal = 'not-begun' | 'failed'
 
 export interface Picker {
+  /** The request is recorded: so are the choices. Called before `pick`. */
+  record?(recording: Recording): void
   /**
    * True when the target applies the request once however often it is sent (a worker, and the
    * request has an `Idempotency-Key`): then any method is safe to repeat.

@@ -10,7 +10,7 @@ import { type BoundGroup, UpstreamPicker } from './balance/upstreams.ts'
 import { type WorkerBalance, WorkerPicker } from './balance/worker.ts'
 import { RouteHedging } from './hedges.ts'
 import type { Meters, RouteMeter } from './meters.ts'
-import { countAnswer, type ShardStats } from './metrics.ts'
+import { countAnswer, type RouteKind, type ShardStats } from './metrics.ts'
 import { RouteMirror } from './mirrors.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
 import { RateLimits } from './rate-limits.ts'
@@ -126,6 +126,7 @@ export class RoutePlanner implements Planner {
       )
     }
     const meter = this.#meters.get(match.route)!
+    head.recording?.matched(match.route.name, kindOf(match.route))
     const refusal = this.#refusal(match.route, meter, head)
     if (refusal !== undefined) return refusal
     const terms = this.#terms.size === 0 ? undefined : this.#terms.get(match.route)
@@ -239,6 +240,10 @@ export class RoutePlanner implements Planner {
 function isReadByNode(route: CompiledRoute): boolean {
   if (route.kind === 'upstreams') return route.forwarder === 'http-proxy'
   return route.kind === 'task' || route.kind === 'worker'
+}
+
+function kindOf({ kind }: CompiledRoute): RouteKind {
+  return kind === 'redirect' || kind === 'respond' ? 'none' : kind
 }
 
 function isPlainRead({ method, upgrade }: RequestHead): boolean {

@@ -113,6 +113,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
     view,
     keys: keyRing,
     upstreams: front.states,
+    requests: front.requests,
     metrics: () => metrics.text(),
     log: log.child({ component: 'admin' }),
     replace: () => replace('admin API'),

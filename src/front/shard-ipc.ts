@@ -8,6 +8,7 @@ import type { ShardStats } from './metrics.ts'
 import type { NodeView } from './nodes.ts'
 import type { InRow, UpstreamOutcome } from './outcomes.ts'
 import type { BodyLimits } from './planner.ts'
+import type { RequestDetail } from './request-detail.ts'
 import type { UpstreamTls } from './upstream-tls.ts'
 
 /** The part of the configuration that a shard works by. */
@@ -93,6 +94,12 @@ export type FromShard =
       readonly url: string
       readonly rule: InRow
       readonly count: number
+    }
+  /** Once a second, when there are any. */
+  | {
+      readonly type: 'requests'
+      readonly shard: number
+      readonly explained: readonly RequestDetail[]
     }
   /** Once a second: upstreams that have or had requests. */
   | {

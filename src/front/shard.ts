@@ -14,6 +14,7 @@ import { emptyStats, type ShardStats, type SplicedBytes } from './metrics.ts'
 import { Nodes } from './nodes.ts'
 import { RoutePlanner } from './planner.ts'
 import { RateTable } from './rate-table.ts'
+import { Recorder } from './recorder.ts'
 import { Resolver } from './resolver.ts'
 import { RouteTable, type UpstreamAddress } from './routes.ts'
 import { Sessions, type SessionsLimits } from './sessions.ts'
@@ -49,6 +50,7 @@ export class Shard {
   readonly #planner: RoutePlanner
   readonly #shedder: Shedder
   readonly #accessLog: AccessLog
+  readonly #recorder: Recorder
   readonly #engines: Engines
   readonly #tcp: TcpSplicer
   readonly #listeners: Listeners
@@ -139,7 +141,13 @@ export class Shard {
     this.#accessLog = new AccessLog({ log, random }, { front: setup.front, shard: setup.shard })
     this.#accessLog.set(config.accessLog)
     const { hooks } = this.#accessLog
-    this.#engines = new Engines({ planner: this.#planner, log, hooks }, setup, config.front)
+    this.#recorder = new Recorder({ random }, { front: setup.front, shard: setup.shard })
+    this.#recorder.set(config.front)
+    this.#engines = new Engines(
+      { planner: this.#planner, log, hooks, recorder: this.#recorder },
+      setup,
+      config.front,
+    )
     const onFailed = (upstream: Upstream): void =>
       this.#balancing.failed(upstream, onUpstreamFailed)
     this.#tcp = new TcpSplicer({ log, random, stats, bytes: this.#bytes, onFailed }, config.front)
@@ -253,6 +261,10 @@ export class Shard {
     this.#stats.bytesIn += this.#bytes.in
     this.#stats.bytesOut += this.#bytes.out
     this.#components.post({ type: 'stats', stats: this.#stats, traffic: this.#meters.rows() })
+    const recorded = this.#recorder.take()
+    if (recorded !== undefined) {
+      this.#components.post({ type: 'requests', shard: this.#shard, ...recorded })
+    }
     const outcomes = this.#balancing.upstreams.outcomes()
     if (outcomes.length > 0) {
       this.#components.post({ type: 'outcomes', shard: this.#shard, outcomes })
@@ -274,6 +286,7 @@ export class Shard {
       const { token, bodyLimits, front } = config
       this.#planner.setRoutes({ table, token, bodyLimits, front })
       this.#accessLog.set(config.accessLog)
+      this.#recorder.set(config.front)
       this.#engines.setLimits(config.front)
       this.#shedder.setLagMax(config.front.shedLagMs)
       this.#tcp.setLimits(config.front)

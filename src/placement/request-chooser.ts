@@ -65,6 +65,8 @@ export class RequestChooser {
   /** News that `#atNews` belongs to, and own requests in flight when it was first seen. */
   readonly #seenNews: Int32Array
   readonly #atNews: Int32Array
+  /** Slots that are compared are added to it, when it is there: for whoever explains a choice. */
+  watched: number[] | undefined
 
   /** `capacity`: how many slots there are. */
   constructor(
@@ -130,6 +132,7 @@ export class RequestChooser {
       if (this.#prices !== undefined && this.#prices.news[slot] !== this.#seenNews[slot]) {
         this.#reckon(slot, nowMs)
       }
+      this.watched?.push(slot)
       if (costs[slot]! >= least) continue
       if (this.#unhealthy[slot] === 1 && ofIll !== ILL_TOO) continue
       if (avoid?.has(slot) === true || !this.#takesPart(slot, nowMs)) continue
@@ -247,6 +250,7 @@ export class RequestChooser {
         const slot = open[(first + i) % count]!
         if (this.#unhealthy[slot] !== unhealthy || avoid?.has(slot) === true) continue
         found = FULL
+        this.watched?.push(slot)
         if (this.isFull(slot, nowMs)) continue
         const cost = this.cost(slot, nowMs)
         if (best >= 0 && cost >= least) continue

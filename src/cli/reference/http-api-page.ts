@@ -8,6 +8,7 @@ const SOURCES = [
   '../../rpc.ts',
   '../../placement/types.ts',
   '../../gossip/types.ts',
+  '../../front/request-detail.ts',
 ]
 const SHAPES = [
   'HealthInfo',
@@ -25,6 +26,9 @@ const SHAPES = [
   'MoveReport',
   'MovePhase',
   'DrainReport',
+  'RequestDetail',
+  'AttemptDetail',
+  'TargetCost',
 ]
 
 /** `docs/reference/http-api.md`: the endpoints of `src/admin/api.ts` and the shapes they answer. */

@@ -155,6 +155,27 @@ export const frontSchema = z
       .describe(
         'W3C trace context: a `traceparent` that a client brings goes on, and without a valid one a trace begins. Absent: headers go through as they are.',
       ),
+    explain: z
+      .strictObject({
+        sample: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(0.001)
+          .describe(
+            'Part of the requests that are written down. A trusted proxy asks for one with the header `aries-explain: 1`.',
+          ),
+        keep: z
+          .int()
+          .min(1)
+          .max(1_000)
+          .default(100)
+          .describe('The newest of each shard that are kept; at most so many begin in a second.'),
+      })
+      .optional()
+      .describe(
+        'Requests whose way is written down for `aries explain --requests`: route, candidates with their costs, attempts, times. Absent: none.',
+      ),
     drainTimeoutMs: ms
       .default(3_000)
       .describe(

@@ -5,6 +5,8 @@ import { parseLoad } from '../../wire.ts'
 import type { Meters, RouteMeter } from '../meters.ts'
 import type { RouteKind, ShardStats } from '../metrics.ts'
 import type { AttemptFailure, AttemptOutcome, Refusal, Target } from '../plan.ts'
+import type { Recording } from '../recording.ts'
+import { type Candidate, costsOf } from './candidates.ts'
 import { CountedPicker } from './counted.ts'
 import type { Line, Lines, Ticket } from './lines.ts'
 
@@ -43,6 +45,7 @@ export abstract class BalancedPicker extends CountedPicker {
   #next = NOT_SENT
   #ticket: Ticket | undefined
   #joinedMs = 0
+  protected recording: Recording | undefined
 
   /** `meter`: of the route. `isSecond`: beside another picker for the same request. */
   constructor(balance: Balance, { line, meter }: Place, kind: RouteKind, isSecond = false) {
@@ -56,6 +59,8 @@ export abstract class BalancedPicker extends CountedPicker {
   /** The slot for the next attempt, `NO_TARGET` or `FULL`; `tried`: not these. */
   protected abstract choose(nowMs: number, tried: ReadonlySet<number> | undefined): number
   protected abstract target(slot: number): Target | undefined
+  /** Those that `choose` chooses among. */
+  protected abstract candidates(): readonly Candidate[]
   /** What became of an attempt at that slot: its status, 0 for no answer. */
   protected noted?(slot: number, status: number): void
   /** No connection could be made to the target in that slot. */
@@ -63,6 +68,10 @@ export abstract class BalancedPicker extends CountedPicker {
   protected abstract get noneMessage(): string
   /** What an answer says that another target may answer better; undefined: it is an answer. */
   protected abstract refusal(answer: AttemptOutcome, mayRepeat: boolean): Refusal | undefined
+
+  record(recording: Recording): void {
+    this.recording = recording
+  }
 
   pick(failure?: AttemptFailure): Target | Promise<Target> {
     if (failure !== undefined) this.#leave(failure)
@@ -80,6 +89,7 @@ export abstract class BalancedPicker extends CountedPicker {
           this.#ticket = ticket
           this.#joinedMs = performance.now()
           this.#meter.queued()
+          this.recording?.waits()
         },
       )
       .catch((thrown: AriesError) => {
@@ -140,7 +150,20 @@ export abstract class BalancedPicker extends CountedPicker {
   /** `besides`: not that one either. */
   #choose(besides = NOT_SENT): number {
     if (besides !== NOT_SENT) this.#avoid(besides)
+    if (this.recording?.explains === true) return this.#chooseRecorded(this.recording)
     return this.choose(performance.now(), this.#tried)
+  }
+
+  #chooseRecorded(recording: Recording): number {
+    const { chooser } = this.#balance
+    const nowMs = performance.now()
+    const drawn: number[] = []
+    chooser.watched = drawn
+    const slot = this.choose(nowMs, this.#tried)
+    chooser.watched = undefined
+    const costs = costsOf(this.candidates(), { chooser, drawn, tried: this.#tried, nowMs })
+    recording.considered(costs, drawn.length === 0 ? 'sticky' : 'cost')
+    return slot
   }
 
   #takeInLine(failure: AttemptFailure | undefined): Target | undefined {

@@ -3,6 +3,7 @@ import type { Board } from '../board.ts'
 import type { Nodes } from '../nodes.ts'
 import type { AttemptOutcome, Refusal, Target } from '../plan.ts'
 import { type Balance, BalancedPicker, type Place } from './balanced.ts'
+import type { Candidate } from './candidates.ts'
 
 type HeaderLines = NonNullable<Target['headers']>
 
@@ -44,6 +45,16 @@ export class TaskPicker extends BalancedPicker {
   protected choose(nowMs: number, tried: ReadonlySet<number> | undefined): number {
     const { open, openCount } = this.#balance.board.prices
     return this.#balance.chooser.choose(open, openCount, nowMs, tried)
+  }
+
+  protected candidates(): readonly Candidate[] {
+    const { board, nodes } = this.#balance
+    const { open, openCount } = board.prices
+    return Array.from(open.subarray(0, openCount), (slot) => ({
+      slot,
+      id: nodes.bySlot(slot)?.id ?? String(slot),
+      drains: false,
+    }))
   }
 
   protected target(slot: number): Target | undefined {

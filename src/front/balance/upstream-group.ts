@@ -9,6 +9,7 @@ import {
 import type { Random } from '../../world.ts'
 import type { UpstreamItem } from '../routes.ts'
 import type { Upstream } from '../upstreams.ts'
+import type { Candidate } from './candidates.ts'
 import type { Line } from './lines.ts'
 
 /**
@@ -137,6 +138,15 @@ export class UpstreamGroup {
     for (const member of this.members) {
       if (member.priority === priority && this.#isEligible(member, tried)) yield member
     }
+  }
+
+  /** All of them, for whoever explains a choice. */
+  candidates(): Candidate[] {
+    return this.members.map((member) => ({
+      slot: member.slot,
+      id: member.upstream.address.url,
+      drains: !isOpen(member),
+    }))
   }
 
   inFlight(slot: number): number {

@@ -5,6 +5,7 @@ import type { RouteMeter } from '../meters.ts'
 import type { AttemptFailure, AttemptOutcome, Refusal, RequestHead, Target } from '../plan.ts'
 import type { Upstream, Upstreams } from '../upstreams.ts'
 import { type Balance, BalancedPicker } from './balanced.ts'
+import type { Candidate } from './candidates.ts'
 import type { Stickiness } from './stickiness.ts'
 import type { UpstreamGroup } from './upstream-group.ts'
 
@@ -89,6 +90,10 @@ export class UpstreamPicker extends BalancedPicker {
     return this.#group.choose(nowMs, tried)
   }
 
+  protected candidates(): readonly Candidate[] {
+    return this.#group.candidates()
+  }
+
   setCookie(): string | undefined {
     return this.#stickiness?.cookie(this.#head, this.#slot)
   }
@@ -121,6 +126,7 @@ export class UpstreamPicker extends BalancedPicker {
 
   second(): UpstreamPicker | undefined {
     const other = new UpstreamPicker(this.#balance, this.#bound, this.#head, true)
+    other.recording = this.recording
     return other.follow(this) ? other : undefined
   }
 

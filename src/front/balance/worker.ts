@@ -6,6 +6,7 @@ import type { Meters } from '../meters.ts'
 import type { ShardStats } from '../metrics.ts'
 import type { Nodes } from '../nodes.ts'
 import type { AttemptFailure, AttemptOutcome, Target } from '../plan.ts'
+import type { Recording } from '../recording.ts'
 import { CountedPicker } from './counted.ts'
 
 export interface WorkerBalance {
@@ -40,6 +41,7 @@ export class WorkerPicker extends CountedPicker {
   readonly #worker: string
   #owner: OwnerAddress | undefined
   #attempts = 0
+  #recording: Recording | undefined
   #deadlineMs = Number.POSITIVE_INFINITY
 
   /** `repeatable`: the request has an `Idempotency-Key`. */
@@ -49,6 +51,10 @@ export class WorkerPicker extends CountedPicker {
     this.#id = id
     this.#worker = formatWorkerId(id)
     this.repeatable = repeatable
+  }
+
+  record(recording: Recording): void {
+    this.#recording = recording
   }
 
   pick(failure?: AttemptFailure): Target | Promise<Target> {
@@ -108,6 +114,7 @@ export class WorkerPicker extends CountedPicker {
 
   #target(owner: OwnerAddress): Target {
     this.#owner = owner
+    this.#recording?.considered([], 'owner')
     const token = this.#balance.token()
     const headers: [string, string][] = [
       [HEADER.worker, this.#worker],

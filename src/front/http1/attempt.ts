@@ -1,6 +1,7 @@
 import { AriesError, toAriesError } from '../../errors.ts'
 import { NEVER } from '../../http1/deadlines.ts'
 import type { AttemptFailure, AttemptOutcome, Refusal, Target } from '../plan.ts'
+import type { AttemptRecording } from '../recording.ts'
 import { type ForwardTimes, limitText } from '../route-terms.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
@@ -59,6 +60,8 @@ const OVER = 3
 export class Attempt implements UpstreamUser, PoolWaiter {
   readonly target: Target
   readonly #exchange: AttemptExchange
+  /** Of a recorded request. */
+  readonly #recording: AttemptRecording | undefined
   #state = CONNECTING
   #connection: UpstreamLink | undefined
   #interims = 0
@@ -68,6 +71,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   constructor(exchange: AttemptExchange, target: Target) {
     this.#exchange = exchange
     this.target = target
+    this.#recording = exchange.head.recording?.attempt(target)
   }
 
   get connectTimeoutMs(): number {
@@ -92,6 +96,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
 
   /** Gives the attempt up; nothing more is heard of it. */
   drop(): void {
+    this.#recording?.ended()
     if (this.#state === CONNECTING) this.#exchange.engine.pools.cancel(this.target, this)
     this.#state = OVER
     this.#connection?.abandon()
@@ -103,6 +108,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   connected(connection: UpstreamLink): void {
     const { head, client, bodyBegan, kept } = this.#exchange
     connection.assign(this)
+    this.#recording?.connected(connection.reused)
     try {
       connection.begin(head, this.target, client.forwarded(head), !bodyBegan)
     } catch (thrown) {
@@ -136,6 +142,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     connection.end(client.trailers)
     if (this.#state !== SENDING) return
     this.#sentMs = performance.now()
+    this.#recording?.sent()
     this.#arm(connection, head.isGrpc ? times.tunnelIdleTimeoutMs : times.responseTimeoutMs)
   }
 
@@ -205,6 +212,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     this.#state = OVER
     this.#connection = undefined
     this.#exchange.client.response.end(trailers)
+    this.#recording?.ended()
     this.#exchange.completed()
   }
 
@@ -303,6 +311,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   #notOwner(response: ParsedResponse): void {
     this.#discard()
     const error = new AriesError('ARIES_E_NOT_OWNER', `${this.target.id} does not own the worker`)
+    this.#recording?.failed(error.message)
     this.#exchange.attemptFailed(
       {
         target: this.target,
@@ -355,6 +364,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   #outcome({ status, owner, fault, load }: ParsedResponse): AttemptOutcome {
     const waitedMs = this.#sentMs === 0 ? 0 : performance.now() - this.#sentMs
     this.target.meter?.answered(status, waitedMs)
+    this.#recording?.answered(status)
     return {
       target: this.target,
       status,
@@ -379,6 +389,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
   #fail(phase: AttemptFailure['phase'], error: AriesError, how: AttemptEnd): void {
     if (phase === 'connect') this.target.meter?.connectFailed()
     else if (phase !== 'refused') this.target.meter?.unanswered()
+    this.#recording?.failed(`${phase}: ${error.message}`)
     this.#exchange.attemptFailed({ target: this.target, phase, error }, how)
   }
 }

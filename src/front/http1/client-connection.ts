@@ -279,6 +279,7 @@ export class ClientConnection implements ClientLink, ExchangeClient, Timed {
       const { address, scheme, trust } = this.peer
       head = new ClientRequest(text, address, scheme, trust)
       this.#engine.marks?.mark(head, trust !== undefined)
+      head.recording = this.#engine.recorder?.begin(head, trust !== undefined)
     } catch (thrown) {
       this.#refuse(toAriesError(thrown))
       return false

@@ -1,5 +1,6 @@
 import { ParsedRequest } from '../../http1/request-head.ts'
 import type { RequestHead } from '../plan.ts'
+import type { Recording } from '../recording.ts'
 import type { ForwardTimes } from '../route-terms.ts'
 import { type Forwarding, type Scheme, schemeOf } from './forwarding.ts'
 
@@ -16,6 +17,11 @@ export class ClientRequest extends ParsedRequest implements RequestHead {
   /** See `Marks`. */
   requestId: string | undefined
   traceId: string | undefined
+  /** Span of who sent it, when it says so. */
+  parentId: string | undefined
+  /** Its trace is to be exported. */
+  sampled = false
+  recording: Recording | undefined
   sentHost: string | undefined
   #pairs: [string, string][] | undefined
 

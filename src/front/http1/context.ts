@@ -2,6 +2,7 @@ import type { ConfigFile } from '../../config/schema.ts'
 import type { Deadlines } from '../../http1/deadlines.ts'
 import type { Logger } from '../../log.ts'
 import type { BodyLimit, Planner } from '../plan.ts'
+import type { Recorder } from '../recorder.ts'
 import type { ForwardTimes } from '../route-terms.ts'
 import type { Forwarding } from './forwarding.ts'
 import type { Marks } from './marks.ts'
@@ -25,6 +26,8 @@ export interface EngineContext {
   readonly forwarding: Forwarding
   /** Ids and traces of requests; undefined when they get none. */
   readonly marks: Marks | undefined
+  /** Which requests are recorded. */
+  readonly recorder: Recorder | undefined
   readonly deadlines: Deadlines
   readonly pools: UpstreamPools
   readonly stats: EngineStats

@@ -8,6 +8,7 @@ import { realWorld } from '../../world.ts'
 import { Http2Connection } from '../http2/client-session.ts'
 import { detectHttp2, isHttp2 } from '../http2/detect.ts'
 import type { Planner } from '../plan.ts'
+import type { Recorder } from '../recorder.ts'
 import { timesOf } from '../route-terms.ts'
 import { ClientConnection, type ClientHome, type ClientLink } from './client-connection.ts'
 import type { EngineContext } from './context.ts'
@@ -23,6 +24,7 @@ export interface Http1EngineComponents {
   readonly planner: Planner
   readonly log: Logger
   readonly hooks?: EngineHooks
+  readonly recorder?: Recorder
 }
 
 /** Its limits, and who it says it is. */
@@ -59,6 +61,7 @@ export class Http1Engine implements ClientHome {
       nodePairs,
       forwarding: new Forwarding(init.trustedProxies),
       marks: Marks.of(realWorld, init),
+      recorder: components.recorder,
       deadlines,
       stats,
       pools: new UpstreamPools({ deadlines, stats }, init),

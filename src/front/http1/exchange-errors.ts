@@ -1,7 +1,27 @@
 /** What an exchange that fails tells its client. */
 import { AriesError } from '../../errors.ts'
 import type { AttemptFailure, BodyLimit } from '../plan.ts'
+import type { ClientRequest } from './client-request.ts'
+import type { EngineContext } from './context.ts'
 import { ATTEMPTS_MAX } from './limits.ts'
+
+/** Phases of failures after which it is sure that nothing was applied. */
+export const NOT_APPLIED: ReadonlySet<AttemptFailure['phase']> = new Set([
+  'connect',
+  'not-owner',
+  'refused',
+])
+
+/** What was thrown, or, when it was not on purpose, that the front failed. */
+export function internal(
+  { log }: EngineContext,
+  { target }: ClientRequest,
+  thrown: unknown,
+): AriesError {
+  if (thrown instanceof AriesError) return thrown
+  log.error({ err: thrown, target }, 'a request failed in the front')
+  return new AriesError('ARIES_E_INTERNAL', 'the front failed; its log says how')
+}
 
 export function bodyTooLarge({ bytesMax, setting }: BodyLimit): AriesError {
   return new AriesError(

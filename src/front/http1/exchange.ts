@@ -1,4 +1,4 @@
-import { AriesError } from '../../errors.ts'
+import type { AriesError } from '../../errors.ts'
 import { SAFE_TO_REPEAT } from '../../wire.ts'
 import type { RouteMeter } from '../meters.ts'
 import type {
@@ -19,6 +19,8 @@ import type { ExchangeClient } from './exchange-client.ts'
 import {
   bodyGone,
   bodyTooLarge,
+  internal,
+  NOT_APPLIED,
   noRoom,
   outcomeUnknown,
   tooManyAttempts,
@@ -33,12 +35,6 @@ import type { ParsedResponse } from './response-head.ts'
 import type { UpstreamLink } from './upstream-link.ts'
 
 const NOTHING: readonly Buffer[] = []
-/** Phases of failures after which it is sure that nothing was applied. */
-const NOT_APPLIED: ReadonlySet<AttemptFailure['phase']> = new Set([
-  'connect',
-  'not-owner',
-  'refused',
-])
 
 /** One request and its response: asks for targets, keeps the body for another attempt, ends once. */
 export class Exchange implements HedgedExchange {
@@ -90,7 +86,7 @@ export class Exchange implements HedgedExchange {
     try {
       this.#run(this.engine.planner.plan(this.head))
     } catch (thrown) {
-      this.fail(this.#internal(thrown))
+      this.fail(internal(this.engine, this.head, thrown))
     }
   }
 
@@ -99,6 +95,7 @@ export class Exchange implements HedgedExchange {
     plan.meter?.began()
     if (plan.kind === 'forward') {
       this.#picker = plan.picker
+      if (this.head.recording !== undefined) plan.picker.record?.(this.head.recording)
       const { bodyLimit, terms, rewritten, host } = plan
       if (terms !== undefined) this.#setTerms(terms)
       else if (bodyLimit !== undefined && bodyLimit.bytesMax < this.#bodyLimit.bytesMax) {
@@ -289,11 +286,11 @@ export class Exchange implements HedgedExchange {
       if (picked instanceof Promise) {
         picked.then(
           (target) => this.#try(target, false),
-          (thrown: unknown) => this.fail(this.#internal(thrown)),
+          (thrown: unknown) => this.fail(internal(this.engine, this.head, thrown)),
         )
       } else this.#try(picked, false)
     } catch (thrown) {
-      this.fail(this.#internal(thrown))
+      this.fail(internal(this.engine, this.head, thrown))
     }
   }
 
@@ -367,15 +364,6 @@ export class Exchange implements HedgedExchange {
     this.#answer({ status, headers: [['Allow', 'OPTIONS']], body: '' }, undefined)
   }
 
-  #internal(thrown: unknown): AriesError {
-    if (thrown instanceof AriesError) return thrown
-    this.engine.log.error(
-      { err: thrown, target: this.head.target },
-      'a request failed in the front',
-    )
-    return new AriesError('ARIES_E_INTERNAL', 'the front failed; its log says how')
-  }
-
   /** Once: the books are closed. */
   #finish(status: number, failure: AttemptFailure | undefined): void {
     if (this.#done) return
@@ -388,8 +376,9 @@ export class Exchange implements HedgedExchange {
     this.#picker?.done(failure)
     const ms = performance.now() - this.#startedMs
     this.#meter?.ended(status, this.#bytesIn, this.#bytesOut, ms)
-    if (hooks?.exchangeDone === undefined) return
-    hooks.exchangeDone({
+    const { recording } = this.head
+    if (hooks?.exchangeDone === undefined && recording === undefined) return
+    const record = {
       method: this.head.method,
       target: this.head.target,
       version: this.head.version,
@@ -403,6 +392,8 @@ export class Exchange implements HedgedExchange {
       bytesOut: this.#bytesOut,
       ms,
       error: this.#error?.code,
-    })
+    }
+    recording?.ended(record)
+    hooks?.exchangeDone?.(record)
   }
 }

@@ -45,11 +45,13 @@ export class Hedge implements Late {
   }
 
   late(): void {
-    const picker = this.#exchange.picker.second?.()
+    const { picker: first, head } = this.#exchange
+    const picker = first.second?.()
     if (picker === undefined) return
     const target = picker.pick()
     if (target instanceof Promise) return
     this.#hedging.began()
+    head.recording?.hedges()
     this.#lane(picker, target).attempt.begin(false)
   }
 

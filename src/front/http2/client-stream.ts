@@ -83,6 +83,7 @@ export class ClientStream implements ExchangeClient, Timed {
       const { address, scheme, trust } = this.peer
       head = new ClientRequest(text, address, scheme, trust, true)
       this.#engine.marks?.mark(head, trust !== undefined)
+      head.recording = this.#engine.recorder?.begin(head, trust !== undefined)
       if (connect) this.bodyEnded = true
     } catch (thrown) {
       refuse(this.#engine, this, toAriesError(thrown), '2.0')
