@@ -23,6 +23,7 @@ import { RecordedRequests } from './recorded-requests.ts'
 import { RouteTable } from './routes.ts'
 import type { FromShard, ShardConfig } from './shard-ipc.ts'
 import { Shards } from './shards.ts'
+import { SpanExporter } from './span-exporter.ts'
 import { UpstreamStates } from './upstream-states.ts'
 
 export interface FrontComponents {
@@ -58,6 +59,7 @@ export class Front {
   readonly states: UpstreamStates
   /** Requests that were written down. */
   readonly requests = new RecordedRequests()
+  readonly spans: SpanExporter
   readonly #shards: Shards
   readonly #inheritance: Inheritance | undefined
   #refreshing: NodeJS.Timeout | undefined
@@ -73,6 +75,8 @@ export class Front {
     this.#writer = new BoardWriter({ board: this.#board, log })
     this.#inheritance = init.inheritance
     this.requests.setKeep(keptOf(init.config))
+    this.spans = new SpanExporter({ log, world }, { front: init.id })
+    this.spans.set(init.config.front.trace?.export)
     this.#certificates = new Certificates(
       { log, changed: () => this.#newCertificates() },
       { ticketKeys: init.inheritance?.ticketKeys },
@@ -190,7 +194,7 @@ export class Front {
     clearInterval(this.#refreshing)
     this.#unsubscribe()
     this.#certificates.stop()
-    await this.states.stop()
+    await Promise.all([this.states.stop(), this.spans.stop()])
   }
 
   /** Where it listens, in the order of the configuration; ports that were chosen filled in. */
@@ -227,6 +231,7 @@ export class Front {
     this.#config = config
     this.#listeners = listeners
     this.requests.setKeep(keptOf(config))
+    this.spans.set(config.front.trace?.export)
     this.states.set(table, listeners, config, this.#certificates.upstreams)
   }
 
@@ -285,7 +290,8 @@ export class Front {
         this.#refreshBoard()
         break
       case 'requests':
-        this.requests.add(message.shard, message.explained)
+        this.requests.add(message.shard, message.recorded.explained)
+        this.spans.add(message.recorded.exported, message.recorded.dropped)
         break
       case 'upstream-failed':
       case 'upstream-in-row':

@@ -25,7 +25,7 @@ interface Span {
   readonly startTimeUnixNano: string
   readonly endTimeUnixNano: string
   readonly attributes: readonly Attribute[]
-  readonly events?: readonly { readonly timeUnixNano: string; readonly name: string }[]
+  readonly events: readonly { readonly timeUnixNano: string; readonly name: string }[]
   readonly status?: { readonly code: number; readonly message?: string }
 }
 
@@ -80,6 +80,7 @@ function serverSpan(request: RequestDetail, traceId: string, spanId: string): Sp
       'error.type': failed ? (error ?? (status === 0 ? 'aborted' : String(status))) : undefined,
       'aries.request_id': request.id,
     }),
+    events: [],
     ...(failed && { status: { code: ERROR } }),
   }
 }
@@ -126,7 +127,7 @@ function eventsOf({ connectedMs, sentMs, headMs }: AttemptDetail, atMs: number):
 }
 
 function attributes(values: Readonly<Record<string, string | number | undefined>>): Attribute[] {
-  return Object.entries(values).flatMap(([key, value]) => {
+  return Object.entries(values).flatMap(([key, value]): Attribute[] => {
     if (value === undefined) return []
     return typeof value === 'number'
       ? [{ key, value: { intValue: String(value) } }]

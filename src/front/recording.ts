@@ -51,6 +51,8 @@ export class Recording {
       method: head.method,
       path: head.path,
       http: head.version,
+      scheme: head.scheme,
+      remote: head.remoteAddress,
       status: 0,
       bytesIn: 0,
       bytesOut: 0,
@@ -95,6 +97,7 @@ export class Recording {
     const attempt = new AttemptRecording(this, this.#head, {
       why,
       target: target.id,
+      address: { host: target.socketPath ?? target.host, port: target.port },
       chosenMs: nowMs,
       ...(this.#by !== undefined && { by: this.#by }),
       ...(this.#candidates !== undefined && { candidates: this.#candidates }),

@@ -14,6 +14,9 @@ export interface RequestDetail {
   /** Without the query. */
   readonly path: string
   readonly http: '1.0' | '1.1' | '2.0'
+  readonly scheme: 'http' | 'https'
+  /** Address of the client. */
+  readonly remote: string
   /** Host and path of the route that it matched. */
   readonly route?: string
   readonly kind?: RouteKind
@@ -38,6 +41,7 @@ export type AttemptWhy = 'first' | 'retry' | 'hedge'
 export interface AttemptDetail {
   readonly why: AttemptWhy
   readonly target: string
+  readonly address: { readonly host: string; readonly port: number }
   /** What decided: costs, stickiness, or where the worker lives. */
   readonly by?: 'cost' | 'sticky' | 'owner'
   readonly candidates?: readonly TargetCost[]

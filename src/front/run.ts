@@ -19,6 +19,7 @@ import { Front } from './front.ts'
 import { sendSignal } from './keeper.ts'
 import { FRONT_METRICS } from './metric-table.ts'
 import { Predecessor, type Replaced } from './predecessor.ts'
+import { SPAN_METRICS } from './span-metrics.ts'
 import { isSuccessor, Successor } from './successor.ts'
 import { TRAFFIC_METRICS } from './traffic-metrics.ts'
 import { UPSTREAM_METRICS, WEIGHT_METRICS } from './upstream-metrics.ts'
@@ -93,6 +94,7 @@ export async function runFront({ config, id, log }: RunOptions): Promise<Running
   addTable(metrics, FRONT_METRICS, () => front.stats())
   addTable(metrics, TRAFFIC_METRICS, () => front.traffic())
   addTable(metrics, UPSTREAM_METRICS, () => front.states.list())
+  addTable(metrics, SPAN_METRICS, () => front.spans.counts)
   addTable(metrics, WEIGHT_METRICS, () => front.states.weights())
   addTable(metrics, MEMBER_METRICS, () => gossip)
   const view = new ClusterView({ membership: gossip, peers }, { config: () => current, status })

@@ -8,7 +8,7 @@ import type { ShardStats } from './metrics.ts'
 import type { NodeView } from './nodes.ts'
 import type { InRow, UpstreamOutcome } from './outcomes.ts'
 import type { BodyLimits } from './planner.ts'
-import type { RequestDetail } from './request-detail.ts'
+import type { Recorded } from './recorder.ts'
 import type { UpstreamTls } from './upstream-tls.ts'
 
 /** The part of the configuration that a shard works by. */
@@ -99,7 +99,7 @@ export type FromShard =
   | {
       readonly type: 'requests'
       readonly shard: number
-      readonly explained: readonly RequestDetail[]
+      readonly recorded: Recorded
     }
   /** Once a second: upstreams that have or had requests. */
   | {

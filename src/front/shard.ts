@@ -263,7 +263,7 @@ export class Shard {
     this.#components.post({ type: 'stats', stats: this.#stats, traffic: this.#meters.rows() })
     const recorded = this.#recorder.take()
     if (recorded !== undefined) {
-      this.#components.post({ type: 'requests', shard: this.#shard, ...recorded })
+      this.#components.post({ type: 'requests', shard: this.#shard, recorded })
     }
     const outcomes = this.#balancing.upstreams.outcomes()
     if (outcomes.length > 0) {

@@ -1,6 +1,7 @@
 import { MEMBER_METRICS } from '../../admin/member-metrics.ts'
 import type { MetricRow } from '../../admin/metrics.ts'
 import { FRONT_METRICS } from '../../front/metric-table.ts'
+import { SPAN_METRICS } from '../../front/span-metrics.ts'
 import { TRAFFIC_METRICS } from '../../front/traffic-metrics.ts'
 import { UPSTREAM_METRICS, WEIGHT_METRICS } from '../../front/upstream-metrics.ts'
 import { NODE_METRICS } from '../../node/metrics.ts'
@@ -12,9 +13,13 @@ export function metricsPage(): string {
     'Every front and node answers `GET /metrics` on its admin port, in the text format of Prometheus. All samples carry `role` and `id`. Besides those below there are the usual figures of a Node.js process (`process_*`, `nodejs_*`).',
     '## Fronts',
     table(
-      [...FRONT_METRICS, ...TRAFFIC_METRICS, ...UPSTREAM_METRICS, ...WEIGHT_METRICS].map(
-        ([row]) => row,
-      ),
+      [
+        ...FRONT_METRICS,
+        ...TRAFFIC_METRICS,
+        ...UPSTREAM_METRICS,
+        ...WEIGHT_METRICS,
+        ...SPAN_METRICS,
+      ].map(([row]) => row),
     ),
     '## Nodes',
     table(NODE_METRICS.map(([row]) => row)),

@@ -150,6 +150,35 @@ export const frontSchema = z
           .max(1)
           .default(0.01)
           .describe('Part of the traces that begin here that are marked as sampled.'),
+        export: z
+          .strictObject({
+            url: z
+              .url({ protocol: /^https?$/ })
+              .describe('Where the collector takes them, as in `http://127.0.0.1:4318/v1/traces`.'),
+            headers: z
+              .record(z.string(), z.string())
+              .default({})
+              .describe('Sent with each batch, a token for instance.'),
+            batchMax: z
+              .int()
+              .min(1)
+              .max(2_000)
+              .default(200)
+              .describe('Requests that are sent at a time.'),
+            queueMax: z
+              .int()
+              .min(1)
+              .max(50_000)
+              .default(2_000)
+              .describe(
+                'Requests that wait to be sent, and that each shard takes in a second; more are dropped.',
+              ),
+            timeoutMs: ms.default(10_000).describe('Milliseconds that a batch may take.'),
+          })
+          .optional()
+          .describe(
+            'Requests whose trace is sampled become spans of OpenTelemetry, sent by OTLP over HTTP as JSON: one of the request, and one of each attempt. Absent: none.',
+          ),
       })
       .optional()
       .describe(

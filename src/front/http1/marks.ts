@@ -53,13 +53,16 @@ export class Marks {
     const brought = head.fields.get('traceparent')
     if (brought !== undefined && isTraceparent(brought)) {
       head.traceId = brought.slice(3, 35)
+      head.parentId = brought.slice(36, 52)
+      head.sampled = (Number.parseInt(brought.charAt(54), 16) & 1) === 1
       return
     }
     // Without a parent its state means nothing (§3.3.1).
     head.fields.remove('traceparent')
     head.fields.remove('tracestate')
     head.traceId = randomHex(16)
-    const flags = this.#random.next() < sample ? SAMPLED : NOT_SAMPLED
+    head.sampled = this.#random.next() < sample
+    const flags = head.sampled ? SAMPLED : NOT_SAMPLED
     head.fields.add('traceparent', `00-${head.traceId}-${randomHex(8)}-${flags}`)
   }
 }
