@@ -162,6 +162,8 @@ type PlanKinds =
       readonly status: number
       readonly headers: readonly (readonly [string, string])[]
       readonly body: string | Uint8Array
+      /** What it tells, when it is one. */
+      readonly error?: AriesError
     }
   /** Also for an upgrade to an upstream: a 101 turns the exchange into a tunnel. */
   | {

@@ -18,6 +18,7 @@ export function replyError(
     status: error.status,
     headers: [...errorHeaders(error), ...headers],
     body: JSON.stringify(error.toBody()),
+    error,
   }
 }
 

@@ -14,6 +14,8 @@ export interface ForwardTimes {
   readonly tunnelIdleTimeoutMs: number
   /** Those that the route says; the others are `front`'s. */
   readonly own: readonly string[]
+  /** `requestTimeoutMs` is the client's (`grpc-timeout`). */
+  readonly byClient?: true
 }
 
 export type TimeLimit = Exclude<keyof ForwardTimes, 'own'>
@@ -45,8 +47,15 @@ export function timesOf(
   }
 }
 
+/** With the deadline that the client has set, where it has and that comes first. */
+export function timesWithin(times: ForwardTimes, deadlineMs: number | undefined): ForwardTimes {
+  if (deadlineMs === undefined || deadlineMs >= times.requestTimeoutMs) return times
+  return { ...times, requestTimeoutMs: deadlineMs, byClient: true }
+}
+
 /** The limit and its value, as a message names it. */
 export function limitText(times: ForwardTimes, limit: TimeLimit): string {
+  if (times.byClient && limit === 'requestTimeoutMs') return `its grpc-timeout (${times[limit]} ms)`
   const setting = times.own.includes(limit) ? `limits.${limit} of the route` : `front.${limit}`
   return `${setting} (${times[limit]} ms)`
 }

@@ -1,4 +1,5 @@
 import { ParsedRequest } from '../../http1/request-head.ts'
+import { grpcTimeoutMs } from '../http2/grpc.ts'
 import type { RequestHead } from '../plan.ts'
 import type { Recording } from '../recording.ts'
 import type { ForwardTimes } from '../route-terms.ts'
@@ -35,6 +36,11 @@ export class ClientRequest extends ParsedRequest implements RequestHead {
     this.version = http2 ? '2.0' : this.minorVersion === 1 ? '1.1' : '1.0'
     this.isGrpc = http2 && this.fields.get('content-type')?.startsWith('application/grpc') === true
     this.scheme = trust ? schemeOf(this.fields, scheme) : scheme
+  }
+
+  /** Deadline of a request of gRPC, from when it came. */
+  get timeoutMs(): number | undefined {
+    return grpcTimeoutMs(this.fields.get('grpc-timeout'))
   }
 
   /** Milliseconds that may pass between two pieces of its body, or of the answer's. */

@@ -11,7 +11,7 @@ import type {
   Refusal,
   Target,
 } from '../plan.ts'
-import type { ForwardTerms, ForwardTimes } from '../route-terms.ts'
+import { type ForwardTerms, type ForwardTimes, timesWithin } from '../route-terms.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { EngineContext } from './context.ts'
@@ -30,7 +30,7 @@ import { Hedge, type HedgedExchange, type Lane } from './hedge.ts'
 import { ATTEMPTS_MAX } from './limits.ts'
 import { LostTargets } from './lost-targets.ts'
 import { sendMirrored } from './mirror-attempt.ts'
-import { errorReply, type Reply } from './reply.ts'
+import { errorReply, finalRecipientReply, type Reply } from './reply.ts'
 import type { ParsedResponse } from './response-head.ts'
 import type { UpstreamLink } from './upstream-link.ts'
 
@@ -72,15 +72,15 @@ export class Exchange implements HedgedExchange {
     this.client = client
     this.head = head
     this.#bodyLimit = engine.bodyLimit
-    this.times = engine.times
-    this.untilMs = engine.deadlines.after(engine.times.requestTimeoutMs)
+    this.times = head.isGrpc ? timesWithin(engine.times, head.timeoutMs) : engine.times
+    this.untilMs = engine.deadlines.after(this.times.requestTimeoutMs)
     engine.stats.requests++
     engine.stats.exchangesActive++
   }
 
   begin(): void {
     if (maxForwards(this.head) === 0) {
-      this.#finalRecipient()
+      this.#answer(finalRecipientReply(this.head.method), undefined)
       return
     }
     try {
@@ -126,8 +126,9 @@ export class Exchange implements HedgedExchange {
   #setTerms(terms: ForwardTerms): void {
     this.#terms = terms
     this.#bodyLimit = terms.bodyLimit
-    this.times = terms.times
-    this.untilMs = this.engine.deadlines.after(terms.times.requestTimeoutMs)
+    const { head } = this
+    this.times = head.isGrpc ? timesWithin(terms.times, head.timeoutMs) : terms.times
+    this.untilMs = this.engine.deadlines.after(this.times.requestTimeoutMs)
     terms.request?.(this.head.fields, this.head)
   }
 
@@ -356,12 +357,6 @@ export class Exchange implements HedgedExchange {
     client.flush()
     this.#finish(reply.status, failure)
     client.exchangeDone()
-  }
-
-  /** RFC 9110 §7.6.2: Max-Forwards is used up, the engine answers for itself. */
-  #finalRecipient(): void {
-    const status = this.head.method === 'TRACE' ? 405 : 204
-    this.#answer({ status, headers: [['Allow', 'OPTIONS']], body: '' }, undefined)
   }
 
   /** Once: the books are closed. */

@@ -8,6 +8,8 @@ export interface Reply {
   readonly status: number
   readonly headers: readonly (readonly [string, string])[]
   readonly body: string | Uint8Array
+  /** What it tells, for clients that are told in another way. */
+  readonly error?: AriesError | undefined
 }
 
 const JSON_TYPE = ['Content-Type', 'application/json'] as const
@@ -19,7 +21,13 @@ export function errorReply(error: AriesError): Reply {
     status: error.status,
     headers: error.status === 503 ? RETRY_HEADERS : ERROR_HEADERS,
     body: `${JSON.stringify(error.toBody())}\n`,
+    error,
   }
+}
+
+/** RFC 9110 §7.6.2: Max-Forwards is used up, the engine answers for itself. */
+export function finalRecipientReply(method: string): Reply {
+  return { status: method === 'TRACE' ? 405 : 204, headers: [['Allow', 'OPTIONS']], body: '' }
 }
 
 /**

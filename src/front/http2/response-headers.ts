@@ -1,9 +1,11 @@
 /** Heads of responses and trailers in the form that node:http2 takes: names and values by turns. */
 import type { OutgoingHttpHeaders } from 'node:http2'
+import type { AriesError } from '../../errors.ts'
 import { Fields } from '../../http1/fields.ts'
 import { RESPONSE_KEPT } from '../http1/head-edit.ts'
 import type { Reply } from '../http1/reply.ts'
 import type { ParsedResponse } from '../http1/response-head.ts'
+import { grpcHeaders } from './grpc.ts'
 
 type Pairs = readonly (readonly [string, string])[]
 
@@ -34,6 +36,21 @@ export function replyHeaders(reply: Reply, bodyBytes: number, nodePairs: Pairs):
   addPairs(out, reply.headers)
   addPairs(out, nodePairs)
   if (reply.status !== 204 && reply.status !== 304) out.push('content-length', String(bodyBytes))
+  return out
+}
+
+/** The same to a client of gRPC: all is in the head, `Retry-After` too. */
+export function grpcReplyHeaders(
+  error: AriesError,
+  { headers }: Reply,
+  nodePairs: Pairs,
+): string[] {
+  const out = grpcHeaders(error)
+  addPairs(
+    out,
+    headers.filter(([name]) => name.toLowerCase() !== 'content-type'),
+  )
+  addPairs(out, nodePairs)
   return out
 }
 

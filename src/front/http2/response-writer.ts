@@ -5,6 +5,7 @@ import type { ParsedResponse } from '../http1/response-head.ts'
 import type { ResponseWriter } from '../http1/response-writer.ts'
 import { respond } from './respond.ts'
 import {
+  grpcReplyHeaders,
   interimHeaders,
   replyHeaders,
   responseHeaders,
@@ -64,6 +65,12 @@ export class Http2Writer implements ResponseWriter {
 
   reply(request: ClientRequest | undefined, reply: Reply): number {
     if (!this.#isOpen) return 0
+    if (request?.isGrpc === true && reply.error !== undefined) {
+      respond(this.#stream, grpcReplyHeaders(reply.error, reply, this.#nodePairs), {
+        endStream: true,
+      })
+      return 0
+    }
     const isConnect = request?.upgrade !== undefined
     const status = isConnect && reply.status < 300 ? NO_TUNNEL : reply.status
     const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : Buffer.from(reply.body)
