@@ -177,6 +177,8 @@ type PlanKinds =
       readonly rewritten?: string | undefined
       /** `Host` for the target, empty for its own address; undefined: as it came. */
       readonly host?: string | undefined
+      /** Added to the answer of the target. */
+      readonly answerHeaders?: readonly (readonly [string, string])[] | undefined
       /** A copy of the request goes there. */
       readonly mirror?: Mirror | undefined
       /** For requests without a body. */

@@ -13,7 +13,7 @@ import type { Meters, RouteMeter } from './meters.ts'
 import { countAnswer, type RouteKind, type ShardStats } from './metrics.ts'
 import { RouteMirror } from './mirrors.ts'
 import type { BodyLimit, Plan, Planner, RequestHead, Target } from './plan.ts'
-import { RateLimits } from './rate-limits.ts'
+import { RateLimits, type RateVerdict } from './rate-limits.ts'
 import type { RateTable } from './rate-table.ts'
 import { replyError } from './reply.ts'
 import { compileTerms, type ForwardTerms } from './route-terms.ts'
@@ -127,8 +127,10 @@ export class RoutePlanner implements Planner {
     }
     const meter = this.#meters.get(match.route)!
     head.recording?.matched(match.route.name, kindOf(match.route))
-    const refusal = this.#refusal(match.route, meter, head)
+    const refusal = this.#shed(match.route, meter)
     if (refusal !== undefined) return refusal
+    const rate = this.#rates.size === 0 ? undefined : this.#rates.get(match.route)?.check(head)
+    if (rate?.error !== undefined) return this.#limited(rate.error, rate, meter)
     const terms = this.#terms.size === 0 ? undefined : this.#terms.get(match.route)
     const fault = terms?.checkHead?.(head)
     if (fault !== undefined) return this.#reply(fault, meter)
@@ -152,6 +154,7 @@ export class RoutePlanner implements Planner {
           ),
           bodyLimit: this.#bodyLimits.task,
           terms,
+          answerHeaders: rate?.headers,
         }
       case 'upstreams': {
         const { route, taken } = match as Extract<Match, { taken: unknown }>
@@ -165,6 +168,7 @@ export class RoutePlanner implements Planner {
           picker: new UpstreamPicker(balancing.forUpstreams, this.#groups.get(route)!, head),
           bodyLimit: undefined,
           terms,
+          answerHeaders: rate?.headers,
           rewritten: rewrite === undefined ? undefined : fillTemplate(rewrite, taken, head.target),
           host: upstreamHost === 'upstream' ? '' : upstreamHost,
           mirror: head.upgrade === undefined && mirror?.isWanted === true ? mirror : undefined,
@@ -176,12 +180,20 @@ export class RoutePlanner implements Planner {
         const { status, to } = route as Extract<CompiledRoute, { kind: 'redirect' }>
         countAnswer(stats, 'none', status)
         const location = fillTemplate(to, taken, head.target)
-        return { kind: 'reply', meter, status, headers: [['Location', location]], body: '' }
+        const own = [['Location', location]] as const
+        return {
+          kind: 'reply',
+          meter,
+          status,
+          headers: [...own, ...(rate?.headers ?? [])],
+          body: '',
+        }
       }
       case 'respond': {
         const { status, headers, body } = match.route
         countAnswer(stats, 'none', status)
-        return { kind: 'reply', meter, status, headers, body }
+        const all = rate === undefined ? headers : [...headers, ...rate.headers]
+        return { kind: 'reply', meter, status, headers: all, body }
       }
       case 'worker': {
         const { worker } = match as Extract<Match, { worker: unknown }>
@@ -194,25 +206,29 @@ export class RoutePlanner implements Planner {
           picker: new WorkerPicker(workers, worker, repeatable),
           bodyLimit: this.#bodyLimits.worker,
           terms,
+          answerHeaders: rate?.headers,
         }
       }
     }
   }
 
-  /** Before anything is done for the request: it came too fast, or the shard is late. */
-  #refusal(route: CompiledRoute, meter: RouteMeter, head: RequestHead): Plan | undefined {
+  /** Before anything is done for the request: the shard is late. */
+  #shed(route: CompiledRoute, meter: RouteMeter): Plan | undefined {
     const { shedder, stats } = this.#components
     if ('priority' in route && shedder.refuses(route.priority)) {
       stats.shed += 1
       const message = `the shard is late by ${Math.round(shedder.lagMs)} ms (front.shedLagMs)`
       return this.#reply(new AriesError('ARIES_E_OVERLOADED', message), meter)
     }
-    if (this.#rates.size === 0) return undefined
-    const limited = this.#rates.get(route)?.refusal(head)
-    if (limited === undefined) return undefined
+    return undefined
+  }
+
+  /** It came too fast. */
+  #limited(error: AriesError, { headers }: RateVerdict, meter: RouteMeter): Plan {
+    const { stats } = this.#components
     stats.rateLimited += 1
-    countAnswer(stats, 'none', limited.error.status)
-    return { ...replyError(limited.error, limited.headers), meter }
+    countAnswer(stats, 'none', error.status)
+    return { ...replyError(error, headers), meter }
   }
 
   #planSession(

@@ -8,9 +8,11 @@ import { compileRequestKey, type RequestKey } from './request-key.ts'
 
 export type RateLimitConfig = z.output<typeof rateLimitSchema>
 
-/** Who is refused: the error, and the headers beside it. */
-export interface RateRefusal {
-  readonly error: AriesError
+/** What the limits say to a request. */
+export interface RateVerdict {
+  /** Why it is refused; undefined: it may pass. */
+  readonly error?: AriesError
+  /** For its answer: those of draft-ietf-httpapi-ratelimit-headers-10. */
   readonly headers: readonly (readonly [string, string])[]
 }
 
@@ -18,6 +20,9 @@ interface Limit {
   readonly rate: Rate
   readonly by: string
   readonly keyOf: RequestKey
+  /** `by` as a string of structured fields, and the limit as a policy. */
+  readonly name: string
+  readonly policy: string
   /** Before each key: limits do not share buckets. */
   readonly prefix: string
 }
@@ -25,42 +30,58 @@ interface Limit {
 export class RateLimits {
   readonly #table: RateTable
   readonly #limits: readonly Limit[]
+  readonly #policies: readonly [string, string]
 
   /** `route`: tells its buckets from those of other routes, also after a reload. */
   constructor(table: RateTable, route: string, limits: readonly RateLimitConfig[]) {
     this.#table = table
     this.#limits = limits.map((limit) => ({
+      ...namesOf(limit),
       rate: { ...limit, burst: limit.burst ?? limit.requests },
       by: limit.by,
       keyOf: limit.by === 'route' ? () => '' : compileRequestKey(limit.by),
       prefix: `${route}\n${JSON.stringify(limit)}\n`,
     }))
+    const policies = this.#limits.map(({ policy }) => policy)
+    this.#policies = ['ratelimit-policy', policies.join(', ')]
   }
 
-  /** Counts a request; undefined when it may pass. */
-  refusal(head: RequestHead): RateRefusal | undefined {
+  /** Counts a request. */
+  check(head: RequestHead): RateVerdict {
+    let left = ''
     for (const limit of this.#limits) {
       const taken = this.#table.take(limit.prefix + (limit.keyOf(head) ?? ''), limit.rate)
-      if (taken.waitMs > 0) return refusalOf(limit, taken)
+      if (taken.waitMs > 0) return refusal(limit, taken)
+      left += `${left === '' ? '' : ', '}${leftText(limit, taken)}`
     }
-    return undefined
+    return { headers: [this.#policies, ['ratelimit', left]] }
   }
 }
 
-/** The headers are those of draft-ietf-httpapi-ratelimit-headers-10. */
-function refusalOf({ by, rate }: Limit, { waitMs, fullMs }: Taken): RateRefusal {
-  const { requests, windowMs } = rate
+function namesOf({ by, requests, windowMs }: RateLimitConfig): Pick<Limit, 'name' | 'policy'> {
   const name = `"${by.replace(/["\\]/g, '')}"`
-  const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1_000))
+  return { name, policy: `${name};q=${requests};w=${secondsOf(windowMs)}` }
+}
+
+function refusal(limit: Limit, taken: Taken): RateVerdict {
+  const { requests, windowMs } = limit.rate
   return {
     error: new AriesError(
       'ARIES_E_RATE_LIMITED',
-      `more than ${requests} requests in ${windowMs} ms by ${by}`,
+      `more than ${requests} requests in ${windowMs} ms by ${limit.by}`,
     ),
     headers: [
-      ['retry-after', String(seconds(waitMs))],
-      ['ratelimit-policy', `${name};q=${requests};w=${seconds(windowMs)}`],
-      ['ratelimit', `${name};r=0;t=${seconds(fullMs)}`],
+      ['retry-after', String(secondsOf(taken.waitMs))],
+      ['ratelimit-policy', limit.policy],
+      ['ratelimit', leftText(limit, taken)],
     ],
   }
+}
+
+function leftText({ name }: Limit, { left, fullMs }: Taken): string {
+  return `${name};r=${left};t=${secondsOf(fullMs)}`
+}
+
+function secondsOf(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1_000))
 }

@@ -24,6 +24,8 @@ export interface Taken {
   readonly waitMs: number
   /** Milliseconds until the bucket is full again. */
   readonly fullMs: number
+  /** How many may come now. */
+  readonly left: number
 }
 
 export class RateTable {
@@ -56,11 +58,12 @@ export class RateTable {
       let debtUs = before - nowUs
       if (debtUs < 0n) debtUs = 0n
       if (debtUs > slackUs) {
-        return { waitMs: Number(debtUs - slackUs) / 1_000, fullMs: Number(debtUs) / 1_000 }
+        return { waitMs: Number(debtUs - slackUs) / 1_000, fullMs: Number(debtUs) / 1_000, left: 0 }
       }
       const afterUs = debtUs + stepUs
       if (Atomics.compareExchange(this.#times, cell, before, nowUs + afterUs) === before) {
-        return { waitMs: 0, fullMs: Number(afterUs) / 1_000 }
+        const left = Number((slackUs + stepUs - afterUs) / stepUs)
+        return { waitMs: 0, fullMs: Number(afterUs) / 1_000, left }
       }
     }
   }

@@ -13,7 +13,8 @@ t.test('a bucket: a burst, then one for each step; full again after a pause', as
   const rate = { requests: 10, windowMs: 1_000, burst: 3 }
   const passes = (key = 'a') => table.take(key, rate).waitMs === 0
   t.same([passes(), passes(), passes(), passes()], [true, true, true, false])
-  t.match(table.take('a', rate), { waitMs: 100, fullMs: 300 })
+  t.match(table.take('a', rate), { waitMs: 100, fullMs: 300, left: 0 })
+  t.equal(table.take('z', rate).left, 2)
   t.ok(passes('b'), 'another has its own')
   nowMs += 99
   t.notOk(passes())
@@ -48,13 +49,19 @@ t.test('limits by what is asked; requests without it share one', async (t) => {
   const limits = new RateLimits(new RateTable(), '/x', [
     { by: 'header:x-user', requests: 2, windowMs: 60_000 },
   ])
-  const ask = (lines: string[], target = '/x') => limits.refusal(requestHead(target, lines))
+  const ask = (lines: string[], target = '/x') => limits.check(requestHead(target, lines))
   for (const lines of [['X-User: a'], ['X-User: b'], []]) {
-    t.equal(ask(lines), undefined)
-    t.equal(ask(lines), undefined)
+    t.match(ask(lines), {
+      error: undefined,
+      headers: [
+        ['ratelimit-policy', '"header:x-user";q=2;w=60'],
+        ['ratelimit', '"header:x-user";r=1;t=30'],
+      ],
+    })
+    t.match(ask(lines).headers[1], ['ratelimit', /r=0;t=60$/])
     const refused = ask(lines)
-    t.equal(refused?.error.code, 'ARIES_E_RATE_LIMITED')
-    t.match(Object.fromEntries(refused!.headers), {
+    t.equal(refused.error?.code, 'ARIES_E_RATE_LIMITED')
+    t.match(Object.fromEntries(refused.headers), {
       'retry-after': /^(29|30)$/,
       'ratelimit-policy': '"header:x-user";q=2;w=60',
       ratelimit: /^"header:x-user";r=0;t=(59|60)$/,
@@ -83,13 +90,18 @@ t.test(
       const { statusCode, headers, body } = await request(url + path, { reset: true })
       return { status: statusCode, headers, text: await body.text() }
     }
-    for (let i = 0; i < 3; i++) t.equal((await ask('/a')).status, 200)
+    for (const left of [2, 1, 0]) {
+      t.match(await ask('/a'), {
+        status: 200,
+        headers: { 'ratelimit-policy': '"address";q=3;w=60', ratelimit: `"address";r=${left};` },
+      })
+    }
     t.match(await ask('/a'), {
       status: 429,
       headers: { 'retry-after': /^\d+$/, ratelimit: /r=0/ },
       text: /ARIES_E_RATE_LIMITED/,
     })
-    t.equal((await ask('/b')).status, 200)
+    t.match(await ask('/b'), { status: 200, headers: { ratelimit: '"route";r=0;t=60' } })
     t.equal((await ask('/b')).status, 429)
     await front.setConfig(config)
     t.equal((await ask('/a')).status, 429)

@@ -48,6 +48,7 @@ export class Exchange implements HedgedExchange {
   /** Of the route; undefined when none matches. */
   #meter: RouteMeter | undefined
   #terms: ForwardTerms | undefined
+  #answerHeaders: Extract<Plan, { kind: 'forward' }>['answerHeaders']
   /** A copy goes there as soon as the request is complete. */
   #mirror: Mirror | undefined
   #attempt: Attempt | undefined
@@ -95,6 +96,7 @@ export class Exchange implements HedgedExchange {
     plan.meter?.began()
     if (plan.kind === 'forward') {
       this.#picker = plan.picker
+      this.#answerHeaders = plan.answerHeaders
       if (this.head.recording !== undefined) plan.picker.record?.(this.head.recording)
       const { bodyLimit, terms, rewritten, host } = plan
       if (terms !== undefined) this.#setTerms(terms)
@@ -202,6 +204,7 @@ export class Exchange implements HedgedExchange {
 
   edit(response: ParsedResponse): void {
     this.#terms?.response?.(response.fields, this.head)
+    for (const [name, value] of this.#answerHeaders ?? []) response.fields.add(name, value)
     const cookie = this.#picker!.setCookie?.()
     if (cookie !== undefined) response.fields.add('Set-Cookie', cookie)
   }
