@@ -47,8 +47,13 @@ export class Engines {
   }
 
   /** `priorKnowledge`: as of `Http1Engine.accept`. */
-  accept(socket: Socket, priorKnowledge: boolean): void {
-    this.#current.accept(socket, priorKnowledge)
+  accept(socket: Socket, priorKnowledge: boolean, listener: string): void {
+    this.#current.accept(socket, priorKnowledge, listener)
+  }
+
+  /** Who came to it over HTTP/2 is asked to come anew. */
+  listenerGone(listener: string): void {
+    for (const engine of [this.#current, ...this.#retired]) engine.listenerGone(listener)
   }
 
   /** Gossip found the target dead. */

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Logger } from '../log.ts'
+import type { TlsTerms } from './certificates.ts'
 import { fdOf, type ListeningSocket, listenAt } from './handover.ts'
 import { Intake, type IntakeComponents } from './intake.ts'
 import { type ListenerAddress, listen, listenerKey, protocolOf } from './listen.ts'
@@ -10,6 +11,8 @@ export interface ListenersComponents {
   readonly log: Logger
   /** A client came to `address`, as it stands in the configuration now. */
   readonly onClient: (socket: Socket, address: ListenerAddress) => void
+  /** Who came to that listener had better come anew: it is gone, or the name that they know it by. */
+  readonly onGone: (listener: string) => void
   readonly stats: TlsComponents['stats'] & IntakeComponents['stats']
 }
 
@@ -67,6 +70,7 @@ export class Listeners {
     for (const [key, open] of this.#open) {
       const address = wanted.get(key)
       if (address !== undefined) {
+        if (hasLost(open.address.tls, address.tls)) this.#components.onGone(keyOf(address))
         open.address = address
         open.intake.set(address.proxies)
         if (address.tls) open.tls.set(address.tls, address.http2)
@@ -74,6 +78,7 @@ export class Listeners {
       }
       remove(open)
       this.#open.delete(key)
+      this.#components.onGone(key)
     }
     for (const open of added) this.#open.set(keyOf(open.address), open)
   }
@@ -148,6 +153,14 @@ function remove(open: Open): void {
   removeSocket(open.address.host, open.inode)
 }
 
-function keyOf(address: ListenerAddress): string {
+/** Whether a name that a client may have asked for has no certificate any more. */
+function hasLost(before: TlsTerms | undefined, now: TlsTerms | undefined): boolean {
+  if (before === undefined) return false
+  const names = new Set(now?.certificates.flatMap((each) => each.names))
+  return before.certificates.some((each) => each.names.some((name) => !names.has(name)))
+}
+
+/** Tells the listeners of a shard apart. */
+export function keyOf(address: ListenerAddress): string {
   return `${protocolOf(address)} ${address.host} ${address.port}`
 }

@@ -8,7 +8,7 @@ import { Balancing } from './balance/balancing.ts'
 import { Board } from './board.ts'
 import { Engines } from './engines.ts'
 import type { ListenerAddress } from './listen.ts'
-import { Listeners } from './listeners.ts'
+import { keyOf, Listeners } from './listeners.ts'
 import { Meters } from './meters.ts'
 import { emptyStats, type ShardStats, type SplicedBytes } from './metrics.ts'
 import { Nodes } from './nodes.ts'
@@ -155,9 +155,12 @@ export class Shard {
       {
         log,
         stats,
-        onClient: (socket, { upstreams, worker, tls, http2, sni, sendProxy }) => {
+        onGone: (listener) => this.#engines.listenerGone(listener),
+        onClient: (socket, address) => {
+          const { upstreams, worker, tls, http2, sni, sendProxy } = address
           if (worker !== undefined) this.#tcpClients.accept(socket, worker)
-          else if (upstreams === undefined) this.#engines.accept(socket, http2 && tls === undefined)
+          else if (upstreams === undefined)
+            this.#engines.accept(socket, http2 && tls === undefined, keyOf(address))
           else {
             const rules = sni?.map((rule) => ({ ...rule, upstreams: this.#known(rule.upstreams) }))
             this.#tcp.accept(socket, { upstreams: this.#known(upstreams), sni: rules, sendProxy })

@@ -55,7 +55,7 @@ t.test(
 t.test('listeners change as a whole or not at all; connections stay', async (t) => {
   let clients = 0
   const listeners = new Listeners(
-    { log, stats: emptyStats(), onClient: () => void clients++ },
+    { log, stats: emptyStats(), onClient: () => void clients++, onGone: () => {} },
     { inherited: [] },
   )
   t.teardown(() => listeners.close())

@@ -88,6 +88,54 @@ t.test('HTTP/2 where the client prefers or the listener allows it', async (t) =>
   await until('it is a client', () => front.stats().connections >= 1)
 })
 
+t.test('GOAWAY when a name or the listener is gone; what runs is finished', async (t) => {
+  const held: (() => void)[] = []
+  const origin = await serve(t, (req, res) => {
+    if (req.url === '/slow') held.push(() => res.end('slow'))
+    else res.end('quick')
+  })
+  const config = (listeners: object[]) =>
+    testConfig({
+      listeners,
+      routes: [{ path: '/*', upstreams: [`http://127.0.0.1:${origin.port}`] }],
+    })
+  const http = '127.0.0.1:0'
+  const both = { http, tls: { certificates: [pair('shop'), pair('any')] } }
+  const { front, port } = await startFront(t, new StubMembership(), config([both]))
+  const dial = async () => {
+    const socket = await open(t, port, 'shop.example', { ALPNProtocols: ['h2'] })
+    const client = connectHttp2('https://shop.example', { createConnection: () => socket })
+    t.teardown(() => client.destroy())
+    const told = { goaway: false }
+    client.on('goaway', () => {
+      told.goaway = true
+    })
+    const ask = async (path: string): Promise<string> => {
+      const stream = client.request({ ':path': path })
+      let text = ''
+      for await (const chunk of stream) text += String(chunk)
+      return text
+    }
+    return { client, told, ask }
+  }
+  const first = await dial()
+  const slow = first.ask('/slow')
+  await until('it is there', () => held.length === 1)
+  await front.setConfig(config([both]))
+  t.equal(await first.ask('/'), 'quick', 'a reload that takes nothing away closes nothing')
+  t.equal(first.told.goaway, false)
+  await front.setConfig(config([{ http, tls: { certificates: [pair('shop')] } }]))
+  await until('it hears of it', () => first.told.goaway)
+  held[0]!()
+  t.equal(await slow, 'slow')
+  await until('its connection is over', () => first.client.destroyed)
+
+  const second = await dial()
+  t.equal(await second.ask('/'), 'quick')
+  await front.setConfig(config([{ http: 'localhost:0' }]))
+  await until('it hears of it', () => second.told.goaway)
+})
+
 t.test('a session is resumed, by old clients too', async (t) => {
   const { port } = await start(t, { certificates: [pair('shop')] })
   const first = await open(t, port, 'shop.example', { maxVersion: 'TLSv1.2' })

@@ -36,7 +36,8 @@ export interface Http1EngineInit extends Readonly<ConfigFile['front']> {
 /** The reverse proxy's HTTP/1.1 side: takes client sockets, asks the planner, forwards. */
 export class Http1Engine implements ClientHome {
   readonly #context: EngineContext
-  readonly #clients = new Set<ClientLink>()
+  /** With the listener that they came to. */
+  readonly #clients = new Map<ClientLink, string>()
   readonly #tunnels = new Set<Tunnel>()
   /** Clients that have not shown yet which version they speak. */
   #detecting = 0
@@ -72,11 +73,11 @@ export class Http1Engine implements ClientHome {
 
   /**
    * Takes over a fresh client connection; nothing of it may have been read. `priorKnowledge`: it may
-   * speak HTTP/2 without having agreed on it in a TLS handshake.
+   * speak HTTP/2 without having agreed on it in a TLS handshake. `listener`: for `listenerGone`.
    */
-  accept(socket: Socket, priorKnowledge = false): void {
+  accept(socket: Socket, priorKnowledge = false, listener = ''): void {
     if (!priorKnowledge || this.#isFull) {
-      this.#accept(socket, isHttp2(socket))
+      this.#accept(socket, isHttp2(socket), listener)
       return
     }
     const { headTimeoutMs } = this.#context.init
@@ -85,7 +86,7 @@ export class Http1Engine implements ClientHome {
     detectHttp2(socket, headTimeoutMs, (seen, http2) => {
       seen.off('close', this.#detected)
       this.#detected()
-      this.#accept(seen, http2)
+      this.#accept(seen, http2, listener)
     })
   }
 
@@ -93,7 +94,7 @@ export class Http1Engine implements ClientHome {
     return this.#clients.size + this.#detecting >= this.#context.init.connectionsMax
   }
 
-  #accept(socket: Socket, http2: boolean): void {
+  #accept(socket: Socket, http2: boolean, listener: string): void {
     const { stats, init } = this.#context
     if (this.#isOver || socket.destroyed) {
       socket.destroy()
@@ -106,7 +107,7 @@ export class Http1Engine implements ClientHome {
     }
     stats.connectionsTotal++
     const Connection = http2 ? Http2Connection : ClientConnection
-    this.#clients.add(new Connection(this.#context, socket, this))
+    this.#clients.set(new Connection(this.#context, socket, this), listener)
     stats.connectionsOpen = this.#clients.size
   }
 
@@ -120,10 +121,18 @@ export class Http1Engine implements ClientHome {
     context.closing = true
     this.#isOver = !gently
     context.pools.close()
-    for (const client of this.#clients) client.shutDown(gently)
+    for (const client of this.#clients.keys()) client.shutDown(gently)
     if (this.#clients.size + this.#tunnels.size > 0) await this.#emptied(graceMs)
     context.pools.destroy()
     context.deadlines.stop()
+  }
+
+  /**
+   * Clients of HTTP/2 that came to `listener` hear GOAWAY: what runs is finished, and what comes next
+   * goes over a new connection. Those of HTTP/1.1 stay: they cannot be told without an answer.
+   */
+  listenerGone(listener: string): void {
+    for (const [client, own] of this.#clients) if (own === listener) client.shutDown(true)
   }
 
   /** Gossip found the target dead: requests that are safe to repeat leave it, and none goes there. */
@@ -154,7 +163,7 @@ export class Http1Engine implements ClientHome {
   #emptied(graceMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        for (const client of this.#clients) client.destroy()
+        for (const client of this.#clients.keys()) client.destroy()
         for (const tunnel of this.#tunnels) tunnel.destroy()
       }, graceMs)
       this.#whenEmpty.push(() => {
