@@ -192,7 +192,9 @@ export class Meters {
 
   /** The configuration has no others any more. */
   keepRoutes(names: ReadonlySet<string>): void {
-    for (const name of this.#routes.keys()) if (!names.has(name)) this.#routes.delete(name)
+    for (const name of this.#routes.keys()) {
+      if (!names.has(name) && name !== OTHERS) this.#routes.delete(name)
+    }
   }
 
   forgetTarget(id: string): void {

@@ -30,6 +30,9 @@ export class SpanExporter {
   #sending: Promise<void> | undefined
   #pause: TimerHandle | undefined
   #pauseMs = 0
+  #isOver = false
+  /** Ends what is being sent. */
+  #cut: AbortController | undefined
   /** Requests whose spans the collector took, and those whose spans are lost. */
   readonly counts = { exported: 0, dropped: 0 }
 
@@ -52,26 +55,27 @@ export class SpanExporter {
   /** `dropped`: so many were lost before they came here. */
   add(requests: readonly RequestDetail[], dropped: number): void {
     this.#drop(dropped)
-    const room = (this.#settings?.queueMax ?? 0) - this.#queue.length
-    this.#queue.push(...requests.slice(0, Math.max(0, room)))
+    const room = Math.max(0, (this.#settings?.queueMax ?? 0) - this.#queue.length)
+    this.#queue.push(...requests.slice(0, room))
     this.#drop(Math.max(0, requests.length - room))
     this.#next()
   }
 
   /** Sends what waits, for a moment. */
   async stop(): Promise<void> {
+    this.#isOver = true
     this.#pause?.cancel()
-    this.#pause = undefined
+    const cut = setTimeout(() => this.#cut?.abort(), LAST_MS)
     await this.#sending
     if (this.#queue.length > 0 && this.#pauseMs === 0) await this.#send(LAST_MS)
+    clearTimeout(cut)
     this.#drop(this.#queue.splice(0).length)
     await this.#agent?.destroy()
-    this.#agent = undefined
-    this.#settings = undefined
   }
 
   #next(): void {
-    if (this.#sending || this.#pause || this.#queue.length === 0 || !this.#settings) return
+    if (this.#sending || this.#pause || this.#isOver) return
+    if (this.#queue.length === 0 || !this.#settings) return
     this.#sending = this.#send(this.#settings.timeoutMs).finally(() => {
       this.#sending = undefined
       this.#next()
@@ -93,6 +97,7 @@ export class SpanExporter {
     this.#drop(this.#queue.splice(queueMax).length)
     if (this.#pauseMs === 0) this.#c.log.warn({ why: fault.why }, 'spans cannot be exported')
     this.#pauseMs = Math.min(PAUSE_MAX_MS, Math.max(PAUSE_FIRST_MS, 2 * this.#pauseMs))
+    if (this.#isOver) return
     this.#pause = this.#c.world.clock.after(this.#pauseMs, () => {
       this.#pause = undefined
       this.#next()
@@ -106,6 +111,9 @@ export class SpanExporter {
   ): Promise<{ readonly why: string; readonly later: boolean } | undefined> {
     const { url, headers } = this.#settings!
     const { origin, pathname, search } = new URL(url)
+    const cut = new AbortController()
+    this.#cut = cut
+    const timer = setTimeout(() => cut.abort(), timeoutMs)
     try {
       const { statusCode, body } = await this.#agent!.request({
         origin,
@@ -113,13 +121,15 @@ export class SpanExporter {
         method: 'POST',
         headers: { ...headers, 'content-type': 'application/json' },
         body: exportBody(batch, { front: this.#front, version: VERSION }),
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: cut.signal,
       })
       await body.dump()
       if (statusCode >= 200 && statusCode < 300) return undefined
       return { why: `the collector answered ${statusCode}`, later: LATER.has(statusCode) }
     } catch (error) {
       return { why: (error as Error).message, later: true }
+    } finally {
+      clearTimeout(timer)
     }
   }
 

@@ -335,7 +335,7 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     const phase = this.#connection!.sentAll ? 'waiting' : 'sending'
     this.#discard()
     const error = new AriesError('ARIES_E_BAD_GATEWAY', `${this.target.id} answered ${status}`)
-    this.#fail(refusal === 'not-begun' ? 'refused' : phase, error, 'again')
+    this.#failed(refusal === 'not-begun' ? 'refused' : phase, error, 'again')
   }
 
   /** Nobody wants the response; the connection may serve again. */
@@ -386,9 +386,14 @@ export class Attempt implements UpstreamUser, PoolWaiter {
     connection.deadlineMs = Math.min(engine.deadlines.after(ms), untilMs)
   }
 
+  /** Without an answer. */
   #fail(phase: AttemptFailure['phase'], error: AriesError, how: AttemptEnd): void {
     if (phase === 'connect') this.target.meter?.connectFailed()
     else if (phase !== 'refused') this.target.meter?.unanswered()
+    this.#failed(phase, error, how)
+  }
+
+  #failed(phase: AttemptFailure['phase'], error: AriesError, how: AttemptEnd): void {
     this.#recording?.failed(`${phase}: ${error.message}`)
     this.#exchange.attemptFailed({ target: this.target, phase, error }, how)
   }
