@@ -115,9 +115,10 @@ export interface Picker {
   resign?(failure?: AttemptFailure): void
   /**
    * The exchange is over, for better or worse: nothing is in flight for this request any more.
-   * Called exactly once. `failure`: the last attempt failed and no other was asked for.
+   * Called exactly once. `ms`: how long it took. `failure`: the last attempt failed and no other was
+   * asked for.
    */
-  done(failure?: AttemptFailure): void
+  done(failure: AttemptFailure | undefined, ms: number): void
 }
 
 /** How large a body may be, and the setting that says so. */

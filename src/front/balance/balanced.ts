@@ -113,11 +113,11 @@ export abstract class BalancedPicker extends CountedPicker {
     this.#hear(outcome)
   }
 
-  override done(failure?: AttemptFailure): void {
+  override done(failure: AttemptFailure | undefined, ms: number): void {
     this.#leaveLine()
     if (failure !== undefined) this.#leave(failure)
     else this.#release()
-    super.done(failure)
+    super.done(failure, ms)
   }
 
   resign(failure?: AttemptFailure): void {
@@ -128,7 +128,6 @@ export abstract class BalancedPicker extends CountedPicker {
 
   /** Chooses a target beside that of `first`, and pays for it; false when there is none. */
   protected follow(first: BalancedPicker): boolean {
-    this.startMs = first.startMs
     const next = this.#choose(first.#slot)
     if (next < 0 || !this.#balance.retries.withdraw(performance.now())) return false
     this.#next = next

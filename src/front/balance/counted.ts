@@ -7,7 +7,6 @@ import type { AttemptFailure, AttemptOutcome, Picker, Target } from '../plan.ts'
 export abstract class CountedPicker implements Picker {
   readonly #stats: ShardStats
   readonly #kind: RouteKind
-  protected startMs = performance.now()
   #status = 0
   /** Of the target where the request is now. */
   #at: TargetMeter | undefined
@@ -23,10 +22,10 @@ export abstract class CountedPicker implements Picker {
     this.#status = outcome.status
   }
 
-  done(failure?: AttemptFailure): void {
+  done(failure: AttemptFailure | undefined, ms: number): void {
     this.leaves()
     countAnswer(this.#stats, this.#kind, failure?.error.status ?? this.#status)
-    countLatency(this.#stats, performance.now() - this.startMs)
+    countLatency(this.#stats, ms)
   }
 
   /** The request is at `target` from now on. */

@@ -135,8 +135,8 @@ export class UpstreamPicker extends BalancedPicker {
     this.#leave()
   }
 
-  override done(failure?: AttemptFailure): void {
-    super.done(failure)
+  override done(failure: AttemptFailure | undefined, ms: number): void {
+    super.done(failure, ms)
     this.#leave()
   }
 

@@ -73,11 +73,11 @@ export class WorkerPicker extends CountedPicker {
     if (owner !== undefined) this.#balance.owners.learn(this.#worker, owner)
   }
 
-  override done(failure?: AttemptFailure): void {
+  override done(failure: AttemptFailure | undefined, ms: number): void {
     if (failure !== undefined && this.#owner !== undefined && failure.phase !== 'not-owner') {
       this.#balance.owners.forget(this.#worker, this.#owner)
     }
-    super.done(failure)
+    super.done(failure, ms)
   }
 
   async #pickAgain(failure: AttemptFailure): Promise<Target> {

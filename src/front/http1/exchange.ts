@@ -371,8 +371,8 @@ export class Exchange implements HedgedExchange {
     const { stats, hooks } = this.engine
     stats.exchangesActive--
     if (status >= 100) stats.byStatusClass[Math.trunc(status / 100)]!++
-    this.#picker?.done(failure)
     const ms = performance.now() - this.#startedMs
+    this.#picker?.done(failure, ms)
     this.#meter?.ended(status, this.#bytesIn, this.#bytesOut, ms)
     const { recording } = this.head
     if (hooks?.exchangeDone === undefined && recording === undefined) return
