@@ -140,7 +140,8 @@ t.test(
 )
 
 t.test('in the seeded world: every scene keeps what it promises', async (t) => {
-  for (let seed = 1; seed <= 60; seed++) {
+  // Many more by `npm run sim -- --area placement`.
+  for (let seed = 1; seed <= 20; seed++) {
     const { violations } = placementArea.runSeed(seed, { quick: true })
     t.same(violations, [], `seed ${seed}`)
   }
