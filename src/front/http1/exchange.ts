@@ -204,7 +204,9 @@ export class Exchange implements HedgedExchange {
 
   edit(response: ParsedResponse): void {
     this.#terms?.response?.(response.fields, this.head)
-    for (const [name, value] of this.#answerHeaders ?? []) response.fields.add(name, value)
+    if (this.#answerHeaders !== undefined) {
+      for (const [name, value] of this.#answerHeaders) response.fields.add(name, value)
+    }
     const cookie = this.#picker!.setCookie?.()
     if (cookie !== undefined) response.fields.add('Set-Cookie', cookie)
   }
