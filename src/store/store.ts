@@ -194,6 +194,7 @@ export interface Store extends JobStore {
   owner(id: WorkerId): Promise<OwnerRecord | undefined>
   /** Owned workers of a node (any incarnation), in order of class and key, after `after`. */
   ownedBy(node: string, limit: number, after?: WorkerId): Promise<OwnerRecord[]>
+  /** True for everybody from then on; it outlives what ends them all as soon as a commit under it does. */
   claim(request: ClaimRequest): Promise<ClaimResult>
   /**
    * Group commit: one transaction, one result per record in order. Durable when it resolves. Without

@@ -24,8 +24,21 @@ const SQLITE_PROTOCOL = 15
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 let standBack = 0
 
-/** Runs `work` as one transaction that may write; all or nothing. */
-export function inTransaction<T>(db: DatabaseSync, work: () => T): T {
+/**
+ * Runs `work` as one transaction that may write; all or nothing. One that is not `durable` is there
+ * for every process at once, but on the disk only with the next that is: both are in one log.
+ */
+export function inTransaction<T>(db: DatabaseSync, work: () => T, durable = true): T {
+  if (durable) return transaction(db, work)
+  whenFree(() => db.exec('PRAGMA synchronous = NORMAL'))
+  try {
+    return transaction(db, work)
+  } finally {
+    whenFree(() => db.exec('PRAGMA synchronous = FULL'))
+  }
+}
+
+function transaction<T>(db: DatabaseSync, work: () => T): T {
   if (standBack > 0) {
     standBack--
     pause(STAND_BACK_MS)

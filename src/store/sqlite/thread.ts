@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { toAriesError } from '../../errors.ts'
 import { openDatabase } from './database.ts'
-import type { FromThread, Reply, ToThread } from './ipc.ts'
+import type { FromThread, Reply, ToThread, WriteJob } from './ipc.ts'
 import { inTransaction } from './lock.ts'
 import { Reads } from './reads.ts'
 import { Writes } from './writes.ts'
@@ -25,13 +25,25 @@ function serve(port: MessagePort, db: DatabaseSync): void {
       const replies =
         'reads' in asked
           ? asked.reads.map((job) => reads.run(job))
-          : inTransaction(db, () => asked.writes.map((job) => writes.run(job, asked.values)))
+          : inTransaction(
+              db,
+              () => asked.writes.map((job) => writes.run(job, asked.values)),
+              !asked.writes.every(isClaim),
+            )
       post(port, { batch, replies }, replies.flatMap(movable))
     } catch (error) {
       const { code, message } = toAriesError(error, 'ARIES_E_STORE')
       post(port, { batch, code, message }, [])
     }
   })
+}
+
+/**
+ * A claim need not wait for the disk: the first commit under it does, and takes it along. Until then
+ * only a loss of the machine's power undoes it, and that ends every process that owns anything.
+ */
+function isClaim(job: WriteJob): boolean {
+  return job.do === 'claim'
 }
 
 function movable(reply: Reply): ArrayBuffer[] {
