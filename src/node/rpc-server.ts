@@ -9,6 +9,7 @@ import type { Jobs } from '../jobs/jobs.ts'
 import { closeNow, listenOn } from '../listen.ts'
 import type { Logger } from '../log.ts'
 import { createServer } from '../node-http.ts'
+import { answerLine, OWNERS_PATH, OWNERS_TYPE, questionsIn } from '../owner-questions.ts'
 import { parseJsonObject, readBody, readBytes } from '../read-body.ts'
 import type { RecoverReport, Rpc, RpcName } from '../rpc.ts'
 import { CHECKPOINT_BYTES_MAX } from '../store/checkpoint.ts'
@@ -27,7 +28,7 @@ export interface RpcFiles {
   readonly recover: (id: WorkerId, file: Buffer, replace: boolean) => Promise<RecoverReport>
 }
 
-/** The data port: `POST /rpc/<name>` and files, for callers who show the cluster's token. */
+/** The data port: `POST /rpc/<name>`, questions of fronts and files, for callers who show the cluster's token. */
 export class RpcServer {
   readonly #handlers: RpcHandlers
   readonly #files: RpcFiles
@@ -64,14 +65,20 @@ export class RpcServer {
       this.#authorize(request)
       const file = FILE.exec(request.url ?? '')
       if (file) await this.#file(file, request, response)
+      else if (request.url === OWNERS_PATH) await this.#owners(request, response)
       else if (!(await serveJobStream(this.#jobs, request, response))) {
         send(response, 200, await this.#answer(request))
       }
     } catch (thrown) {
-      const error = toAriesError(thrown)
-      if (error.code === 'ARIES_E_INTERNAL') this.#log.error({ err: thrown }, 'call failed')
+      const error = this.#failure(thrown)
       send(response, error.status, error.toBody())
     }
+  }
+
+  #failure(thrown: unknown): AriesError {
+    const error = toAriesError(thrown)
+    if (error.code === 'ARIES_E_INTERNAL') this.#log.error({ err: thrown }, 'call failed')
+    return error
   }
 
   #authorize(request: IncomingMessage): void {
@@ -94,6 +101,29 @@ export class RpcServer {
     }
     const file = await readBytes(request, CHECKPOINT_BYTES_MAX)
     send(response, 200, await this.#files.recover(id, file, replace !== undefined))
+  }
+
+  /** What is answered in one turn of the event loop leaves together. */
+  async #owners(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const questions = questionsIn(parseJsonObject(await readBody(request, BODY_BYTES_MAX)))
+    let left = questions.length
+    let lines = ''
+    const flush = (): void => {
+      if (!response.destroyed) response.write(lines)
+      lines = ''
+      if (left === 0) response.end()
+    }
+    response.writeHead(200, { 'content-type': OWNERS_TYPE })
+    for (const [n, question] of questions.entries()) {
+      void this.#handlers
+        .resolve(question)
+        .catch((thrown: unknown) => this.#failure(thrown).toBody())
+        .then((answer) => {
+          left--
+          if (lines === '') setImmediate(flush)
+          lines += answerLine(n, answer)
+        })
+    }
   }
 
   async #answer(request: IncomingMessage): Promise<unknown> {

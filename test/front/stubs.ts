@@ -15,6 +15,7 @@ import type {
   MemberMeta,
   Membership,
 } from '../../src/gossip/types.ts'
+import { answerLine, type OwnerQuestion, questionsIn } from '../../src/owner-questions.ts'
 import { encodeFrame, type Frame, FrameDecoder } from '../../src/session-frames.ts'
 import type { OwnerAddress } from '../../src/wire.ts'
 
@@ -191,22 +192,23 @@ export async function serve(
   return { server, port: (server.address() as AddressInfo).port, kill }
 }
 
-/** The data port of a node: answers `/rpc/resolve` with what `answer` returns or throws. */
+/** The data port of a node: answers each question with what `answer` returns or throws. */
 export function serveData(
   t: Teardown,
-  answer: (params: {
-    class: string
-    key: string
-    suspect?: { node: string; epoch: number }
-  }) => OwnerAddress | ErrorCode | Promise<OwnerAddress | ErrorCode>,
+  answer: (question: OwnerQuestion) => OwnerAddress | ErrorCode | Promise<OwnerAddress | ErrorCode>,
 ): Promise<StubServer> {
   return serve(t, async (request, response) => {
     let text = ''
     for await (const chunk of request) text += String(chunk)
-    const result = await answer(JSON.parse(text))
-    const failed = typeof result === 'string'
-    response.writeHead(failed ? 503 : 200, { 'content-type': 'application/json' })
-    response.end(JSON.stringify(failed ? errorBody(result, 'stub') : result))
+    response.writeHead(200)
+    response.flushHeaders()
+    const answers = questionsIn(JSON.parse(text) as object).map(async (question, n) => {
+      const result = await answer(question)
+      const failed = typeof result === 'string'
+      response.write(answerLine(n, failed ? errorBody(result, 'stub') : result))
+    })
+    await Promise.all(answers)
+    response.end()
   })
 }
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { request } from 'undici'
 import { dataTokens } from '../../src/auth.ts'
+import { answerLine } from '../../src/owner-questions.ts'
 import { formatOwner, type OwnerAddress } from '../../src/wire.ts'
 import { until } from '../helpers/until.ts'
 import { startFront } from './start.ts'
@@ -66,7 +67,7 @@ t.test('with a key, nodes and hosts are shown the token', async (t) => {
   const stub = await serve(t, (req, res) => {
     shown.push(req.headers['aries-auth'])
     const owner = { node: 'n1', host: '127.0.0.1', port: stub.port, epoch: 1 }
-    req.resume().on('end', () => res.end(JSON.stringify(owner)))
+    req.resume().on('end', () => res.end(answerLine(0, owner)))
   })
   const membership = new StubMembership([node('n1', { dataPort: stub.port })])
   const { url } = await startFront(t, membership, testConfig({ routes: ROUTES, key: 'secret' }))

@@ -1,7 +1,7 @@
 /** Everything that reads bytes of the network, one decoder after the other. */
 import t from 'tap'
 import { parseChain } from '../../src/calls/chain.ts'
-import { AriesError } from '../../src/errors.ts'
+import { AriesError, errorBody } from '../../src/errors.ts'
 import { FrameBatch } from '../../src/frame-batch.ts'
 import { ParsedResponse } from '../../src/front/http1/response-head.ts'
 import { Envelope } from '../../src/gossip/envelope.ts'
@@ -15,6 +15,7 @@ import { encodeOutput, gapFrame, OutputDecoder, STREAM } from '../../src/jobs/ou
 import { encodeMessage, MessageDecoder, type WireMessage } from '../../src/move/codec.ts'
 import { FROM_STANDBY, TO_SOURCE, TO_STANDBY, TO_TARGET } from '../../src/move/shapes.ts'
 import { isMsgpack } from '../../src/msgpack-check.ts'
+import { AnswerDecoder, answerLine, questionsIn } from '../../src/owner-questions.ts'
 import { parseJsonObject } from '../../src/read-body.ts'
 import { encodeFrame, type Frame, FrameDecoder } from '../../src/session-frames.ts'
 import { checkShape } from '../../src/shapes.ts'
@@ -299,6 +300,31 @@ t.test('HTTP/1: heads and chunks', async (t) => {
           taken += piece.length
         })
         if (at > bytes.length || taken > bytes.length) throw new Error('more than there was')
+      }),
+  })
+})
+
+t.test('questions for owners, and their answers', async (t) => {
+  const questions = [
+    { class: 'counter', key: 'a' },
+    { class: 'counter', key: 'b', suspect: { node: 'n1', epoch: 2 } },
+  ]
+  await fuzz(t, {
+    name: 'questions',
+    valid: [Buffer.from(JSON.stringify({ questions }))],
+    decode: (bytes) =>
+      only('ARIES_E_BAD_REQUEST', () => questionsIn(parseJsonObject(bytes.toString()))),
+  })
+  const lines = answerLine(1, OWNER) + answerLine(0, errorBody('ARIES_E_NO_TARGET', 'full'))
+  await fuzz(t, {
+    name: 'answers',
+    valid: [Buffer.from(lines)],
+    decode: (bytes) =>
+      endsLink(() => {
+        const decoder = new AnswerDecoder(questions.length)
+        const half = bytes.length >> 1
+        decoder.push(bytes.subarray(0, half))
+        decoder.push(bytes.subarray(half))
       }),
   })
 })

@@ -55,6 +55,19 @@ t.test('calls on the data port', async (t) => {
   t.same(wrong, [])
 })
 
+t.test('questions for owners on the data port', async (t) => {
+  const url = `http://127.0.0.1:${cluster.dataPort('n1')}/owners`
+  const questions = [id, { class: 'none', key: 'b', suspect: { node: 'n9', epoch: 1 } }]
+  const bodies = [Buffer.from(JSON.stringify({ questions }))]
+  const wrong: string[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const body = new Uint8Array(damaged(random, bodies))
+    const answer = await (await fetch(url, { method: 'POST', body })).text()
+    if (answer.includes('ARIES_E_INTERNAL')) wrong.push(`${Buffer.from(body)}: ${answer}`)
+  }
+  t.same(wrong, [])
+})
+
 t.test('calls on the admin port', async (t) => {
   const wrong: string[] = []
   const paths = ['workers/counter/a/move', 'workers/counter/a/freeze', 'workers/%00/a/thaw']
