@@ -48,7 +48,7 @@ export const BUGS: readonly MoveBug[] = [
     find: "return [{ do: 'timer', delayMs: CLAIM_RETRY_MS }]",
     replace: 'return this.#open(this.#epoch + 1, true, nowMs)',
     seeds: 300,
-    from: 35,
+    from: 455,
   },
   {
     name: 'a source that lost the claim goes on all the same',
