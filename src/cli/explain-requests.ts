@@ -1,7 +1,7 @@
 import { AriesError } from '../errors.ts'
 import type { AttemptDetail, RequestDetail, TargetCost } from '../front/request-detail.ts'
 import { eachFront } from './each-front.ts'
-import { age, milliseconds, number } from './format.ts'
+import { ageSince, milliseconds, number } from './format.ts'
 import type { ReadOptions } from './options.ts'
 import { harmless, print, printJson } from './output.ts'
 import { type Column, table } from './table.ts'
@@ -62,7 +62,7 @@ function listRow(detail: RequestDetail): string[] {
   return [
     id,
     front,
-    age(Math.max(0, Date.now() - atMs)),
+    ageSince(atMs),
     method,
     path,
     String(status),
@@ -75,7 +75,7 @@ function listRow(detail: RequestDetail): string[] {
 function detailText(detail: RequestDetail): string {
   const { id, method, path, http, front, shard, atMs, route, kind, status, error, ms } = detail
   const { attempts, unchosen, traceId } = detail
-  const when = `${age(Math.max(0, Date.now() - atMs))} ago`
+  const when = `${ageSince(atMs)} ago`
   const where = route === undefined ? 'no route' : `route ${route} (${kind})`
   const lines = [
     harmless(`${method} ${path} (HTTP/${http}) at ${front}, shard ${shard}, ${when}`),

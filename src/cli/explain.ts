@@ -2,7 +2,7 @@ import { formatWorkerId, type WorkerId } from '../identity.ts'
 import type { CandidateCost, Decision } from '../placement/types.ts'
 import type { WorkerDetail, WorkerTraffic } from '../rpc.ts'
 import { withClient } from './client.ts'
-import { age, bytes, milliseconds, number } from './format.ts'
+import { ageSince, bytes, milliseconds, number } from './format.ts'
 import { moveText } from './move.ts'
 import type { ReadOptions } from './options.ts'
 import { harmless, print, printJson } from './output.ts'
@@ -48,7 +48,7 @@ function trafficLine(traffic: WorkerTraffic): string {
 
 function decisionLines(decision: Decision, which = 'last decision'): string[] {
   const { why, by, chosen, atMs, candidates, failure } = decision
-  const when = `${age(Math.max(0, Date.now() - atMs))} ago`
+  const when = `${ageSince(atMs)} ago`
   const head = `${which}: ${why}, by ${by}, ${when}; chosen: ${chosen ?? 'none'}`
   return [
     head,

@@ -30,6 +30,11 @@ export function age(ms: number): string {
   return `${Math.floor(hours / 24)}d ${hours % 24}h`
 }
 
+/** How long ago that was, on a clock that may be a little ahead of ours. */
+export function ageSince(atMs: number): string {
+  return age(Math.max(0, Date.now() - atMs))
+}
+
 export function percent(part: number): string {
   return `${(part * 100).toFixed(part < 0.1 ? 1 : 0)}%`
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import type { JobInfo } from '../jobs/job.ts'
 import { withClient } from './client.ts'
-import { age, bytes, number } from './format.ts'
+import { ageSince, bytes, number } from './format.ts'
 import type { ReadOptions } from './options.ts'
 import { print, printJson } from './output.ts'
 import { type Column, table } from './table.ts'
@@ -41,7 +41,7 @@ function row(job: JobInfo): string[] {
     state,
     node ?? '-',
     String(priority),
-    age(Math.max(0, Date.now() - sinceMs)),
+    ageSince(sinceMs),
     usage === undefined ? '-' : number(usage.cpu, 2),
     usage === undefined ? '-' : bytes(usage.memoryBytes),
     exitOf(job),

@@ -1,14 +1,10 @@
 import t, { type Test } from 'tap'
 import { request } from 'undici'
-import type { ClusterView } from '../../src/admin/cluster-view.ts'
-import { AdminServer } from '../../src/admin/server.ts'
 import type { RequestDetail } from '../../src/front/request-detail.ts'
-import type { KeyRing } from '../../src/key-ring.ts'
 import { aries } from '../cli/aries.ts'
-import { freePorts } from '../helpers/ports.ts'
 import { until } from '../helpers/until.ts'
-import { startFront } from './start.ts'
-import { log, StubMembership, type StubServer, serve, testConfig } from './stubs.ts'
+import { startAdmin, startFront } from './start.ts'
+import { StubMembership, type StubServer, serve, testConfig } from './stubs.ts'
 
 const urlOf = ({ port }: StubServer): string => `http://127.0.0.1:${port}`
 
@@ -26,18 +22,8 @@ async function explained(t: Test, front: object) {
     front,
   })
   const started = await startFront(t, new StubMembership(), config)
-  const [port] = await freePorts(1)
-  const member = { id: 'f1', role: 'front', state: 'alive', host: '127.0.0.1', adminPort: port }
-  const admin = new AdminServer({
-    view: { cluster: () => ({ members: [member] }) } as unknown as ClusterView,
-    keys: {} as KeyRing,
-    metrics: async () => '',
-    log,
-    requests: started.front.requests,
-  })
-  await admin.start('127.0.0.1', port!)
-  t.teardown(() => admin.stop())
-  const run = (...args: string[]) => aries(['explain', ...args, '--admin', `127.0.0.1:${port}`])
+  const admin = await startAdmin(t, { requests: started.front.requests })
+  const run = (...args: string[]) => aries(['explain', ...args, '--admin', admin])
   return { ...started, config, run, bad: urls[0], good: urls[1] }
 }
 

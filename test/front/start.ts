@@ -1,8 +1,12 @@
 /** Starts a front for a test, on its own port, and stops it with the test. */
 import { connect, type Socket } from 'node:net'
+import type { ClusterView } from '../../src/admin/cluster-view.ts'
+import { type AdminComponents, AdminServer } from '../../src/admin/server.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { Front } from '../../src/front/front.ts'
+import type { KeyRing } from '../../src/key-ring.ts'
 import { realWorld } from '../../src/world.ts'
+import { freePorts } from '../helpers/ports.ts'
 import { log, type StubMembership, type Teardown } from './stubs.ts'
 
 export interface StartedFront {
@@ -21,6 +25,25 @@ export async function startFront(
   t.teardown(() => front.stop())
   const { port } = front.addresses()[0]!
   return { front, port, url: `http://127.0.0.1:${port}` }
+}
+
+/** The admin API of a front that is alone, which has `parts`; resolves with its address. */
+export async function startAdmin(
+  t: Teardown,
+  parts: Pick<AdminComponents, 'upstreams' | 'requests'>,
+): Promise<string> {
+  const [port] = await freePorts(1)
+  const member = { id: 'f1', role: 'front', state: 'alive', host: '127.0.0.1', adminPort: port }
+  const admin = new AdminServer({
+    view: { cluster: () => ({ members: [member] }) } as unknown as ClusterView,
+    keys: {} as KeyRing,
+    metrics: async () => '',
+    log,
+    ...parts,
+  })
+  await admin.start('127.0.0.1', port!)
+  t.teardown(() => admin.stop())
+  return `127.0.0.1:${port}`
 }
 
 /** One client connection that is kept, to see that it is. */

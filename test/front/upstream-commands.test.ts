@@ -1,13 +1,9 @@
 import t from 'tap'
 import { request } from 'undici'
-import type { ClusterView } from '../../src/admin/cluster-view.ts'
-import { AdminServer } from '../../src/admin/server.ts'
-import type { KeyRing } from '../../src/key-ring.ts'
 import { ariesHere } from '../cli/aries.ts'
-import { freePorts } from '../helpers/ports.ts'
 import { until } from '../helpers/until.ts'
-import { startFront } from './start.ts'
-import { log, StubMembership, serve, testConfig } from './stubs.ts'
+import { startAdmin, startFront } from './start.ts'
+import { StubMembership, serve, testConfig } from './stubs.ts'
 
 t.test('aries upstreams, drain-upstream and undrain-upstream, on a real front', async (t) => {
   let finish: (() => void) | undefined
@@ -20,18 +16,8 @@ t.test('aries upstreams, drain-upstream and undrain-upstream, on a real front', 
   const routes = [{ path: '/*', upstreams: [ownUrl, { url: illUrl, priority: 1 }] }]
   const config = testConfig({ routes, health: { intervalMs: 30 } })
   const { front, url } = await startFront(t, new StubMembership(), config)
-  const [port] = await freePorts(1)
-  const member = { id: 'f1', role: 'front', state: 'alive', host: '127.0.0.1', adminPort: port }
-  const admin = new AdminServer({
-    view: { cluster: () => ({ members: [member] }) } as unknown as ClusterView,
-    keys: {} as KeyRing,
-    metrics: async () => '',
-    log,
-    upstreams: front.states,
-  })
-  await admin.start('127.0.0.1', port!)
-  t.teardown(() => admin.stop())
-  const run = (...args: string[]) => ariesHere([...args, '--admin', `127.0.0.1:${port}`])
+  const admin = await startAdmin(t, { upstreams: front.states })
+  const run = (...args: string[]) => ariesHere([...args, '--admin', admin])
   await until('one is found ill', () => front.states.unhealthy().length === 1)
   const { stdout } = await run('upstreams')
   t.match(stdout, /^UPSTREAM +FRONT +STATE +FOR +IN FLIGHT +REQUESTS +FAILED +NOTE\n/)
@@ -56,7 +42,7 @@ t.test('aries upstreams, drain-upstream and undrain-upstream, on a real front', 
     code: 1,
     stderr: /no route or listener has an upstream http:\/\/nobody:1/,
   })
-  const bad = await request(`http://127.0.0.1:${port}/api/upstreams/drain`, {
+  const bad = await request(`http://${admin}/api/upstreams/drain`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: '{"url":"http://a:1","boundMs":-1}',
